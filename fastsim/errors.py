@@ -1,0 +1,28 @@
+"""Errors that a person can act on, and the exit codes that scripts can rely on."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process returns to its caller."""
+
+    DONE = 0
+    ERROR = 1
+    USAGE = 2
+    SKIPPED = 3
+    """The run is complete, but some files were skipped: they are listed with their reasons, and untouched."""
+    INTERRUPTED = 130
+
+
+class FastsimError(Exception):
+    """One line for the user: the file or option, its value, what is allowed, and what to do next."""
+
+    exit_code = ExitCode.ERROR
+
+
+class UsageError(FastsimError):
+    """The command line asks for something that can't be: nothing was started."""
+
+    exit_code = ExitCode.USAGE

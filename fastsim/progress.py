@@ -1,0 +1,90 @@
+"""Progress on stderr: a bar a stage with rate and time left, or silence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+
+class Bar(Protocol):
+    """Something that counts work done."""
+
+    def advance(self, n: int = 1) -> None: ...
+
+
+class Progress(Protocol):
+    """Makes one bar a stage, and writes lines that do not tear a bar apart."""
+
+    def bar(self, label: str, total: int | None, unit: str) -> _BarContext: ...
+
+    def note(self, line: str) -> None: ...
+
+
+class _BarContext(Protocol):
+    def __enter__(self) -> Bar: ...
+
+    def __exit__(self, *exc: object) -> bool | None: ...
+
+
+class _NullBar:
+    def advance(self, n: int = 1) -> None:
+        del n
+
+
+class NullProgress:
+    """Shows nothing: for --quiet, for scripts and for the Python API."""
+
+    @contextmanager
+    def bar(self, label: str, total: int | None, unit: str) -> Iterator[Bar]:
+        del label, total, unit
+        yield _NullBar()
+
+    def note(self, line: str) -> None:
+        del line
+
+
+class _TqdmBar:
+    def __init__(self, tqdm_bar: object) -> None:
+        self._update = tqdm_bar.update  # type: ignore[attr-defined]
+
+    def advance(self, n: int = 1) -> None:
+        self._update(n)
+
+
+class TqdmProgress:
+    """tqdm bars on `stream`; `show` False keeps the notes but no bars (stderr is a file or a pipe)."""
+
+    def __init__(self, stream: TextIO, show: bool = True) -> None:
+        self._stream = stream
+        self._show = show
+
+    @contextmanager
+    def bar(self, label: str, total: int | None, unit: str) -> Iterator[Bar]:
+        if not self._show:
+            yield _NullBar()
+            return
+        from tqdm import tqdm
+
+        with tqdm(
+            desc=f"{label:<8}", total=total, unit=f" {unit}", file=self._stream, smoothing=0.1, mininterval=0.2,
+            dynamic_ncols=True, leave=False, unit_scale=unit == "pairs",
+        ) as bar:  # fmt: skip
+            yield _TqdmBar(bar)
+
+    def note(self, line: str) -> None:
+        if self._show:
+            from tqdm import tqdm
+
+            tqdm.write(line, file=self._stream)
+        else:
+            print(line, file=self._stream, flush=True)
+
+
+def for_stream(stream: TextIO | None = None, quiet: bool = False) -> Progress:
+    """Bars where a person looks on, silence with `quiet`, notes alone where stderr is not a terminal."""
+    stream = sys.stderr if stream is None else stream
+    if quiet:
+        return NullProgress()
+    return TqdmProgress(stream, show=stream.isatty())

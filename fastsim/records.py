@@ -1,0 +1,180 @@
+"""The data that stages hand to each other. Every record names files by `MediaFile.id`, never by a position in a list."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float16Array = NDArray[np.float16]
+Float32Array = NDArray[np.float32]
+Int32Array = NDArray[np.int32]
+Int64Array = NDArray[np.int64]
+Uint8Array = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a file looked like when it was discovered; a file whose snapshot has changed is left alone."""
+
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    """Nanoseconds since the epoch."""
+    inode: int
+
+    @classmethod
+    def of(cls, path: str) -> Snapshot:
+        """The snapshot of `path` now (of a link itself, not of its target). Raises OSError."""
+        return cls.from_stat(os.lstat(path))
+
+    @classmethod
+    def from_stat(cls, stat: os.stat_result) -> Snapshot:
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFile:
+    """One file of the input.
+
+    `id` is its identity through the whole run. `path` and `root` are str as `os.fsdecode` gives them (bytes that are not
+    UTF-8 become surrogates and come back whole); `relative` is the path below `root`, the input that it was found under.
+    """
+
+    id: int
+    path: str
+    root: str
+    snapshot: Snapshot
+
+    @property
+    def relative(self) -> str:
+        """The path below its input folder, or the file's name if the input was the file itself."""
+        return os.path.relpath(self.path, self.root) if self.path != self.root else os.path.basename(self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that took no part, and why: one line for a person."""
+
+    path: str
+    reason: str
+    id: int | None = None
+    """None where the file never got an id (it could not even be listed)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBatch:
+    """Decoded pictures of one size.
+
+    ids: int64[k]; pixels: uint8[k, height, width, 3], RGB, C-contiguous; sizes: int32[k, 2], the width and height in
+    pixels of each picture as a viewer shows it (before resizing, after EXIF orientation).
+    """
+
+    ids: Int64Array
+    pixels: Uint8Array
+    sizes: Int32Array
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if self.pixels.ndim != 4 or self.pixels.shape[0] != n or self.pixels.shape[3] != 3 or self.sizes.shape != (n, 2):
+            raise ValueError(f"FrameBatch: ids {self.ids.shape}, pixels {self.pixels.shape}, sizes {self.sizes.shape}")
+
+
+@dataclass(frozen=True, slots=True)
+class Embeddings:
+    """Unit rows, one a file.
+
+    ids: int64[n], strictly ascending; vectors: float16[n, d], C-contiguous, unit length (or zero: similar to nothing);
+    sizes: int32[n, 2], width and height in pixels of the pictures that they came from.
+    """
+
+    ids: Int64Array
+    vectors: Float16Array
+    sizes: Int32Array
+
+    def __post_init__(self) -> None:
+        n = len(self.ids)
+        if self.vectors.ndim != 2 or self.vectors.shape[0] != n or self.sizes.shape != (n, 2):
+            raise ValueError(f"Embeddings: ids {self.ids.shape}, vectors {self.vectors.shape}, sizes {self.sizes.shape}")
+        if n > 1 and not (np.diff(self.ids) > 0).all():
+            raise ValueError("Embeddings: ids must be strictly ascending")
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True, slots=True)
+class PairBlock:
+    """Similar pairs of embedding rows: left int64[k] < right int64[k] (rows of `Embeddings`), score float32[k]."""
+
+    left: Int64Array
+    right: Int64Array
+    score: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One group of look-alikes, at least two files.
+
+    ids: int64[m], keepers first, then the others, each part in keep order; keeper: int64[m], the id of the keeper that
+    covers each member (its own id for a keeper); score: float32[m], the cosine to that keeper (1 for a keeper).
+    """
+
+    ids: Int64Array
+    keeper: Int64Array
+    score: Float32Array
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def members(self) -> Iterator[tuple[int, int, float]]:
+        """(id, keeper's id, score to it) of each member, as Python numbers."""
+        return zip(self.ids.tolist(), self.keeper.tolist(), self.score.tolist(), strict=True)
+
+
+class Op(StrEnum):
+    """What `apply` can do to one file."""
+
+    COPY = "copy"
+    MOVE = "move"
+    DELETE = "delete"
+    TRASH = "trash"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One step of a plan. `target` is None for delete and trash; `keeper` is the file that stays in its place."""
+
+    op: Op
+    source: str
+    target: str | None
+    snapshot: Snapshot
+    keeper: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What would be done, as pure data: printed by --dry-run, written by --plan, executed by apply, never drifting."""
+
+    outs: str
+    """Absolute path of the output folder; it holds the journal too."""
+    operations: tuple[Operation, ...]
+    header: dict[str, object] = field(default_factory=dict)
+    """Provenance: version, argv, mode, thres, time of creation (ISO 8601)."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpResult:
+    """What became of one operation; `reason` says why it was not done."""
+
+    operation: Operation
+    done: bool
+    reason: str = ""
