@@ -1,0 +1,229 @@
+"""The command line: what a user can type, and nothing else. `commands.py` does the work; it is imported late, so that
+--help answers at once."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from fastsim import __version__
+from fastsim.config import DEFAULT_THRES, THRES_GUIDE
+from fastsim.errors import ExitCode, FastsimError, UsageError
+
+app = typer.Typer(
+    name="fastsim",
+    help="Find near-duplicate images, group or clean them. Nothing is overwritten, and every change can be taken back.",
+    epilog=f"Thresholds. {THRES_GUIDE}",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+INPUTS = "Folders, files, or - for a list of paths on stdin (one a line, or NUL-separated)."
+
+Inputs = Annotated[list[str] | None, typer.Argument(metavar="INPUT...", help=INPUTS, show_default=False)]
+Ins = Annotated[list[str] | None, typer.Option("--ins", metavar="PATH", help="The same as INPUT; may be repeated.")]
+Outs = Annotated[
+    str, typer.Option(metavar="DIR", help="Where groups or removed files go, and the journal. Empty or new; never scanned.")
+]
+Size = Annotated[
+    str,
+    typer.Option(help="Side of the network's input: 224, 160, 112, any multiple of 16 from 64 to 512, or auto (112 for "
+                 "an image smaller than 112x112, else 224)."),
+]  # fmt: skip
+ModelPath = Annotated[str | None, typer.Option("--model", metavar="PATH", help="An ONNX model in place of the packaged one.")]
+Thres = Annotated[float, typer.Option(help=f"Similar from this score on, 0 to 1. {THRES_GUIDE}")]
+Mode = Annotated[
+    str,
+    typer.Option(help="group_copy or group_move: each group to a folder of its own; clean_move: all but the keepers to "
+                 "--outs; clean_delete: all but the keepers are deleted."),
+]  # fmt: skip
+Keep = Annotated[
+    str,
+    typer.Option(help="Which file of a group is kept: largest (bytes), resolution, newest, oldest or path; ties are broken "
+                 "by the next rule, at last by path."),
+]  # fmt: skip
+GroupBy = Annotated[
+    str,
+    typer.Option(help="component: a group is all that is linked by similarity; keeper: only what is similar to its keeper."),
+]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+RuntimeName = Annotated[str, typer.Option("--runtime", help="auto, openvino or onnxruntime.")]
+Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Look into subfolders.")]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option("--exclude", metavar="GLOB", help="Leave out paths or names that match; may be repeated."),
+]
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links (loops end; links are never kept in "
+                                           "place of their target).")]  # fmt: skip
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
+PlanFile = Annotated[
+    str | None,
+    typer.Option("--plan", metavar="FILE", help="Write the plan to FILE and do nothing; fastsim apply FILE carries it out."),
+]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")]
+Force = Annotated[bool, typer.Option("--force", help="Allow clean_delete with a threshold under 0.9.")]
+Trash = Annotated[bool, typer.Option("--trash", help="With clean_delete: to the desktop's trash in place of deleting.")]
+JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the whole result as JSON.")]
+Workers = Annotated[int | None, typer.Option(help="Threads; by default one for each usable CPU.", show_default=False)]
+Batch = Annotated[int | None, typer.Option(help="Pictures a call of the network; by default what suits it.", show_default=False)]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every group and every skipped file; let decoders speak.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    if version:
+        print(f"fastsim {__version__}")
+        raise typer.Exit
+    del context
+
+
+@app.command()
+def images(
+    inputs: Inputs = None,
+    ins: Ins = None,
+    outs: Outs = "./fastsim_outputs",
+    size: Size = "224",
+    model: ModelPath = None,
+    thres: Thres = DEFAULT_THRES,
+    mode: Mode = "group_copy",
+    keep: Keep = "largest",
+    group_by: GroupBy = "component",
+    device: DeviceName = "auto",
+    runtime: RuntimeName = "auto",
+    recursive: Recursive = True,
+    exclude: Exclude = None,
+    follow_links: FollowLinks = False,
+    dry_run: DryRun = False,
+    plan: PlanFile = None,
+    yes: Yes = False,
+    force: Force = False,
+    trash: Trash = False,
+    json: JsonFile = None,
+    workers: Workers = None,
+    batch: Batch = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Find groups of similar images; copy or move each group to a folder, or clean all but the best of each."""
+    options = locals()
+    from fastsim import commands
+
+    _exit(commands.images(**_with_inputs(options)))
+
+
+@app.command()
+def apply(
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="A plan that --plan wrote, or of an interrupted run.")],
+    yes: Yes = False,
+    quiet: Quiet = False,
+) -> None:
+    """Carry out a plan, or finish an interrupted run."""
+    from fastsim import commands
+
+    _exit(commands.apply(plan=plan, yes=yes, quiet=quiet))
+
+
+@app.command()
+def undo(
+    journal: Annotated[str, typer.Argument(metavar="JOURNAL", help="fastsim_journal.jsonl of a run (or its folder).")],
+    quiet: Quiet = False,
+) -> None:
+    """Take back the moves and copies of a run, finished or interrupted."""
+    from fastsim import commands
+
+    _exit(commands.undo(journal=journal, quiet=quiet))
+
+
+@app.command()
+def compare(
+    inputs: Inputs = None,
+    ins: Ins = None,
+    size: Size = "224",
+    model: ModelPath = None,
+    thres: Thres = DEFAULT_THRES,
+    device: DeviceName = "auto",
+    runtime: RuntimeName = "auto",
+    json: JsonFile = None,
+    quiet: Quiet = False,
+) -> None:
+    """Print the scores between images, as a small table."""
+    options = locals()
+    from fastsim import commands
+
+    _exit(commands.compare(**_with_inputs(options)))
+
+
+@app.command()
+def embed(
+    inputs: Inputs = None,
+    ins: Ins = None,
+    out: Annotated[str, typer.Option(metavar="FILE", help="The .npz file: paths, vectors (float16[n, d]), sizes.")] = "",
+    size: Size = "224",
+    model: ModelPath = None,
+    device: DeviceName = "auto",
+    runtime: RuntimeName = "auto",
+    recursive: Recursive = True,
+    exclude: Exclude = None,
+    follow_links: FollowLinks = False,
+    workers: Workers = None,
+    batch: Batch = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Write the vectors of images to a file, for your own use."""
+    options = locals()
+    from fastsim import commands
+
+    _exit(commands.embed(**_with_inputs(options)))
+
+
+@app.command()
+def doctor() -> None:
+    """Show versions, CPU features, runtimes and GPUs, and what `auto` would pick and why."""
+    from fastsim import doctor as examination
+
+    for line in examination.lines():
+        print(line)
+
+
+def main() -> None:
+    """The `fastsim` program. Errors are one line on stderr; the exit code says what kind (see `ExitCode`)."""
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends like Ctrl-C: nothing half-moved
+    try:
+        app()
+    except FastsimError as error:
+        print(f"fastsim: {_printable(str(error))}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("fastsim: interrupted; no file was changed", file=sys.stderr)
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:  # `fastsim ... | head`: the reader has seen enough
+        sys.stderr.close()
+        sys.exit(ExitCode.DONE)
+
+
+def _with_inputs(options: dict[str, Any]) -> dict[str, Any]:
+    """INPUT and --ins as one list. Raises UsageError if there is none."""
+    inputs = (*(options.pop("inputs") or ()), *(options.pop("ins") or ()))
+    if not inputs:
+        raise UsageError("no INPUT: name a folder or files, or - to read a list from stdin")
+    return {"inputs": inputs, **options}
+
+
+def _printable(text: str) -> str:
+    return text.encode(sys.stderr.encoding or "ascii", "backslashreplace").decode(sys.stderr.encoding or "ascii")
+
+
+def _exit(code: ExitCode) -> None:
+    raise typer.Exit(int(code))

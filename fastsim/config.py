@@ -1,0 +1,141 @@
+"""What the program uses: one frozen Config, resolved from what the user typed, with no `auto` left in it."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from fastsim.errors import UsageError
+
+
+class Device(StrEnum):
+    """The words that --device takes besides `cuda:N`."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Runtime(StrEnum):
+    """The words that --runtime takes."""
+
+    AUTO = "auto"
+    OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
+
+
+DEFAULT_THRES = 0.75
+DELETE_THRES = 0.9
+"""clean_delete below this threshold needs --force: too many of the pairs there are merely alike."""
+
+THRES_GUIDE = (
+    "0.95 strict: copies that were saved again, resized or lightly retouched; hardly a false pair, misses stronger edits. "
+    "0.85 balanced: also moderate crops, captions, borders, greyscale; look through the groups before deleting. "
+    "0.75 loose: also strong edits and shots of one scene; finds most, and groups pictures that are merely alike."
+)
+
+_FIXED_SIZES = range(64, 513, 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """How pictures become vectors."""
+
+    size: int | None = 224
+    """Side of the network's input in pixels; None: chosen for each picture (`auto`)."""
+    model: str | None = None
+    """Path of an ONNX file; None: the packaged model."""
+    device: str = "cpu"
+    runtime: str = "openvino"
+    workers: int = 1
+    """Threads for decoding, for the network, and for comparing."""
+    batch: int = 1
+    """Pictures a call of the network."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What discovery takes."""
+
+    inputs: tuple[str, ...] = ()
+    recursive: bool = True
+    exclude: tuple[str, ...] = ()
+    follow_links: bool = False
+    outs: str | None = None
+    """Never scanned, wherever it lies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything that `pipeline.find` needs."""
+
+    scan: Scan
+    compute: Compute = field(default_factory=Compute)
+    thres: float = DEFAULT_THRES
+    keep: str = "largest"
+
+
+def resolve_compute(
+    *,
+    size: str = "224",
+    model: str | None = None,
+    device: str = Device.AUTO,
+    runtime: str = Runtime.AUTO,
+    workers: int | None = None,
+    batch: int | None = None,
+) -> Compute:
+    """Settle every `auto`. Raises UsageError for values that can't be, or can't be here."""
+    device, runtime = resolve_device(device), resolve_runtime(runtime)
+    for name, value in (("--workers", workers), ("--batch", batch)):
+        if value is not None and value < 1:
+            raise UsageError(f"{name} {value}: at least 1 is needed")
+    return Compute(
+        size=resolve_size(size), model=model, device=device, runtime=runtime,
+        workers=workers or usable_cpus(), batch=batch or (1 if runtime == Runtime.OPENVINO else 4),
+    )  # fmt: skip
+
+
+def resolve_size(text: str) -> int | None:
+    """--size: pixels, or None for `auto`. Raises UsageError."""
+    if text == "auto":
+        return None
+    if text.isdecimal() and int(text) in _FIXED_SIZES:
+        return int(text)
+    raise UsageError(f"--size {text}: auto or a multiple of 16 from 64 to 512 is allowed (224, 160 and 112 are usual)")
+
+
+def resolve_device(name: str) -> str:
+    """--device: where to run. Raises UsageError for a device that can't be used: there is no silent fallback."""
+    if name in (Device.AUTO, Device.CPU):
+        return Device.CPU.value
+    number = name.removeprefix("cuda:")
+    if name == Device.CUDA or (number != name and number.isdecimal()):
+        raise UsageError(f"--device {name}: this version has no CUDA backend yet; use --device cpu")
+    raise UsageError(f"--device {name}: auto, cpu, cuda or cuda:N is allowed")
+
+
+def resolve_runtime(name: str) -> str:
+    """--runtime: what runs the network. Raises UsageError for one that is unknown or not installed."""
+    if name == Runtime.AUTO:
+        return Runtime.OPENVINO.value
+    if name not in tuple(Runtime):
+        raise UsageError(f"--runtime {name}: {', '.join(Runtime)} is allowed")
+    if importlib.util.find_spec(name) is None:
+        raise UsageError(f"--runtime {name}: it is not installed; pip install 'fastsim[{name}]', or use --runtime auto")
+    return name
+
+
+def check_thres(thres: float) -> float:
+    """--thres, 0 to 1. Raises UsageError."""
+    if not 0.0 <= thres <= 1.0:
+        raise UsageError(f"--thres {thres:g}: 0 to 1 is allowed (0.95 strict, 0.85 balanced, 0.75 loose)")
+    return thres
+
+
+def usable_cpus() -> int:
+    """The CPUs that this process may use, which in a container can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,88 @@
+"""Embed: batches of pictures to unit rows of float16, through a network on one of the runtimes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from fastsim.errors import UsageError
+from fastsim.model import Model
+from fastsim.progress import Bar
+from fastsim.records import Embeddings, Float16Array, Float32Array, FrameBatch, Skipped
+
+
+@dataclass(frozen=True, slots=True)
+class RanOn:
+    """Proof of what ran where."""
+
+    device: str
+    """`cpu` or `cuda:N`."""
+    runtime: str
+    """Name and version of the runtime."""
+    precision: str
+    """The arithmetic of the network: float32, bfloat16, float16."""
+
+
+class Network(Protocol):
+    """A network that is loaded on a device and ready."""
+
+    ran_on: RanOn
+
+    def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
+        """Each batch with its raw output float32[k, d], in order; several batches are in flight at once."""
+        ...
+
+
+def open_network(model: Model, *, runtime: str, device: str, batch: int, threads: int) -> Network:
+    """Load `model` on `runtime` (`openvino` or `onnxruntime`) and `device`. Raises UsageError where that can't be."""
+    if runtime == "openvino":
+        from fastsim.embed.openvino import OpenVinoNetwork
+
+        return OpenVinoNetwork(model, batch=batch, threads=threads)
+    if runtime == "onnxruntime":
+        from fastsim.embed.onnxruntime import OnnxRuntimeNetwork
+
+        return OnnxRuntimeNetwork(model, device=device, threads=threads)
+    raise UsageError(f"--runtime {runtime}: unknown; auto, openvino or onnxruntime is allowed")
+
+
+def embed(network: Network, frames: Iterable[FrameBatch | Skipped], bar: Bar) -> tuple[Embeddings, tuple[Skipped, ...]]:
+    """Run everything through the network.
+
+    Returns the embeddings in ascending order of id, and the files that could not be decoded. Memory: the rows, and the
+    batches that are in flight.
+    """
+    skipped: list[Skipped] = []
+
+    def only_batches() -> Iterator[FrameBatch]:
+        for item in frames:
+            if isinstance(item, Skipped):
+                skipped.append(item)
+                bar.advance()
+            else:
+                yield item
+
+    ids, sizes, rows = [], [], []
+    for batch, raw in network.run(only_batches()):
+        ids.append(batch.ids)
+        sizes.append(batch.sizes)
+        rows.append(unit_rows(raw))
+        bar.advance(len(batch.ids))
+    if not ids:
+        return Embeddings(np.empty(0, np.int64), np.empty((0, 0), np.float16), np.empty((0, 2), np.int32)), tuple(skipped)
+    all_ids = np.concatenate(ids)
+    order = np.argsort(all_ids)
+    vectors = np.ascontiguousarray(np.concatenate(rows)[order])
+    return Embeddings(all_ids[order], vectors, np.concatenate(sizes)[order]), tuple(skipped)
+
+
+def unit_rows(raw: Float32Array) -> Float16Array:
+    """float32[k, d] to unit length float16[k, d]; a row that is zero or not finite becomes zero (similar to nothing)."""
+    wide = raw.astype(np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        norms = np.sqrt((wide * wide).sum(axis=1, keepdims=True))
+    good = np.isfinite(norms) & (norms > 0)
+    return np.where(good, wide, 0.0).__truediv__(np.where(good, norms, 1.0)).astype(np.float16)

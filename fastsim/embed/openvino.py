@@ -1,0 +1,123 @@
+"""The network on OpenVINO: a CPU's own precision, static shapes, several requests in flight."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import openvino as ov
+
+from fastsim.embed import RanOn
+from fastsim.errors import FastsimError, UsageError
+from fastsim.model import Model
+from fastsim.records import Float32Array, FrameBatch, Uint8Array
+
+
+class OpenVinoNetwork:
+    """One compiled network an input size, compiled when the first batch of that size comes.
+
+    Static shapes are much faster than dynamic ones here, so that a short last batch is padded.
+    """
+
+    def __init__(self, model: Model, *, batch: int, threads: int) -> None:
+        self._model = model
+        self._batch = batch
+        self._threads = threads
+        self._core = ov.Core()
+        self._read()  # a file that is no network is an error now, not after the scan
+        self._idle: dict[int, list[Any]] = {}
+        # "2026.4.1-22982-...": the release is enough
+        self.ran_on = RanOn("cpu", f"OpenVINO {ov.get_version().split('-')[0]}", "unknown")
+
+    def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
+        """See `Network.run`. Raises FastsimError if the network itself fails."""
+        busy: deque[tuple[Any, FrameBatch, Uint8Array]] = deque()
+        try:
+            for batch in batches:
+                size = batch.pixels.shape[1]
+                if size not in self._idle:
+                    self._idle[size] = self._compile(size)
+                while not self._idle[size]:
+                    yield self._finish(busy)
+                request = self._idle[size].pop()
+                pixels = self._padded(batch.pixels)
+                request.set_input_tensor(ov.Tensor(pixels, shared_memory=True))
+                request.start_async()
+                busy.append((request, batch, pixels))  # the request reads `pixels` in place: keep them alive
+            while busy:
+                yield self._finish(busy)
+        finally:
+            for request, batch, _ in busy:
+                request.cancel()
+                request.wait()
+                self._idle[batch.pixels.shape[1]].append(request)
+
+    def _finish(self, busy: deque[tuple[Any, FrameBatch, Uint8Array]]) -> tuple[FrameBatch, Float32Array]:
+        request, batch, _ = busy[0]
+        request.wait()
+        output = np.array(request.get_output_tensor(0).data[: len(batch.ids)], np.float32)
+        busy.popleft()
+        self._idle[batch.pixels.shape[1]].append(request)
+        return batch, output.reshape(len(batch.ids), -1)
+
+    def _padded(self, pixels: Uint8Array) -> Uint8Array:
+        missing = self._batch - len(pixels)
+        return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), np.uint8)]) if missing else pixels
+
+    def _read(self) -> Any:
+        """The graph as the file has it. Raises UsageError."""
+        try:
+            graph = self._core.read_model(str(self._model.path))
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise UsageError(f"--model {self._model.path}: OpenVINO can't read it ({reason}); an ONNX file is needed") from None
+        if len(graph.inputs) != 1:
+            raise UsageError(f"--model {self._model.path}: it has {len(graph.inputs)} inputs; one image input is needed")
+        return graph
+
+    def _compile(self, size: int) -> list[Any]:
+        """Compile for [batch, size, size, 3] uint8 and return its requests."""
+        graph = self._read()
+        shape = [axis.get_length() if axis.is_static else None for axis in graph.input().partial_shape]
+        form = self._model.input_format(graph.input().element_type.get_type_name(), shape)
+        sides = (self._batch, size, size, 3) if form.layout == "NHWC" else (self._batch, 3, size, size)
+        try:
+            graph.reshape(ov.PartialShape(list(sides)))
+            if not (form.uint8 and form.layout == "NHWC"):
+                graph = _with_preprocessing(graph, form)
+            hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": self._threads}
+            compiled = self._core.compile_model(graph, "CPU", hints)
+        except RuntimeError as error:
+            reason = str(error).strip().splitlines()[-1]
+            raise FastsimError(
+                f"--model {self._model.path}: can't be run at {size}x{size} pixels ({reason}); try its own --size"
+            ) from None
+        output = compiled.output(0).partial_shape
+        if len(output) < 2 or any(axis.is_static and axis.get_length() != 1 for axis in list(output)[2:]):
+            raise UsageError(f"--model {self._model.path}: its output has shape {output}; one vector an image is needed")
+        precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
+        names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
+        self.ran_on = RanOn(self.ran_on.device, self.ran_on.runtime, names.get(precision, precision))
+        count = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
+        return [compiled.create_infer_request() for _ in range(count + 1)]  # one more is being filled
+
+
+def _with_preprocessing(graph: Any, form: Any) -> Any:
+    """RGB bytes in NHWC in front of a graph that takes another type, layout, channel order or range."""
+    from openvino import Layout, Type
+    from openvino.preprocess import ColorFormat, PrePostProcessor
+
+    steps = PrePostProcessor(graph)
+    image = steps.input()
+    image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC")).set_color_format(ColorFormat.RGB)
+    image.model().set_layout(Layout(form.layout))
+    if not form.uint8:
+        image.preprocess().convert_element_type(Type.f32)
+        if form.colour == "BGR":
+            image.preprocess().convert_color(ColorFormat.BGR)
+        # (v / 255 * range - mean) / std  ==  (v - mean * 255 / range) / (std * 255 / range)
+        unit = 255.0 / form.range
+        image.preprocess().mean([m * unit for m in form.mean]).scale([s * unit for s in form.std])
+    return steps.build()

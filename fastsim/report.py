@@ -1,0 +1,167 @@
+"""The report: everything that a run found and did, as text for a person and as JSON for a program."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fastsim.errors import FastsimError
+from fastsim.records import Embeddings, Group, MediaFile, OpResult, Plan, Skipped
+
+_SHOWN_SKIPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One file of a group. `score` is the cosine to the group's keeper that stands for it (1 for a keeper)."""
+
+    path: str
+    keeper: bool
+    score: float
+    bytes: int
+    width: int
+    height: int
+
+
+def members(groups: Sequence[Group], files: Sequence[MediaFile], embeddings: Embeddings) -> list[list[Member]]:
+    """The groups with everything that a person asks about a file. `files[i].id` must be i."""
+    size_of = dict(zip(embeddings.ids.tolist(), embeddings.sizes.tolist(), strict=True))
+    return [
+        [
+            Member(files[i].path, i == keeper, round(score, 6), files[i].snapshot.size, *size_of[i])
+            for i, keeper, score in group.members()
+        ]
+        for group in groups
+    ]
+
+
+def counts(
+    files: Sequence[MediaFile], skipped: Sequence[Skipped], groups: Sequence[Sequence[Member]]
+) -> dict[str, int]:
+    """The numbers of the summary. `redundant` files are those that a keeper stands for."""
+    redundant = [member for group in groups for member in group if not member.keeper]
+    return {
+        "files": len(files),
+        "skipped": len(skipped),
+        "compared": len(files) - sum(item.id is not None for item in skipped),
+        "groups": len(groups),
+        "grouped": sum(map(len, groups)),
+        "redundant": len(redundant),
+        "redundant_bytes": sum(member.bytes for member in redundant),
+    }
+
+
+def as_json(
+    *,
+    groups: Sequence[Sequence[Member]],
+    skipped: Sequence[Skipped],
+    plan: Plan,
+    results: Sequence[OpResult],
+    numbers: Mapping[str, int],
+    timings: Mapping[str, float],
+    environment: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The whole result under the documented keys. Operations that were not run (yet) have `done` false."""
+    outcome = results or [OpResult(operation, False) for operation in plan.operations]
+    return {
+        "groups": [{"members": [asdict(member) for member in group]} for group in groups],
+        "skipped": [{"path": item.path, "reason": item.reason} for item in skipped],
+        "actions": [
+            {
+                "op": result.operation.op.value,
+                "source": result.operation.source,
+                "target": result.operation.target,
+                "done": result.done,
+                **({"reason": result.reason} if result.reason else {}),
+            }
+            for result in outcome
+        ],
+        "counts": dict(numbers),
+        "timings": {name: round(seconds, 4) for name, seconds in timings.items()},
+        "environment": dict(environment),
+    }
+
+
+def write_json(result: Mapping[str, Any], path: str) -> None:
+    """Write to a temporary file beside `path`, then rename: a reader sees the old file or the whole new one.
+
+    Non-ASCII is escaped, so that names that are not UTF-8 survive (as lone surrogates, which `os.fsencode` turns back).
+    Raises FastsimError if it can't be written.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=folder, delete=False) as stream:
+            temporary = stream.name
+            json.dump(result, stream, indent=1)
+            stream.write("\n")
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None and os.path.exists(temporary):
+            os.unlink(temporary)
+        raise FastsimError(f"--json {shown(path)}: {error.strerror}; name a file in a folder that can be written") from None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def summary_skipped(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:
+    """The skipped files with their reasons: all of them, or the first few and what the rest had."""
+    limit = len(skipped) if everything else _SHOWN_SKIPS
+    for item in skipped[:limit]:
+        yield f"  {shown(item.path)}: {item.reason}"
+    rest = Counter(item.reason for item in skipped[limit:])
+    if rest:
+        yield f"  and {sum(rest.values())} more ({', '.join(f'{n} x {reason}' for reason, n in rest.most_common(3))});"
+        yield "  --verbose or --json FILE lists all of them"
+
+
+def summary_groups(groups: Sequence[Sequence[Member]], limit: int) -> Iterator[str]:
+    """The first `limit` groups as short lists, keepers marked with a star."""
+    for number, group in enumerate(groups[:limit], start=1):
+        yield f"  {number}. {plural(len(group), 'file')}:"
+        for member in group[:4]:
+            mark = "*" if member.keeper else " "
+            yield f"     {mark} {member.score:.3f}  {shown(member.path)}"
+        if len(group) > 4:
+            yield f"              and {len(group) - 4} more"
+    if len(groups) > limit:
+        yield f"  and {len(groups) - limit} more groups"
+
+
+def summary_timings(timings: Mapping[str, float]) -> str:
+    """`scan 0.1, embed 8.2 (decoding included), ...; 9.0 s in all`."""
+    parts = [f"{name} {seconds:.1f}" for name, seconds in timings.items() if seconds >= 0.05]
+    total = sum(timings.values())
+    return f"{total:.1f} s" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def shown(path: str) -> str:
+    """A path on one line: control characters and bytes that are not UTF-8 as escapes."""
+    if path.isprintable():
+        return path
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in path)
+
+
+def plural(n: int, noun: str) -> str:
+    """`1 file`, `1,234 files`."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def in_bytes(n: int) -> str:
+    """`831 B`, `1.2 MB`, `3.4 GB`: powers of 1000, as file managers show them."""
+    value = float(n)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
