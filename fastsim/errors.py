@@ -26,3 +26,10 @@ class UsageError(FastsimError):
     """The command line asks for something that can't be: nothing was started."""
 
     exit_code = ExitCode.USAGE
+
+
+def shown(path: str) -> str:
+    """`path` for one line of text: newlines, control characters and bytes that are not UTF-8 stand as escapes."""
+    if path.isprintable():
+        return path
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path)

@@ -29,8 +29,8 @@ class Snapshot:
 
     @classmethod
     def of(cls, path: str) -> Snapshot:
-        """The snapshot of `path` now (of a link itself, not of its target). Raises OSError."""
-        return cls.from_stat(os.lstat(path))
+        """The snapshot of `path` now; where that is a symbolic link, of the content behind it. Raises OSError."""
+        return cls.from_stat(os.stat(path))
 
     @classmethod
     def from_stat(cls, stat: os.stat_result) -> Snapshot:
@@ -139,6 +139,22 @@ class Group:
         return zip(self.ids.tolist(), self.keeper.tolist(), self.score.tolist(), strict=True)
 
 
+class Mode(StrEnum):
+    """What becomes of the groups: each gets a folder of its own, or all but the keepers go away."""
+
+    GROUP_COPY = "group_copy"
+    GROUP_MOVE = "group_move"
+    CLEAN_MOVE = "clean_move"
+    CLEAN_DELETE = "clean_delete"
+
+
+class GroupBy(StrEnum):
+    """What a group folder holds: a whole component, or one keeper and what it covers."""
+
+    COMPONENT = "component"
+    KEEPER = "keeper"
+
+
 class Op(StrEnum):
     """What `apply` can do to one file."""
 
@@ -150,7 +166,10 @@ class Op(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One step of a plan. `target` is None for delete and trash; `keeper` is the file that stays in its place."""
+    """One step of a plan. `target` is None for delete and trash; `keeper` is the file that stays in its place.
+
+    `keeper` is set in the clean modes only: nothing is removed unless its keeper is there, as `keeper_snapshot` has it.
+    """
 
     op: Op
     source: str
@@ -158,6 +177,7 @@ class Operation:
     snapshot: Snapshot
     keeper: str | None = None
     score: float | None = None
+    keeper_snapshot: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
