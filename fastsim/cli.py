@@ -29,14 +29,17 @@ INPUTS = "Folders, files, or - for a list of paths on stdin (one a line, or NUL-
 Inputs = Annotated[list[str] | None, typer.Argument(metavar="INPUT...", help=INPUTS, show_default=False)]
 Ins = Annotated[list[str] | None, typer.Option("--ins", metavar="PATH", help="The same as INPUT; may be repeated.")]
 Outs = Annotated[
-    str, typer.Option(metavar="DIR", help="Where groups or removed files go, and the journal. Empty or new; never scanned.")
+    str,
+    typer.Option(metavar="DIR", help="Where groups or removed files go, and the journal. Empty or new; never scanned."),
 ]
 Size = Annotated[
     str,
     typer.Option(help="Side of the network's input: 224, 160, 112, any multiple of 16 from 64 to 512, or auto (112 for "
                  "an image smaller than 112x112, else 224)."),
 ]  # fmt: skip
-ModelPath = Annotated[str | None, typer.Option("--model", metavar="PATH", help="An ONNX model in place of the packaged one.")]
+ModelPath = Annotated[
+    str | None, typer.Option("--model", metavar="PATH", help="An ONNX model in place of the packaged one.")
+]
 Thres = Annotated[float, typer.Option(help=f"Similar from this score on, 0 to 1. {THRES_GUIDE}")]
 Mode = Annotated[
     str,
@@ -45,12 +48,14 @@ Mode = Annotated[
 ]  # fmt: skip
 Keep = Annotated[
     str,
-    typer.Option(help="Which file of a group is kept: largest (bytes), resolution, newest, oldest or path; ties are broken "
+    typer.Option(help="Which file of a group stays: largest (bytes), resolution, newest, oldest or path; ties are broken "
                  "by the next rule, at last by path."),
 ]  # fmt: skip
 GroupBy = Annotated[
     str,
-    typer.Option(help="component: a group is all that is linked by similarity; keeper: only what is similar to its keeper."),
+    typer.Option(
+        help="component: a group is all that is linked by similarity; keeper: only what is similar to its keeper."
+    ),
 ]
 DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
 RuntimeName = Annotated[str, typer.Option("--runtime", help="auto, openvino or onnxruntime.")]
@@ -59,21 +64,27 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="GLOB", help="Leave out paths or names that match; may be repeated."),
 ]
-FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links (loops end; links are never kept in "
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links (loops end; no link is kept in "
                                            "place of their target).")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 PlanFile = Annotated[
     str | None,
-    typer.Option("--plan", metavar="FILE", help="Write the plan to FILE and do nothing; fastsim apply FILE carries it out."),
+    typer.Option(
+        "--plan", metavar="FILE", help="Write the plan to FILE and do nothing; fastsim apply FILE carries it out."
+    ),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")]
 Force = Annotated[bool, typer.Option("--force", help="Allow clean_delete with a threshold under 0.9.")]
 Trash = Annotated[bool, typer.Option("--trash", help="With clean_delete: to the desktop's trash in place of deleting.")]
 JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the whole result as JSON.")]
 Workers = Annotated[int | None, typer.Option(help="Threads; by default one for each usable CPU.", show_default=False)]
-Batch = Annotated[int | None, typer.Option(help="Pictures a call of the network; by default what suits it.", show_default=False)]
+Batch = Annotated[
+    int | None, typer.Option(help="Pictures a call of the network; by default what suits it.", show_default=False)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="List every group and every skipped file; let decoders speak.")]
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="List every group and every skipped file; let decoders speak.")
+]
 
 
 @app.callback(invoke_without_command=True)
@@ -116,9 +127,9 @@ def images(
 ) -> None:
     """Find groups of similar images; copy or move each group to a folder, or clean all but the best of each."""
     options = locals()
-    from fastsim import commands
+    from fastsim.commands.images import images as command
 
-    _exit(commands.images(**_with_inputs(options)))
+    _exit(command(**_with_inputs(options)))
 
 
 @app.command()
@@ -128,9 +139,9 @@ def apply(
     quiet: Quiet = False,
 ) -> None:
     """Carry out a plan, or finish an interrupted run."""
-    from fastsim import commands
+    from fastsim.commands.files import apply as command
 
-    _exit(commands.apply(plan=plan, yes=yes, quiet=quiet))
+    _exit(command(plan=plan, yes=yes, quiet=quiet))
 
 
 @app.command()
@@ -139,9 +150,9 @@ def undo(
     quiet: Quiet = False,
 ) -> None:
     """Take back the moves and copies of a run, finished or interrupted."""
-    from fastsim import commands
+    from fastsim.commands.files import undo as command
 
-    _exit(commands.undo(journal=journal, quiet=quiet))
+    _exit(command(journal=journal, quiet=quiet))
 
 
 @app.command()
@@ -158,16 +169,18 @@ def compare(
 ) -> None:
     """Print the scores between images, as a small table."""
     options = locals()
-    from fastsim import commands
+    from fastsim.commands.vectors import compare as command
 
-    _exit(commands.compare(**_with_inputs(options)))
+    _exit(command(**_with_inputs(options)))
 
 
 @app.command()
 def embed(
     inputs: Inputs = None,
     ins: Ins = None,
-    out: Annotated[str, typer.Option(metavar="FILE", help="The .npz file: paths, vectors (float16[n, d]), sizes.")] = "",
+    out: Annotated[
+        str, typer.Option(metavar="FILE", help="The .npz file: paths, vectors (float16[n, d]), sizes.")
+    ] = "",
     size: Size = "224",
     model: ModelPath = None,
     device: DeviceName = "auto",
@@ -182,9 +195,9 @@ def embed(
 ) -> None:
     """Write the vectors of images to a file, for your own use."""
     options = locals()
-    from fastsim import commands
+    from fastsim.commands.vectors import embed as command
 
-    _exit(commands.embed(**_with_inputs(options)))
+    _exit(command(**_with_inputs(options)))
 
 
 @app.command()

@@ -23,15 +23,14 @@ def our_stderr(let_libraries_speak: bool = False) -> Iterator[TextIO]:
         yield sys.stderr
         return
     null = os.open(os.devnull, os.O_WRONLY)
-    stream = open(real, "w", encoding=sys.stderr.encoding, errors="backslashreplace", closefd=False)
     os.dup2(null, 2)
     os.close(null)
-    try:
-        yield stream
-    finally:
-        stream.flush()
-        os.dup2(real, 2)
-        os.close(real)
+    with open(real, "w", encoding=sys.stderr.encoding, errors="backslashreplace") as stream:
+        try:
+            yield stream
+        finally:
+            stream.flush()
+            os.dup2(real, 2)
 
 
 def out(line: str = "") -> None:

@@ -50,7 +50,9 @@ class Model:
         dynamic) and the card. Raises UsageError where they contradict each other or leave the layout open."""
         card = self._section("input")
         if len(shape) != 4:
-            raise UsageError(f"--model {self.path}: its input has shape {list(shape)}; an image batch of 4 axes is needed")
+            raise UsageError(
+                f"--model {self.path}: its input has shape {list(shape)}; an image batch of 4 axes is needed"
+            )
         layout = _choice(self.path, card, "layout", ("NHWC", "NCHW"), _layout_of(shape))
         if layout is None:
             raise UsageError(
@@ -58,7 +60,9 @@ class Model:
                 f'put {{"input": {{"layout": "NCHW"}}}} into {self.card_path.name} beside it'
             )
         if (channels := shape[3 if layout == "NHWC" else 1]) not in (3, None):
-            raise UsageError(f"--model {self.path}: {channels} channels for layout {layout}; 3 are needed ({_CARD_HINT})")
+            raise UsageError(
+                f"--model {self.path}: {channels} channels for layout {layout}; 3 are needed ({_CARD_HINT})"
+            )
         if "8" in element:
             return InputFormat(True, layout)
         colour = _choice(self.path, card, "colour", ("RGB", "BGR"), "RGB")
@@ -104,7 +108,9 @@ def load_model(path: str | None = None) -> Model:
         if not isinstance(card, dict):
             raise UsageError(f"{card_path}: holds a {type(card).__name__}; an object is needed ({_CARD_HINT})")
         if card.get("sha256", sha256) != sha256:
-            raise UsageError(f"{card_path}: describes another file (its sha256 is not that of {file.name}); get both anew")
+            raise UsageError(
+                f"{card_path}: describes another file (its sha256 is not that of {file.name}); get both anew"
+            )
     return Model(file, sha256, card)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from fastsim import content, decode, embed, group, keep, similarity
+from fastsim import content, decode, embedding, group, keep, similarity
 from fastsim.config import Compute, Config, Scan
 from fastsim.discover import IMAGE_SUFFIXES, discover
-from fastsim.embed import RanOn
+from fastsim.embedding import RanOn
 from fastsim.model import load_model
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Group, MediaFile, Skipped
@@ -53,9 +53,7 @@ def find(config: Config, progress: Progress) -> Findings:
     return Findings(files, (*unlisted, *undecoded), embeddings, groups, environment, timings)
 
 
-def scan(
-    what: Scan, progress: Progress, timings: Timings
-) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
+def scan(what: Scan, progress: Progress, timings: Timings) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
     """List the pictures of the input."""
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
@@ -70,7 +68,7 @@ def to_vectors(
     """Decode and embed, side by side; files with equal bytes only once."""
     with stage("load", timings):
         model = load_model(compute.model)
-        network = embed.open_network(
+        network = embedding.open_network(
             model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
         )
     with stage("hash", timings), progress.bar("hash", len(files), "files") as bar:
@@ -78,7 +76,7 @@ def to_vectors(
     firsts = [file for file in files if file.id not in copies]
     with stage("embed", timings), progress.bar("embed", len(firsts), "images") as bar:
         frames = decode.frame_batches(firsts, size=compute.size, batch=compute.batch, workers=compute.workers)
-        embeddings, skipped = embed.embed(network, frames, bar)
+        embeddings, skipped = embedding.embed(network, frames, bar)
     environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size)
     return content.spread_rows(embeddings, copies), content.spread_skips(skipped, copies, files), environment
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
 
@@ -17,15 +17,9 @@ class Bar(Protocol):
 class Progress(Protocol):
     """Makes one bar a stage, and writes lines that do not tear a bar apart."""
 
-    def bar(self, label: str, total: int | None, unit: str) -> _BarContext: ...
+    def bar(self, label: str, total: int | None, unit: str) -> AbstractContextManager[Bar]: ...
 
     def note(self, line: str) -> None: ...
-
-
-class _BarContext(Protocol):
-    def __enter__(self) -> Bar: ...
-
-    def __exit__(self, *exc: object) -> bool | None: ...
 
 
 class _NullBar:

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from fastsim.errors import FastsimError
+import numpy as np
+
+from fastsim.errors import FastsimError, shown
 from fastsim.records import Embeddings, Group, MediaFile, OpResult, Plan, Skipped
 
 _SHOWN_SKIPS = 10
@@ -105,7 +107,38 @@ def write_json(result: Mapping[str, Any], path: str) -> None:
     except OSError as error:
         if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
-        raise FastsimError(f"--json {shown(path)}: {error.strerror}; name a file in a folder that can be written") from None
+        raise FastsimError(
+            f"--json {shown(path)}: {error.strerror}; name a file in a folder that can be written"
+        ) from None
+
+
+def write_npz(path: str, **arrays: np.ndarray[Any, Any]) -> None:
+    """Arrays to an .npz file, whole or not at all (see `write_json`). Raises FastsimError."""
+    temporary = f"{path}.part"
+    try:
+        with open(temporary, "wb") as stream:
+            np.savez(stream, **arrays)
+        os.replace(temporary, path)
+    except OSError as error:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+        raise FastsimError(
+            f"--out {shown(path)}: {error.strerror}; name a file in a folder that can be written"
+        ) from None
+
+
+def score_table(paths: Sequence[str], scores: np.ndarray[Any, Any], thres: float) -> Iterator[str]:
+    """Scores float[n, n] between `paths` as a numbered triangle; those of at least `thres` carry a star."""
+    for number, path in enumerate(paths, start=1):
+        yield f"{number:>4}  {shown(path)}"
+    if len(paths) < 2:
+        return
+    yield ""
+    yield "      " + "".join(f"{number:>8}" for number in range(1, len(paths)))
+    for row in range(1, len(paths)):
+        cells = (f"{scores[row, column]:>7.3f}{'*' if scores[row, column] >= thres else ' '}" for column in range(row))
+        yield f"{row + 1:>4}  " + "".join(cells)
+    yield f"      * at least {thres:g}"
 
 
 def _umask() -> int:
@@ -143,13 +176,6 @@ def summary_timings(timings: Mapping[str, float]) -> str:
     parts = [f"{name} {seconds:.1f}" for name, seconds in timings.items() if seconds >= 0.05]
     total = sum(timings.values())
     return f"{total:.1f} s" + (f" ({', '.join(parts)})" if parts else "")
-
-
-def shown(path: str) -> str:
-    """A path on one line: control characters and bytes that are not UTF-8 as escapes."""
-    if path.isprintable():
-        return path
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in path)
 
 
 def plural(n: int, noun: str) -> str:

@@ -49,7 +49,7 @@ class UnreadableError(Exception):
 
 
 def _set_up() -> tuple[str, ...]:
-    """Quiet the libraries, make OpenCV single-threaded (many files are decoded at once), add HEIF if it is installed."""
+    """Quiet the libraries, make OpenCV single-threaded (many files are decoded at once), add HEIF if installed."""
     cv2.setNumThreads(1)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
@@ -92,7 +92,9 @@ def _read(path: str) -> bytes:
             if status.st_size == 0:
                 raise UnreadableError("empty file")
             if status.st_size > MAX_BYTES:
-                raise UnreadableError(f"{status.st_size / 2**30:.1f} GiB, more than the limit of {MAX_BYTES // 2**30} GiB")
+                raise UnreadableError(
+                    f"{status.st_size / 2**30:.1f} GiB, more than the limit of {MAX_BYTES // 2**30} GiB"
+                )
             return file.read()
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from None
@@ -180,7 +182,7 @@ def _to_8_bits(values: np.ndarray[Any, Any]) -> Uint8Array:
 
 
 def _on_white(image: np.ndarray[Any, Any]) -> Uint8Array:
-    """Grey, BGR or BGRA of 8 or 16 bits to BGR uint8, transparent parts white: what a viewer with a white page shows."""
+    """Grey, BGR or BGRA of 8 or 16 bits to BGR uint8, transparent parts white, as on a white page."""
     if image.dtype == np.uint16:
         image = (image >> 8).astype(np.uint8)
     if image.ndim == 2:
@@ -193,7 +195,7 @@ def _on_white(image: np.ndarray[Any, Any]) -> Uint8Array:
 
 
 def _square(image: Uint8Array, size: int) -> Uint8Array:
-    """BGR uint8[h, w, 3] to RGB uint8[size, size, 3]: area averages along a side that shrinks, linear where one grows."""
+    """BGR uint8[h, w, 3] to RGB uint8[size, size, 3]: area averages where a side shrinks, linear where it grows."""
     height, width = image.shape[:2]
     shrunk = (min(width, size), min(height, size))
     if shrunk != (width, height):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from fastsim.embed import RanOn
+from fastsim.embedding import RanOn
 from fastsim.errors import UsageError
 from fastsim.model import InputFormat, Model
 from fastsim.records import Float32Array, FrameBatch
@@ -27,7 +27,9 @@ class OnnxRuntimeNetwork:
             self._session = ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exception types have no common base
             reason = str(error).strip().splitlines()[0]
-            raise UsageError(f"--model {model.path}: ONNX Runtime can't load it ({reason}); an ONNX file is needed") from None
+            raise UsageError(
+                f"--model {model.path}: ONNX Runtime can't load it ({reason}); an ONNX file is needed"
+            ) from None
         inputs = self._session.get_inputs()
         if len(inputs) != 1:
             raise UsageError(f"--model {model.path}: it has {len(inputs)} inputs; one image input is needed")

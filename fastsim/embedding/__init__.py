@@ -39,11 +39,11 @@ class Network(Protocol):
 def open_network(model: Model, *, runtime: str, device: str, batch: int, threads: int) -> Network:
     """Load `model` on `runtime` (`openvino` or `onnxruntime`) and `device`. Raises UsageError where that can't be."""
     if runtime == "openvino":
-        from fastsim.embed.openvino import OpenVinoNetwork
+        from fastsim.embedding.openvino import OpenVinoNetwork
 
         return OpenVinoNetwork(model, batch=batch, threads=threads)
     if runtime == "onnxruntime":
-        from fastsim.embed.onnxruntime import OnnxRuntimeNetwork
+        from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 
         return OnnxRuntimeNetwork(model, device=device, threads=threads)
     raise UsageError(f"--runtime {runtime}: unknown; auto, openvino or onnxruntime is allowed")
@@ -72,7 +72,9 @@ def embed(network: Network, frames: Iterable[FrameBatch | Skipped], bar: Bar) ->
         rows.append(unit_rows(raw))
         bar.advance(len(batch.ids))
     if not ids:
-        return Embeddings(np.empty(0, np.int64), np.empty((0, 0), np.float16), np.empty((0, 2), np.int32)), tuple(skipped)
+        return Embeddings(np.empty(0, np.int64), np.empty((0, 0), np.float16), np.empty((0, 2), np.int32)), tuple(
+            skipped
+        )
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids)
     vectors = np.ascontiguousarray(np.concatenate(rows)[order])
@@ -80,7 +82,7 @@ def embed(network: Network, frames: Iterable[FrameBatch | Skipped], bar: Bar) ->
 
 
 def unit_rows(raw: Float32Array) -> Float16Array:
-    """float32[k, d] to unit length float16[k, d]; a row that is zero or not finite becomes zero (similar to nothing)."""
+    """float32[k, d] to unit length float16[k, d]; a zero or non-finite row becomes zero (similar to nothing)."""
     wide = raw.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         norms = np.sqrt((wide * wide).sum(axis=1, keepdims=True))

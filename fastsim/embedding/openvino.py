@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import openvino as ov
 
-from fastsim.embed import RanOn
+from fastsim.embedding import RanOn
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
 from fastsim.records import Float32Array, FrameBatch, Uint8Array
@@ -72,9 +72,13 @@ class OpenVinoNetwork:
             graph = self._core.read_model(str(self._model.path))
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
-            raise UsageError(f"--model {self._model.path}: OpenVINO can't read it ({reason}); an ONNX file is needed") from None
+            raise UsageError(
+                f"--model {self._model.path}: OpenVINO can't read it ({reason}); an ONNX file is needed"
+            ) from None
         if len(graph.inputs) != 1:
-            raise UsageError(f"--model {self._model.path}: it has {len(graph.inputs)} inputs; one image input is needed")
+            raise UsageError(
+                f"--model {self._model.path}: it has {len(graph.inputs)} inputs; one image input is needed"
+            )
         return graph
 
     def _compile(self, size: int) -> list[Any]:
@@ -96,7 +100,9 @@ class OpenVinoNetwork:
             ) from None
         output = compiled.output(0).partial_shape
         if len(output) < 2 or any(axis.is_static and axis.get_length() != 1 for axis in list(output)[2:]):
-            raise UsageError(f"--model {self._model.path}: its output has shape {output}; one vector an image is needed")
+            raise UsageError(
+                f"--model {self._model.path}: its output has shape {output}; one vector an image is needed"
+            )
         precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
         self.ran_on = RanOn(self.ran_on.device, self.ran_on.runtime, names.get(precision, precision))

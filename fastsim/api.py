@@ -1,0 +1,87 @@
+"""The Python API: the pipeline's steps as functions, with the words of the command line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from fastsim import config, pipeline, report
+from fastsim.config import Compute, Config, Scan
+from fastsim.errors import UsageError
+from fastsim.keep import POLICIES
+from fastsim.progress import NullProgress
+from fastsim.records import Float16Array, Int32Array, Skipped
+from fastsim.report import Member
+
+StrPath = str | os.PathLike[str]
+
+
+class Embedded(NamedTuple):
+    """Vectors of the pictures that could be read.
+
+    paths: absolute, sorted; vectors: float16[n, d] unit rows, in the order of `paths`; sizes: int32[n, 2], width and
+    height in pixels; skipped: what could not be read, and why.
+    """
+
+    paths: list[str]
+    vectors: Float16Array
+    sizes: Int32Array
+    skipped: list[Skipped]
+
+
+def embed(
+    paths: StrPath | Iterable[StrPath],
+    *,
+    size: int | str = 224,
+    model: str | None = None,
+    device: str = "auto",
+    runtime: str = "auto",
+    workers: int | None = None,
+    batch: int | None = None,
+) -> Embedded:
+    """The vectors of images; `paths` are files and folders. Raises fastsim.FastsimError."""
+    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch)
+    progress = NullProgress()
+    files, unlisted = pipeline.scan(Scan(_inputs(paths)), progress, {})
+    embeddings, undecoded, _ = pipeline.to_vectors(files, compute, progress, {})
+    names = [files[i].path for i in embeddings.ids.tolist()]
+    return Embedded(names, embeddings.vectors, embeddings.sizes, [*unlisted, *undecoded])
+
+
+def find_groups(
+    paths: StrPath | Iterable[StrPath],
+    thres: float = config.DEFAULT_THRES,
+    *,
+    keep: str = "largest",
+    size: int | str = 224,
+    model: str | None = None,
+    device: str = "auto",
+    runtime: str = "auto",
+    workers: int | None = None,
+    batch: int | None = None,
+) -> list[list[Member]]:
+    """Groups of similar images, largest first, keepers first in each; what can't be read is left out (see `embed`).
+
+    No file is changed. Raises fastsim.FastsimError.
+    """
+    if keep not in POLICIES:
+        raise UsageError(f"keep {keep!r}: {', '.join(POLICIES)} is allowed")
+    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch)
+    settings = Config(Scan(_inputs(paths)), compute, config.check_thres(thres), keep)
+    found = pipeline.find(settings, NullProgress())
+    return report.members(found.groups, found.files, found.embeddings)
+
+
+def _compute(
+    size: int | str, model: str | None, *, device: str, runtime: str, workers: int | None, batch: int | None
+) -> Compute:
+    return config.resolve_compute(
+        size=str(size), model=model, device=device, runtime=runtime, workers=workers, batch=batch
+    )
+
+
+def _inputs(paths: StrPath | Iterable[StrPath]) -> tuple[str, ...]:
+    if isinstance(paths, str | os.PathLike):
+        return (os.fspath(paths),)
+    return tuple(os.fspath(path) for path in paths)

@@ -1,0 +1,194 @@
+"""`fastsim images`: find, plan, apply, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from fastsim import __version__, config, pipeline, planfile, report
+from fastsim.apply import Outcome, check_outs
+from fastsim.commands.shared import (
+    confirm,
+    environment_of,
+    outcome_code,
+    outcome_lines,
+    paths_of,
+    quoted,
+    run_plan,
+    skipped_lines,
+    where,
+)
+from fastsim.config import Config, Scan
+from fastsim.console import our_stderr, out
+from fastsim.errors import ExitCode, UsageError, shown
+from fastsim.keep import POLICIES
+from fastsim.plan import describe, make_plan
+from fastsim.progress import for_stream
+from fastsim.records import GroupBy, Mode, Plan
+from fastsim.report import Member, in_bytes, plural
+
+_SHOWN_GROUPS = 3
+Word = TypeVar("Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesOptions:
+    """The options of `fastsim images`, as typed."""
+
+    inputs: tuple[str, ...]
+    outs: str
+    size: str
+    model: str | None
+    thres: float
+    mode: str
+    keep: str
+    group_by: str
+    device: str
+    runtime: str
+    recursive: bool
+    exclude: list[str] | None
+    follow_links: bool
+    dry_run: bool
+    plan: str | None
+    yes: bool
+    force: bool
+    trash: bool
+    json: str | None
+    workers: int | None
+    batch: int | None
+    quiet: bool
+    verbose: bool
+
+
+def images(**typed: Any) -> ExitCode:
+    """`fastsim images`: find, plan, apply, report."""
+    options = ImagesOptions(**typed)
+    mode, group_by = _check(options)
+    settings = _resolve(options)
+    acts = not (options.dry_run or options.plan)
+    if acts:
+        check_outs(options.outs, sys.argv)
+    with our_stderr(options.verbose) as stream:
+        progress = for_stream(stream, options.quiet)
+        found = pipeline.find(settings, progress)
+        with pipeline.stage("plan", found.timings):
+            plan = make_plan(
+                found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
+                trash=options.trash, outs=os.path.abspath(options.outs), header=_header(options),
+            )  # fmt: skip
+    groups = report.members(found.groups, found.files, found.embeddings)
+    outcome = None
+    if acts and plan.operations:
+        confirm(plan, options.yes)
+        with our_stderr(options.verbose) as stream, pipeline.stage("apply", found.timings):
+            outcome = run_plan(plan, for_stream(stream, options.quiet))
+    elif options.plan:
+        planfile.write_plan(plan, options.plan)
+    if options.json:
+        numbers = report.counts(found.files, found.skipped, groups)
+        result = report.as_json(
+            groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
+            numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
+        )  # fmt: skip
+        report.write_json(result, options.json)
+    if options.dry_run:
+        for line in describe(plan):
+            out(line)
+    if not options.quiet:
+        for line in _summary(options, found, groups, plan, outcome):
+            out(line)
+    return _exit_code(found, outcome)
+
+
+def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
+    """Refuse what can't be or is not safe, before any work. Raises UsageError."""
+    config.check_thres(options.thres)
+    mode = _word(Mode, "--mode", options.mode)
+    group_by = _word(GroupBy, "--group-by", options.group_by)
+    if options.keep not in POLICIES:
+        raise UsageError(f"--keep {options.keep}: {', '.join(POLICIES)} is allowed")
+    if options.trash and mode != Mode.CLEAN_DELETE:
+        raise UsageError(f"--trash goes with --mode clean_delete, not with {mode}; leave one of them out")
+    if mode == Mode.CLEAN_DELETE and options.thres < config.DELETE_THRES and not options.force:
+        raise UsageError(
+            f"--mode clean_delete with --thres {options.thres:g}: refused under {config.DELETE_THRES:g}, where files "
+            "may be merely alike; use --thres 0.95, or --mode clean_move (can be undone), or --force if you are sure"
+        )
+    acts = not (options.dry_run or options.plan)
+    asks = mode == Mode.CLEAN_DELETE and acts and not options.yes
+    if asks and not (sys.stdin is not None and sys.stdin.isatty()):
+        raise UsageError("--mode clean_delete: there is no terminal to ask on; add --yes, or look first with --dry-run")
+    return mode, group_by
+
+
+def _word(kind: type[Word], option: str, value: str) -> Word:
+    try:
+        return kind(value)
+    except ValueError:
+        raise UsageError(f"{option} {value}: {', '.join(kind)} is allowed") from None
+
+
+def _resolve(options: ImagesOptions) -> Config:
+    return Config(
+        scan=Scan(
+            paths_of(options.inputs), options.recursive, tuple(options.exclude or ()), options.follow_links,
+            os.path.abspath(options.outs),
+        ),
+        compute=config.resolve_compute(
+            size=options.size, model=options.model, device=options.device, runtime=options.runtime,
+            workers=options.workers, batch=options.batch,
+        ),
+        thres=options.thres,
+        keep=options.keep,
+    )  # fmt: skip
+
+
+def _header(options: ImagesOptions) -> dict[str, object]:
+    return {
+        "version": __version__,
+        "argv": list(sys.argv),
+        "mode": options.mode,
+        "thres": options.thres,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _exit_code(found: pipeline.Findings, outcome: Outcome | None) -> ExitCode:
+    code = ExitCode.DONE if outcome is None else outcome_code(outcome)
+    return ExitCode.SKIPPED if code == ExitCode.DONE and found.skipped else code
+
+
+def _summary(
+    options: ImagesOptions,
+    found: pipeline.Findings,
+    groups: Sequence[Sequence[Member]],
+    plan: Plan,
+    outcome: Outcome | None,
+) -> Iterator[str]:
+    """What a person wants to know at the end, most important first."""
+    numbers = report.counts(found.files, found.skipped, groups)
+    yield (
+        f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of look-alikes at {options.thres:g} "
+        f"or more; {plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) could go, "
+        "the best of each group kept"
+    )
+    if not found.files:
+        yield f"No images found in {', '.join(map(shown, options.inputs))}."
+    yield from report.summary_groups(groups, len(groups) if options.verbose else _SHOWN_GROUPS)
+    if outcome is not None:
+        yield from outcome_lines(plan, outcome)
+    elif options.plan:
+        yield f"Plan: {plural(len(plan.operations), 'operation')} in {shown(options.plan)}; carry it out with: "
+        yield f"  fastsim apply {quoted(options.plan)}"
+    elif options.dry_run:
+        yield "Dry run: no file was changed."
+    else:
+        yield "Nothing to do: no file was changed."
+    yield from skipped_lines(found.skipped, options.verbose)
+    yield f"Ran on {where(found.environment)}"
+    yield f"Time {report.summary_timings(found.timings)}"

@@ -1,0 +1,110 @@
+"""What the commands share: inputs from stdin, provenance, exit codes, and the lines that end a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from fastsim import __version__, pipeline, report
+from fastsim.apply import Outcome, apply_plan
+from fastsim.discover import read_list
+from fastsim.errors import ExitCode, FastsimError, UsageError, shown
+from fastsim.progress import Progress
+from fastsim.records import Op, Plan, Skipped
+from fastsim.report import in_bytes, plural
+
+
+def paths_of(inputs: Sequence[str]) -> tuple[str, ...]:
+    """The inputs, with `-` replaced by the list on stdin."""
+    if "-" not in inputs:
+        return tuple(inputs)
+    listed = read_list(sys.stdin.buffer)
+    return tuple(path for given in inputs for path in (listed if given == "-" else (given,)))
+
+
+def confirm(plan: Plan, yes: bool) -> None:
+    """Ask before files are deleted. Raises UsageError if the answer is no, or nobody is there to answer."""
+    doomed = [step for step in plan.operations if step.op in (Op.DELETE, Op.TRASH)]
+    if not doomed or yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this plan deletes files and there is no terminal to ask on; add --yes if that is right")
+    what = "Delete" if doomed[0].op == Op.DELETE else "Move to the trash"
+    size = in_bytes(sum(step.snapshot.size for step in doomed))
+    print(f"{what} {plural(len(doomed), 'file')} ({size}), keeping one of each group? [y/N] ", end="", flush=True)
+    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+        raise FastsimError("not confirmed; no file was changed")
+
+
+def run_plan(plan: Plan, progress: Progress) -> Outcome:
+    with progress.bar("apply", len(plan.operations), "files") as bar:
+        return apply_plan(plan, bar=bar)
+
+
+def outcome_code(outcome: Outcome) -> ExitCode:
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    if outcome.stopped:
+        return ExitCode.ERROR
+    return ExitCode.SKIPPED if any(not result.done for result in outcome.results) else ExitCode.DONE
+
+
+def environment_of(ran: pipeline.Environment) -> dict[str, object]:
+    return {
+        "version": __version__,
+        "argv": list(sys.argv),
+        "device": ran.ran_on.device,
+        "runtime": ran.ran_on.runtime,
+        "precision": ran.ran_on.precision,
+        "model": ran.model,
+        "model_sha256": ran.model_sha256,
+        "size": ran.size or "auto",
+    }
+
+
+def where(ran: pipeline.Environment) -> str:
+    size = f"{ran.size} px" if ran.size else "auto size"
+    return f"{ran.ran_on.device}, {ran.ran_on.runtime}, {ran.ran_on.precision}, {size}, model {ran.model_sha256[:12]}"
+
+
+def skipped_lines(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:
+    if skipped:
+        yield f"Skipped {plural(len(skipped), 'file')}, left untouched:"
+        yield from report.summary_skipped(skipped, everything)
+
+
+_DONE_WORDS: Mapping[Op, str] = {
+    Op.COPY: "Copied",
+    Op.MOVE: "Moved",
+    Op.DELETE: "Deleted",
+    Op.TRASH: "Moved to the trash:",
+}
+
+
+def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
+    """What was done, what was not, and the way back."""
+    op = plan.operations[0].op
+    done = [result.operation for result in outcome.results if result.done]
+    failed = [result for result in outcome.results if not result.done]
+    size = in_bytes(sum(step.snapshot.size for step in done))
+    where = f" to {shown(plan.outs)}" if op in (Op.COPY, Op.MOVE) else ""
+    earlier = f" ({outcome.before:,} of them by an earlier run)" if outcome.before else ""
+    yield f"{_DONE_WORDS[op]} {plural(len(done), 'file')} ({size}){where}{earlier}."
+    if failed:
+        yield f"Not done, left as they are: {plural(len(failed), 'file')}:"
+        for result in failed[:10]:
+            yield f"  {shown(result.operation.source)}: {result.reason}"
+        if len(failed) > 10:
+            yield f"  and {len(failed) - 10} more (all of them in --json FILE)"
+    if outcome.stopped:
+        yield f"Stopped: {outcome.stopped}"
+        if outcome.plan:
+            yield f"Finish with:  fastsim apply {quoted(outcome.plan)}"
+    if outcome.journal and op != Op.DELETE:
+        yield f"Take it back: fastsim undo {quoted(outcome.journal)}"
+
+
+def quoted(path: str) -> str:
+    import shlex
+
+    return shlex.quote(path) if path.isprintable() else shown(path)

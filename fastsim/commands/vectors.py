@@ -1,0 +1,93 @@
+"""`fastsim compare` and `fastsim embed`: scores and vectors, for people and programs that want them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import numpy as np
+
+from fastsim import config, pipeline, report
+from fastsim.commands.shared import environment_of, paths_of, skipped_lines, where
+from fastsim.config import Scan
+from fastsim.console import our_stderr
+from fastsim.console import out as show
+from fastsim.errors import ExitCode, FastsimError, UsageError, shown
+from fastsim.progress import for_stream
+from fastsim.records import MediaFile
+from fastsim.report import plural
+
+
+def compare(
+    *,
+    inputs: Sequence[str],
+    size: str,
+    model: str | None,
+    thres: float,
+    device: str,
+    runtime: str,
+    json: str | None,
+    quiet: bool,
+) -> ExitCode:
+    """`fastsim compare`: the scores between images, as a table and as JSON."""
+    config.check_thres(thres)
+    compute = config.resolve_compute(size=size, model=model, device=device, runtime=runtime)
+    timings: pipeline.Timings = {}
+    with our_stderr() as stream:
+        progress = for_stream(stream, quiet)
+        files, unlisted = pipeline.scan(Scan(paths_of(inputs)), progress, timings)
+        _need_files(files, inputs)
+        embeddings, undecoded, environment = pipeline.to_vectors(files, compute, progress, timings)
+    names = [files[i].path for i in embeddings.ids.tolist()]
+    rows = embeddings.vectors.astype(np.float32)
+    norms = np.linalg.norm(rows, axis=1)
+    scores = np.clip((rows @ rows.T) / np.maximum(np.outer(norms, norms), 1e-12), -1.0, 1.0)
+    if json:
+        report.write_json(
+            {
+                "paths": names, "scores": [[round(float(s), 6) for s in row] for row in scores],
+                "skipped": [{"path": item.path, "reason": item.reason} for item in (*unlisted, *undecoded)],
+                "environment": environment_of(environment),
+            },
+            json,
+        )  # fmt: skip
+    for line in report.score_table(names, scores, thres):
+        show(line)
+    skipped = (*unlisted, *undecoded)
+    for line in report.summary_skipped(skipped, everything=True):
+        print(line.strip(), file=sys.stderr)
+    return ExitCode.SKIPPED if skipped else ExitCode.DONE
+
+
+def embed(
+    *, inputs: Sequence[str], out: str, size: str, model: str | None, device: str, runtime: str, recursive: bool,
+    exclude: list[str] | None, follow_links: bool, workers: int | None, batch: int | None, quiet: bool, verbose: bool,
+) -> ExitCode:  # fmt: skip
+    """`fastsim embed`: vectors to an .npz file."""
+    if not out:
+        raise UsageError("no --out: name the .npz file to write")
+    compute = config.resolve_compute(
+        size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch
+    )
+    timings: pipeline.Timings = {}
+    with our_stderr(verbose) as stream:
+        progress = for_stream(stream, quiet)
+        what = Scan(paths_of(inputs), recursive, tuple(exclude or ()), follow_links)
+        files, unlisted = pipeline.scan(what, progress, timings)
+        embeddings, undecoded, environment = pipeline.to_vectors(files, compute, progress, timings)
+    paths = np.array([files[i].path for i in embeddings.ids.tolist()], dtype=np.str_)
+    report.write_npz(out, paths=paths, vectors=embeddings.vectors, sizes=embeddings.sizes)
+    skipped = (*unlisted, *undecoded)
+    if not quiet:
+        show(f"{plural(len(paths), 'vector')} of {embeddings.vectors.shape[1]} float16 in {shown(out)}")
+        show(f"Ran on {where(environment)} in {report.summary_timings(timings)}")
+        for line in skipped_lines(skipped, verbose):
+            show(line)
+    return ExitCode.SKIPPED if skipped else ExitCode.DONE
+
+
+def _need_files(files: Sequence[MediaFile], inputs: Sequence[str]) -> None:
+    if not files:
+        raise FastsimError(
+            f"no images in {', '.join(map(shown, inputs))}; name image files, or a folder that holds some"
+        )
