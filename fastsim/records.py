@@ -1,4 +1,7 @@
-"""The data that stages hand to each other. Every record names files by `MediaFile.id`, never by a position in a list."""
+"""The data that stages hand to each other.
+
+Every record names files by `MediaFile.id`, never by a position in a list.
+"""
 
 from __future__ import annotations
 
@@ -41,8 +44,9 @@ class Snapshot:
 class MediaFile:
     """One file of the input.
 
-    `id` is its identity through the whole run. `path` and `root` are str as `os.fsdecode` gives them (bytes that are not
-    UTF-8 become surrogates and come back whole); `relative` is the path below `root`, the input that it was found under.
+    `id` is its identity through the whole run. `path` and `root` are str as `os.fsdecode` gives them (bytes that are
+    not UTF-8 become surrogates and come back whole); `relative` is the path below `root`, the input that it was
+    found under.
     """
 
     id: int
@@ -80,7 +84,12 @@ class FrameBatch:
 
     def __post_init__(self) -> None:
         n = len(self.ids)
-        if self.pixels.ndim != 4 or self.pixels.shape[0] != n or self.pixels.shape[3] != 3 or self.sizes.shape != (n, 2):
+        if (
+            self.pixels.ndim != 4
+            or self.pixels.shape[0] != n
+            or self.pixels.shape[3] != 3
+            or self.sizes.shape != (n, 2)
+        ):
             raise ValueError(f"FrameBatch: ids {self.ids.shape}, pixels {self.pixels.shape}, sizes {self.sizes.shape}")
 
 
@@ -99,7 +108,9 @@ class Embeddings:
     def __post_init__(self) -> None:
         n = len(self.ids)
         if self.vectors.ndim != 2 or self.vectors.shape[0] != n or self.sizes.shape != (n, 2):
-            raise ValueError(f"Embeddings: ids {self.ids.shape}, vectors {self.vectors.shape}, sizes {self.sizes.shape}")
+            raise ValueError(
+                f"Embeddings: ids {self.ids.shape}, vectors {self.vectors.shape}, sizes {self.sizes.shape}"
+            )
         if n > 1 and not (np.diff(self.ids) > 0).all():
             raise ValueError("Embeddings: ids must be strictly ascending")
 
@@ -162,6 +173,14 @@ class Op(StrEnum):
     MOVE = "move"
     DELETE = "delete"
     TRASH = "trash"
+
+
+def numbered(name: str, k: int) -> str:
+    """`name` with `_k` before its suffix, for a name that is taken; kept within 255 bytes, the usual limit."""
+    stem, suffix = os.path.splitext(name)
+    while stem and len(os.fsencode(f"{stem}_{k}{suffix}")) > 255:
+        stem = stem[:-1]
+    return f"{stem}_{k}{suffix}"
 
 
 @dataclass(frozen=True, slots=True)

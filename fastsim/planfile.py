@@ -1,0 +1,172 @@
+"""A plan on disk: JSON lines, ASCII, so that names with newlines or bytes that are not UTF-8 come back whole.
+
+The first line is the header, the last one the end mark; between them stands one operation a line. A person may delete
+whole lines between the two, and nothing else: those operations are then not run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+
+from fastsim.errors import UsageError, shown
+from fastsim.records import Op, Operation, Plan, Snapshot
+
+PLAN_NAME = "fastsim_plan.jsonl"
+_FORMAT = "fastsim-plan"
+_VERSION = 1
+_NOTE = (
+    "Whole lines between the first and the last may be deleted; those operations are then not run. Edit nothing else."
+)
+
+
+def write_plan(plan: Plan, path: str) -> None:
+    """Write `plan` to a temporary file beside `path`, and rename it. An older plan of that name is replaced.
+
+    Raises UsageError where `path` can't be written, or is something else than a plan: that is never overwritten.
+    """
+    if os.path.lexists(path) and not _is_plan(path):
+        raise UsageError(f"{shown(path)}: it exists and is not a fastsim plan; give another name")
+    head = {"format": _FORMAT, "version": _VERSION, "note": _NOTE, "outs": plan.outs, "header": plan.header}
+    temporary = f"{path}.{os.getpid()}.part"
+    try:
+        with open(temporary, "x", encoding="ascii", newline="\n") as file:
+            file.write(json.dumps(head) + "\n")
+            file.writelines(json.dumps(operation_to_json(one)) + "\n" for one in plan.operations)
+            file.write(json.dumps({"end": len(plan.operations)}) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise UsageError(f"{shown(path)}: the plan can't be written ({error.strerror}); give another path") from None
+
+
+def read_plan(path: str) -> Plan:
+    """The plan in `path`, or in the output folder `path`. Raises UsageError where it is not whole, or was edited."""
+    if os.path.isdir(path):
+        path = os.path.join(path, PLAN_NAME)
+    name = shown(path)
+    try:
+        with open(path, "rb") as file:
+            lines = file.read().split(b"\n")
+    except OSError as error:
+        raise UsageError(
+            f"{name}: can't be read ({error.strerror}); give the FILE of --plan, or OUTS/{PLAN_NAME}"
+        ) from None
+    head = _parsed(lines[0])
+    if head is None or head.get("format") != _FORMAT:
+        raise UsageError(f"{name}: not a fastsim plan; give the FILE of --plan, or OUTS/{PLAN_NAME}")
+    if head.get("version") != _VERSION:
+        raise UsageError(
+            f"{name}: plan version {head.get('version')}, and this fastsim reads {_VERSION}; plan again with it"
+        )
+    end = _parsed(lines[-2]) if len(lines) > 2 else None
+    outs, header = head.get("outs"), head.get("header")
+    if end is None or "end" not in end or lines[-1] or not isinstance(outs, str) or not isinstance(header, dict):
+        raise UsageError(f"{name}: its last line is missing, so the plan is cut short; plan again")
+    operations = []
+    for number, line in enumerate(lines[1:-2], 2):
+        try:
+            operations.append(_checked(operation_from_json(json.loads(line)), outs))
+        except (ValueError, TypeError, KeyError) as error:
+            raise UsageError(
+                f"{name} line {number}: not an operation ({error}); delete the whole line, or plan again"
+            ) from None
+    _check_unique(operations, name)
+    return Plan(outs, tuple(operations), header)
+
+
+def plan_digest(plan: Plan) -> str:
+    """A name for what the plan does, whenever and with whatever words it was made: hex SHA-256."""
+    digest = hashlib.sha256(json.dumps(plan.outs).encode())
+    for one in plan.operations:
+        digest.update(json.dumps(operation_to_json(one)).encode())
+    return digest.hexdigest()
+
+
+def operation_to_json(one: Operation) -> dict[str, object]:
+    """A dict that json can write; None is left out."""
+    found: dict[str, object] = {"op": one.op.value, "source": one.source}
+    if one.target is not None:
+        found["target"] = one.target
+    found["snapshot"] = _snapshot_to_json(one.snapshot)
+    if one.keeper is not None:
+        found |= {"keeper": one.keeper, "score": one.score}
+    if one.keeper_snapshot is not None:
+        found["keeper_snapshot"] = _snapshot_to_json(one.keeper_snapshot)
+    return found
+
+
+def operation_from_json(found: dict[str, object]) -> Operation:
+    """The inverse of `operation_to_json`. Raises ValueError, TypeError or KeyError for anything else."""
+    keeper_snapshot = found.get("keeper_snapshot")
+    score = found.get("score")
+    if score is not None and not isinstance(score, float):
+        raise ValueError("its score is not a number")
+    return Operation(
+        Op(str(found["op"])),
+        _path(found["source"]),
+        None if found.get("target") is None else _path(found["target"]),
+        _snapshot_from_json(found["snapshot"]),
+        None if found.get("keeper") is None else _path(found["keeper"]),
+        score,
+        None if keeper_snapshot is None else _snapshot_from_json(keeper_snapshot),
+    )
+
+
+def _checked(one: Operation, outs: str) -> Operation:
+    """`one`, if a plan for `outs` can hold it."""
+    if one.op in (Op.COPY, Op.MOVE):
+        folder = outs.rstrip(os.sep) + os.sep
+        if one.target is None or os.path.normpath(one.target) != one.target or not one.target.startswith(folder):
+            raise ValueError(f"its target is not in {shown(outs)}")
+    elif one.target is not None:
+        raise ValueError(f"{one.op} takes no target")
+    return one
+
+
+def _check_unique(operations: Sequence[Operation], name: str) -> None:
+    for words in ([one.source for one in operations], [one.target for one in operations if one.target is not None]):
+        if len(set(words)) != len(words):
+            twice = next(word for i, word in enumerate(words) if word in words[:i])
+            raise UsageError(f"{name}: {shown(twice)} is there twice; delete one of the lines, or plan again")
+
+
+def _snapshot_to_json(snapshot: Snapshot) -> list[int]:
+    return [snapshot.size, snapshot.mtime_ns, snapshot.inode]
+
+
+def _snapshot_from_json(found: object) -> Snapshot:
+    if not isinstance(found, list) or len(found) != 3 or not all(isinstance(number, int) for number in found):
+        raise ValueError("its snapshot is not [size, mtime_ns, inode]")
+    return Snapshot(*found)
+
+
+def _path(found: object) -> str:
+    if not isinstance(found, str) or not os.path.isabs(found):
+        raise ValueError("its paths are not absolute")
+    return found
+
+
+def _parsed(line: bytes) -> dict[str, object] | None:
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _is_plan(path: str) -> bool:
+    """Whether `path` may be replaced by a plan: it is one, or empty."""
+    try:
+        with open(path, "rb") as file:
+            first = file.readline(1 << 20)
+    except OSError:
+        return False
+    head = _parsed(first)
+    return not first or (head is not None and head.get("format") == _FORMAT)
