@@ -59,7 +59,8 @@ class Model:
                 f"--model {self.path}: its input shape {list(shape)} does not say where the 3 channels are; "
                 f'put {{"input": {{"layout": "NCHW"}}}} into {self.card_path.name} beside it'
             )
-        if (channels := shape[3 if layout == "NHWC" else 1]) not in (3, None):
+        channels, other = (shape[3], shape[1]) if layout == "NHWC" else (shape[1], shape[3])
+        if channels != 3 and not (channels is None and other != 3):
             raise UsageError(
                 f"--model {self.path}: {channels} channels for layout {layout}; 3 are needed ({_CARD_HINT})"
             )

@@ -98,10 +98,11 @@ class OpenVinoNetwork:
             raise FastsimError(
                 f"--model {self._model.path}: can't be run at {size}x{size} pixels ({reason}); try its own --size"
             ) from None
-        output = compiled.output(0).partial_shape
-        if len(output) < 2 or any(axis.is_static and axis.get_length() != 1 for axis in list(output)[2:]):
+        output = [axis.get_length() if axis.is_static else None for axis in compiled.output(0).partial_shape]
+        if len(output) < 2 or output[0] not in (self._batch, None) or any(axis != 1 for axis in output[2:]):
             raise UsageError(
-                f"--model {self._model.path}: its output has shape {output}; one vector an image is needed"
+                f"--model {self._model.path}: at {size}x{size} pixels {self._batch} images give an output of shape "
+                f"{output}; one vector an image is needed (try its own --size)"
             )
         precision = str(compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name())
         names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}

@@ -1,0 +1,5 @@
+"""`python -m fastsim`: the same as `fastsim`."""
+
+from fastsim.cli import main
+
+main()

@@ -1,0 +1,57 @@
+"""Fixtures that every test may use: the drawn pictures, and the real program in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+MEDIA = Path(__file__).parent / "media"
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A private copy of the drawn pictures."""
+    return Path(shutil.copytree(MEDIA / "photos", tmp_path / "photos"))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    """Run `fastsim ARGS...` as a user would, in `tmp_path`; `code` is the exit code that the test expects."""
+
+    def fastsim(*args: str | Path, code: int = 0, stdin: bytes = b"", cwd: Path | None = None) -> object:
+        done = subprocess.run(
+            [sys.executable, "-m", "fastsim", *map(os.fspath, args)],
+            input=stdin,
+            capture_output=True,
+            cwd=cwd or tmp_path,
+            timeout=300,
+            check=False,
+            env={**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        result = subprocess.CompletedProcess(
+            done.args,
+            done.returncode,
+            done.stdout.decode("utf-8", "surrogateescape"),
+            done.stderr.decode("utf-8", "surrogateescape"),
+        )
+        assert done.returncode == code, f"exit {done.returncode}, expected {code}\n{result.stdout}\n{result.stderr}"
+        assert "Traceback" not in result.stderr, result.stderr
+        return result
+
+    return fastsim  # type: ignore[return-value]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what needs a GPU where there is none, unless FASTSIM_REQUIRE_GPU=1 makes that an error."""
+    if os.environ.get("FASTSIM_REQUIRE_GPU") == "1" or shutil.which("nvidia-smi"):
+        return
+    for item in items:
+        if item.get_closest_marker("gpu"):
+            item.add_marker(pytest.mark.skip(reason="needs a GPU: there is no nvidia-smi on the path"))

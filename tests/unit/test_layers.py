@@ -1,0 +1,84 @@
+"""The shape of the code: stages know only the records that they exchange, and heavy imports are late."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fastsim
+
+PACKAGE = Path(fastsim.__file__).parent
+SHARED = {"records", "errors", "progress", "prefetch", "model", "_core"}
+STAGES = {
+    "discover": set(),
+    "content": set(),
+    "decode": {"decode"},
+    "embedding": {"embedding"},
+    "similarity": {"similarity"},
+    "group": set(),
+    "keep": set(),
+    "plan": set(),
+    "planfile": set(),
+    "journal": set(),
+    "transfer": set(),
+    "apply": {"journal", "planfile", "transfer", "undo"},
+    "undo": {"journal", "planfile", "transfer"},
+    "report": set(),
+}
+"""Each stage, and what it may import of the package beyond SHARED."""
+
+BACKENDS = {
+    "cv2": ["decode/opencv.py", "decode/video.py"],
+    "PIL": ["decode/opencv.py"],
+    "av": ["decode/video.py"],
+    "openvino": ["embedding/openvino.py"],
+    "onnxruntime": ["embedding/onnxruntime.py"],
+    "cupy": ["similarity/cuda.py"],
+    "nvidia": ["decode/dali.py"],
+}
+
+
+def sources(stage: str) -> list[Path]:
+    folder = PACKAGE / stage
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{stage}.py"]
+
+
+def imports(path: Path) -> set[str]:
+    """Full names of what a module imports, at any depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            found.update(
+                f"{node.module}.{alias.name}" if node.module == "fastsim" else node.module for alias in node.names
+            )
+    return found
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_imports_no_other_stage(stage: str) -> None:
+    for path in sources(stage):
+        used = {name.split(".")[1] for name in imports(path) if name.startswith("fastsim.")} - {"__version__"}
+        assert used <= SHARED | STAGES[stage], f"{path.name} imports {used - SHARED - STAGES[stage]}"
+
+
+def test_backends_are_imported_in_their_own_module_only() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        name = path.relative_to(PACKAGE).as_posix()
+        for module in imports(path):
+            top = module.split(".")[0]
+            assert top not in BACKENDS or name in BACKENDS[top], f"{name} imports {module}"
+
+
+def test_importing_the_package_and_its_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, fastsim.cli; "
+        "print([m for m in ('numpy', 'cv2', 'openvino', 'av', 'PIL', 'onnxruntime') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
