@@ -1,0 +1,266 @@
+"""What a run meant to do and what it did, on disk before it happens: the source for resuming and for undoing it.
+
+JSON lines, ASCII. The first is the header; then, for the operation with index `i` in its plan:
+
+    {"i": 3, "plan": {...}}               it is about to happen; durable (fsync) before the first of its batch starts
+    {"i": 3, "target": "..."}             its target was taken, so this one is tried; durable before it is
+    {"i": 3, "done": [...], "mode": 420}  it happened; size, mtime_ns and inode of what lies at the target now
+    {"i": 3, "failed": "..."}             it did not, and left nothing behind
+    {"i": 3, "undone": true}              it was taken back
+    {"folder": "..."}                     a folder is about to be made
+
+The last four may be lost in a crash: a later run then looks at the disk. A torn last line is dropped.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from types import TracebackType
+
+from fastsim.errors import FastsimError, UsageError, shown
+from fastsim.planfile import operation_from_json, operation_to_json
+from fastsim.records import Operation, Snapshot
+
+JOURNAL_NAME = "fastsim_journal.jsonl"
+_FORMAT = "fastsim-journal"
+_VERSION = 1
+_START = f'{{"format": "{_FORMAT}"'.encode()
+_HINT = f"give OUTS/{JOURNAL_NAME} of a run, or OUTS"
+_LOCKED_BYTE = 0x7FFF0000
+"""On Windows a locked byte can't be read: one far behind the end is taken."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """What the journal knows of one operation; its `target` is the last that was tried."""
+
+    operation: Operation
+    done: bool = False
+    undone: bool = False
+    failed: bool = False
+    result: Snapshot | None = None
+    """Of what lay at the target (of a link itself) when the operation was done."""
+    mode: int | None = None
+    """st_mode of the source, before."""
+
+    @property
+    def pending(self) -> bool:
+        """It was about to happen; the disk knows whether it did."""
+        return not (self.done or self.undone or self.failed)
+
+
+@dataclass(slots=True)
+class _Contents:
+    header: dict[str, object] | None = None
+    entries: dict[int, Entry] = field(default_factory=dict)
+    folders: list[str] = field(default_factory=list)
+    end: int = 0
+    """Bytes up to the end of the last whole line."""
+
+
+class Journal:
+    """An open journal, locked against other processes until `close`."""
+
+    def __init__(self, path: str, *, create: bool = False) -> None:
+        """Open, lock and read `path`. Raises UsageError if it can't be, is no journal, or is in use."""
+        self.path = path
+        flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | (os.O_CREAT if create else 0)
+        try:
+            self._fd = os.open(path, flags, 0o666)
+        except OSError as error:
+            raise UsageError(f"{shown(path)}: can't be opened ({error.strerror}); {_HINT}") from None
+        try:
+            _lock(self._fd, path)
+            with open(path, "rb") as file:
+                self._contents = _parse(file.read(), shown(path))
+        except BaseException:
+            os.close(self._fd)
+            raise
+        self._end = self._contents.end
+
+    @property
+    def header(self) -> dict[str, object] | None:
+        """None before `start`: a run that was killed there has done nothing."""
+        return self._contents.header
+
+    @property
+    def entries(self) -> dict[int, Entry]:
+        return self._contents.entries
+
+    @property
+    def folders(self) -> list[str]:
+        """Folders that the run made, or was about to, outer ones first."""
+        return self._contents.folders
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Flush and unlock. May be called twice."""
+        if self._fd >= 0:
+            with suppress(OSError):
+                os.fsync(self._fd)
+            os.close(self._fd)
+            self._fd = -1
+
+    def start(self, header: Mapping[str, object]) -> None:
+        """Write the first line. Raises OSError, as all that write do: what could not be written whole is taken off."""
+        self._contents.header = {"format": _FORMAT, "version": _VERSION, **header}
+        self._append([self._contents.header], durable=True)
+
+    def intend(self, operations: Iterable[tuple[int, Operation]], folders: Iterable[str]) -> None:
+        """Durably note what is about to happen."""
+        operations, folders = list(operations), list(folders)
+        lines: list[dict[str, object]] = [{"folder": folder} for folder in folders]
+        lines += [{"i": i, "plan": operation_to_json(one)} for i, one in operations]
+        self._append(lines, durable=True)
+        self.folders.extend(folders)
+        self.entries.update((i, Entry(one)) for i, one in operations)
+
+    def retarget(self, i: int, target: str) -> None:
+        """Durably note that operation `i` goes to `target`, as the name before was taken."""
+        self._append([{"i": i, "target": target}], durable=True)
+        self.entries[i].operation = replace(self.entries[i].operation, target=target)
+
+    def done(self, i: int, result: Snapshot | None, mode: int | None) -> None:
+        """Note that operation `i` happened."""
+        entry = self.entries[i]
+        entry.done, entry.result, entry.mode = True, result, mode
+        shot = None if result is None else [result.size, result.mtime_ns, result.inode]
+        self._append([{"i": i, "done": shot, "mode": mode}])
+
+    def failed(self, i: int, reason: str) -> None:
+        """Note that operation `i` did not happen, and left nothing behind."""
+        self.entries[i].failed = True
+        self._append([{"i": i, "failed": reason}])
+
+    def undone(self, i: int) -> None:
+        """Note that operation `i` was taken back."""
+        self.entries[i].undone = True
+        self._append([{"i": i, "undone": True}])
+
+    def _append(self, lines: Iterable[Mapping[str, object]], durable: bool = False) -> None:
+        data = memoryview("".join(json.dumps(line) + "\n" for line in lines).encode("ascii"))
+        size = len(data)
+        try:
+            os.ftruncate(self._fd, self._end)  # a torn line must not become the start of this one
+            while data:
+                data = data[os.write(self._fd, data) :]
+            if durable:
+                os.fsync(self._fd)
+        except OSError:
+            with suppress(OSError):
+                os.ftruncate(self._fd, self._end)
+            raise
+        self._end += size
+
+
+def count_operations(path: str) -> int:
+    """How many operations the journal names, for a progress bar; 0 if it can't be read."""
+    try:
+        with open(journal_in(path), "rb") as file:
+            return len(_parse(file.read(), shown(path)).entries)
+    except (OSError, FastsimError):
+        return 0
+
+
+def journal_in(path: str) -> str:
+    """`path` itself, or the journal in the output folder `path`."""
+    return os.path.join(path, JOURNAL_NAME) if os.path.isdir(path) else path
+
+
+def read_header(path: str) -> dict[str, object] | None:
+    """The header of the journal `path`; None if it has none yet. Raises UsageError if it is no journal."""
+    try:
+        with open(path, "rb") as file:
+            return _parse(file.readline(), shown(path)).header
+    except OSError as error:
+        raise UsageError(f"{shown(path)}: can't be read ({error.strerror}); {_HINT}") from None
+
+
+def _parse(data: bytes, name: str) -> _Contents:
+    found = _Contents()
+    if data[: len(_START)] != _START[: len(data)]:
+        raise UsageError(f"{name}: not a fastsim journal; {_HINT}")
+    lines = data.split(b"\n")
+    lines.pop()  # what stands behind the last newline is torn
+    for number, line in enumerate(lines):
+        try:
+            record = json.loads(line)
+            if number == 0:
+                found.header = _checked_header(record, name)
+            else:
+                _replay(record, found)
+        except (ValueError, KeyError, TypeError):
+            if number == 0:
+                raise UsageError(f"{name}: not a fastsim journal; {_HINT}") from None
+            if any(line.startswith(b'{"') and line.endswith(b"}") for line in lines[number + 1 :]):
+                raise FastsimError(
+                    f"{name} line {number + 1}: damaged; put the line right, or restore by hand"
+                ) from None
+            break  # a crash can leave rubbish at the end, in what was not durable yet
+        found.end += len(line) + 1
+    return found
+
+
+def _checked_header(record: object, name: str) -> dict[str, object]:
+    if not isinstance(record, dict):
+        raise ValueError("header")
+    if (version := record.get("version")) != _VERSION:
+        raise UsageError(
+            f"{name}: journal version {version}, and this fastsim reads {_VERSION}; use the one that wrote it"
+        )
+    return record
+
+
+def _replay(record: dict[str, object], found: _Contents) -> None:
+    """Raises ValueError, KeyError or TypeError for a line that no journal has."""
+    if "folder" in record:
+        found.folders.append(str(record["folder"]))
+        return
+    i = record["i"]
+    if not isinstance(i, int):
+        raise ValueError("index")
+    if "plan" in record:
+        if not isinstance(record["plan"], dict):
+            raise ValueError("plan")
+        found.entries[i] = Entry(operation_from_json(record["plan"]))
+        return
+    entry = found.entries[i]
+    if "target" in record:
+        entry.operation = replace(entry.operation, target=str(record["target"]))
+    elif "done" in record:
+        shot, mode = record["done"], record["mode"]
+        entry.done = True
+        entry.result = Snapshot(*shot) if isinstance(shot, list) else None
+        entry.mode = mode if isinstance(mode, int) else None
+    elif "failed" in record:
+        entry.failed = True
+    else:
+        entry.undone = bool(record["undone"])
+
+
+def _lock(fd: int, path: str) -> None:
+    """Raises UsageError if another process holds the lock; a file system that has no locks is let through."""
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            os.lseek(fd, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            raise UsageError(f"{shown(path)}: another fastsim is at work with it; wait until that has ended") from None

@@ -1,0 +1,125 @@
+"""The output folder: whether a run may use it, and the plan and journal that the run keeps there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from fastsim.errors import UsageError, shown
+from fastsim.journal import JOURNAL_NAME, Journal, read_header
+from fastsim.planfile import PLAN_NAME, plan_digest, write_plan
+from fastsim.records import Plan
+from fastsim.transfer import remove_leftover, sync_folder
+from fastsim.undo import reason_of, remove_empty
+
+_DESKTOP_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
+"""What file managers leave in a folder that a person takes for empty."""
+
+
+def check_outs(outs: str, argv: Sequence[str] | None = None) -> None:
+    """Raise UsageError if `outs` can't be an output folder; call it before hours of work, not after.
+
+    It must not exist, be empty, or hold a run that was started with this same `argv` (which is then resumed).
+    """
+    path = os.path.abspath(outs)
+    if os.path.isdir(path):
+        _look_into(path)
+        if not os.access(path, os.R_OK | os.W_OK | os.X_OK):
+            raise UsageError(f"--outs {shown(outs)}: it can't be written to; give another --outs")
+        journal = os.path.join(path, JOURNAL_NAME)
+        header = read_header(journal) if os.path.lexists(journal) else None
+        if header is not None and (argv is None or header.get("argv") != list(argv)):
+            raise _other_run(path)
+        return
+    if os.path.lexists(path):
+        raise UsageError(f"--outs {shown(outs)}: it is not a folder; give a new or an empty folder")
+    parent = os.path.dirname(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    if not os.path.isdir(parent) or not os.access(parent, os.W_OK | os.X_OK):
+        raise UsageError(f"--outs {shown(outs)}: no folder can be made in {shown(parent)}; give another --outs")
+
+
+def open_run(plan: Plan) -> Journal:
+    """Make the output folder if need be, with the plan and a journal in it; or open those of an earlier run of `plan`.
+
+    Raises UsageError if the folder can't be used, holds anything else, or another process is at work in it.
+    """
+    made = missing_folders(plan.outs)
+    try:
+        os.makedirs(plan.outs, exist_ok=True)
+    except OSError as error:
+        remove_empty(made)
+        raise UsageError(
+            f"--outs {shown(plan.outs)}: can't be made ({reason_of(error)}); give another --outs"
+        ) from None
+    _look_into(plan.outs)
+    log = Journal(os.path.join(plan.outs, JOURNAL_NAME), create=True)
+    try:
+        if log.header is None:
+            _start(plan, log, made)
+        elif log.header.get("digest") != plan_digest(plan):
+            raise _other_run(plan.outs)
+    except BaseException:
+        log.close()
+        raise
+    return log
+
+
+def missing_folders(path: str) -> list[str]:
+    """`path` and the folders above it that do not exist, outer ones first."""
+    missing: list[str] = []
+    while not os.path.lexists(path):
+        missing.insert(0, path)
+        path = os.path.dirname(path)
+    return missing
+
+
+def _start(plan: Plan, log: Journal, made: Sequence[str]) -> None:
+    plan_path = os.path.join(plan.outs, PLAN_NAME)
+    try:
+        write_plan(plan, plan_path)
+        log.start(
+            {
+                "digest": plan_digest(plan),
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+                "argv": plan.header.get("argv"),
+                "operations": len(plan.operations),
+                "folders": list(made),
+            }
+        )
+    except (OSError, UsageError) as error:
+        # Nothing has happened yet, so nothing need be left.
+        log.close()
+        remove_leftover(plan_path)
+        remove_leftover(log.path)
+        remove_empty(made)
+        raise UsageError(
+            f"--outs {shown(plan.outs)}: can't be written to ({reason_of(error)}); make room, or give another --outs"
+        ) from None
+    sync_folder(plan.outs)
+
+
+def _look_into(path: str) -> None:
+    """Raises UsageError unless the folder is empty, or holds a journal."""
+    try:
+        names = set(os.listdir(path)) - _DESKTOP_LITTER
+    except OSError as error:
+        raise UsageError(f"--outs {shown(path)}: can't be read ({reason_of(error)}); give another --outs") from None
+    if JOURNAL_NAME in names:
+        return
+    # A run that was killed before it had a journal has left nothing but its plan.
+    foreign = sorted(name for name in names if not name.startswith(PLAN_NAME))
+    if foreign:
+        raise UsageError(
+            f"--outs {shown(path)}: it is not empty ({shown(foreign[0])} is there); give a new or an empty folder"
+        )
+
+
+def _other_run(outs: str) -> UsageError:
+    return UsageError(
+        f"--outs {shown(outs)}: another run is there; give another --outs, finish that run with "
+        f"`fastsim apply {shown(os.path.join(outs, PLAN_NAME))}`, or take it back with "
+        f"`fastsim undo {shown(os.path.join(outs, JOURNAL_NAME))}`"
+    )

@@ -1,0 +1,220 @@
+"""Take back what a run did, from its journal and the disk: moved files go home, copies go away, the rest is told.
+
+Whatever moment a run was killed at, each of its operations is in one of a few states on disk; `take_back` tells them
+apart. Nothing is overwritten, and nothing is removed whose content does not lie elsewhere, so that undoing twice, or
+being interrupted and beginning again, does no harm.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from fastsim import transfer
+from fastsim.errors import FastsimError, shown
+from fastsim.interrupts import held_back
+from fastsim.journal import Entry, Journal, journal_in
+from fastsim.planfile import PLAN_NAME
+from fastsim.progress import Bar
+from fastsim.records import Op, Skipped, Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What undoing came to."""
+
+    restored: int
+    """Files moved back."""
+    removed: int
+    """Copies taken away, their originals being there."""
+    untouched: int
+    """Operations that had not happened, or were undone before."""
+    gone: int
+    """Deleted or put into the trash: nothing here can bring them back."""
+    failed: tuple[Skipped, ...]
+    """Files left where they are, and why."""
+    interrupted: bool
+    complete: bool
+    """All is as it was: the plan and the journal are removed, and the output folder if the run had made it."""
+
+
+class Fate(Enum):
+    """What became of one operation."""
+
+    RESTORED = auto()
+    REMOVED = auto()
+    UNTOUCHED = auto()
+    GONE = auto()
+
+
+class CannotUndoError(Exception):
+    """Why a file was left where it is."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(reason)
+        self.path = path
+
+
+def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: False) -> Undone:
+    """Take back the run of `journal` (the file, or the output folder that holds it), its last operation first.
+
+    SIGINT and SIGTERM end it between two operations; it may be run again. Raises UsageError if `journal` is none, or is
+    in use.
+    """
+    counts = dict.fromkeys(Fate, 0)
+    failed: list[Skipped] = []
+    interrupted = False
+    with Journal(journal_in(journal)) as log, held_back(stop) as stopping:
+        for i in sorted(log.entries, reverse=True):
+            if interrupted := stopping():
+                break
+            entry = log.entries[i]
+            try:
+                fate = Fate.UNTOUCHED if entry.undone else take_back(entry, temporary_names(log, i, entry), stopping)
+            except transfer.StoppedError:
+                interrupted = True
+                break
+            except CannotUndoError as error:
+                failed.append(Skipped(error.path, str(error)))
+            except (OSError, transfer.ChangedError) as error:
+                failed.append(Skipped(entry.operation.target or entry.operation.source, reason_of(error)))
+            else:
+                counts[fate] += 1
+                _mark(log, i, fate)
+            if bar is not None:
+                bar.advance()
+        remove_empty(log.folders)
+    complete = not (failed or counts[Fate.GONE] or interrupted)
+    if complete:
+        _remove_records(log)
+    return Undone(
+        counts[Fate.RESTORED], counts[Fate.REMOVED], counts[Fate.UNTOUCHED], counts[Fate.GONE], tuple(failed),
+        interrupted, complete,
+    )  # fmt: skip
+
+
+def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], bool]) -> Fate:
+    """Undo one operation that may have happened, wholly, partly or not at all.
+
+    temporaries: names of the temporary files beside the target and beside the source. Raises CannotUndoError, OSError,
+    ChangedError or StoppedError; then every file is where it was.
+    """
+    one = entry.operation
+    if one.target is None:
+        return Fate.UNTOUCHED if os.path.lexists(one.source) else Fate.GONE
+    if not entry.done:
+        transfer.remove_leftover(temporaries[0])
+    if not os.path.lexists(one.target):
+        if one.op == Op.MOVE and not entry.failed and not os.path.lexists(one.source):
+            raise CannotUndoError(one.source, f"it is neither there nor at {shown(one.target)}")
+        return Fate.UNTOUCHED
+    if one.op == Op.COPY:
+        return _take_copy_away(entry, one.target)
+    if not os.path.lexists(one.source):
+        os.makedirs(os.path.dirname(one.source), exist_ok=True)
+        transfer.move(one.target, one.source, temporaries[1], stop=stop, stamp=_stamp(entry, one.target))
+        return Fate.RESTORED
+    # Both are there. Killed between link and unlink, or between the copy to another file system and the unlink (of the
+    # run, or of an earlier undo): one file under two names, or twice. Then the second one goes.
+    if _has_two_names(one.source, one.target) or transfer.same_content(one.source, one.target):
+        os.unlink(one.target)
+        return Fate.RESTORED
+    if entry.done:
+        raise CannotUndoError(one.target, f"there is something new at {shown(one.source)}")
+    _remove_placeholder(entry, one.target)
+    return Fate.UNTOUCHED
+
+
+def temporary_names(log: Journal, i: int, entry: Entry) -> tuple[str, str]:
+    """The temporary files of operation `i`: beside its target and beside its source. No other run uses them."""
+    name = f".fastsim-part-{str((log.header or {}).get('digest'))[:12]}-{i}"
+    source, target = entry.operation.source, entry.operation.target
+    return (
+        os.path.join(os.path.dirname(target if target is not None else source), name),
+        os.path.join(os.path.dirname(source), name + "-undo"),
+    )
+
+
+def remove_empty(folders: Iterable[str]) -> None:
+    """Remove those of `folders` that hold nothing, inner ones first."""
+    for folder in sorted(folders, key=len, reverse=True):
+        with suppress(OSError):
+            os.rmdir(folder)
+
+
+def reason_of(error: Exception) -> str:
+    """One line for a person."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return str(error) or type(error).__name__
+
+
+def _take_copy_away(entry: Entry, target: str) -> Fate:
+    """Remove a copy that is still what was written, if its original is still there."""
+    one = entry.operation
+    if entry.done and Snapshot.from_stat(os.lstat(target)) != entry.result:
+        raise CannotUndoError(target, "the copy was changed since; it stays")
+    try:
+        if os.path.samestat(os.stat(one.source), os.lstat(target)):
+            raise CannotUndoError(target, f"{shown(one.source)} is a link to the copy now; the copy stays")
+        whole = (entry.done and Snapshot.of(one.source) == one.snapshot) or _equal_files(one.source, target)
+    except FileNotFoundError:
+        whole = False
+    if whole:
+        os.unlink(target)
+        return Fate.REMOVED
+    if entry.done:
+        raise CannotUndoError(target, f"its original {shown(one.source)} is gone or changed; the copy stays")
+    _remove_placeholder(entry, target)
+    return Fate.UNTOUCHED
+
+
+def _has_two_names(source: str, target: str) -> bool:
+    """Whether these are two hard links of one file. Raises CannotUndoError if they are but two spellings of one."""
+    one, two = os.lstat(source), os.lstat(target)
+    if os.path.samestat(one, two) and one.st_nlink < 2:
+        raise CannotUndoError(target, f"{shown(source)} leads to this very file; it stays")
+    return os.path.samestat(one, two)
+
+
+def _equal_files(source: str, target: str) -> bool:
+    """Byte for byte; a source that is a link stands for the file behind it, as it did when it was copied."""
+    return transfer.same_content(os.path.realpath(source), target)
+
+
+def _remove_placeholder(entry: Entry, target: str) -> None:
+    """Remove the empty file that holds a name on file systems without hard links, if the run was killed there."""
+    status = os.lstat(target)
+    if entry.operation.snapshot.size and stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        os.unlink(target)
+
+
+def _stamp(entry: Entry, target: str) -> transfer.Stamp | None:
+    """The time and mode that the file had, unless someone has changed it since."""
+    if entry.done and Snapshot.from_stat(os.lstat(target)) != entry.result:
+        return None
+    return transfer.Stamp(entry.operation.snapshot.mtime_ns, entry.mode)
+
+
+def _mark(log: Journal, i: int, fate: Fate) -> None:
+    # A full disk must not stop an undo that makes room; a second undo finds out from the disk.
+    if fate in (Fate.RESTORED, Fate.REMOVED):
+        with suppress(OSError):
+            log.undone(i)
+
+
+def _remove_records(log: Journal) -> None:
+    """Remove the plan and the journal, and the folders that the run had made for them."""
+    outs = os.path.dirname(os.path.abspath(log.path))
+    try:
+        transfer.remove_leftover(os.path.join(outs, PLAN_NAME))
+        transfer.remove_leftover(log.path)
+    except OSError as error:
+        raise FastsimError(f"{shown(outs)}: all is undone, but the journal stays ({reason_of(error)})") from None
+    made = (log.header or {}).get("folders")
+    if isinstance(made, list):
+        remove_empty(str(folder) for folder in made)
