@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import Annotated, Any
@@ -218,6 +219,16 @@ def main() -> None:
     except FastsimError as error:
         print(f"fastsim: {_printable(str(error))}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except Exception as error:  # a bug, or a machine in trouble: one line for the user, the rest on demand
+        if os.environ.get("FASTSIM_DEBUG"):
+            raise
+        reason = (str(error).splitlines() or [""])[0]
+        print(
+            f"fastsim: internal error, {type(error).__name__}: {_printable(reason)}; no plan was begun or its journal tells "
+            "how far it came. FASTSIM_DEBUG=1 shows the details for a report",
+            file=sys.stderr,
+        )
+        sys.exit(ExitCode.ERROR)
     except KeyboardInterrupt:
         print("fastsim: interrupted; no file was changed", file=sys.stderr)
         sys.exit(ExitCode.INTERRUPTED)

@@ -89,7 +89,7 @@ def compare(
     with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
         components = group.Components(n)
         for block in similarity.pair_blocks(
-            embeddings, config.thres, device=config.compute.device, workers=workers, joined=components.joined, bar=bar
+            embeddings, config.thres, device=config.compute.device, workers=workers, labels=components.labels, bar=bar
         ):
             components.add(block)
     with stage("group", timings):

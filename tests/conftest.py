@@ -6,13 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-MEDIA = Path(__file__).parent / "media"
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+from support import MEDIA, Run
 
 
 @pytest.fixture

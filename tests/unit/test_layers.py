@@ -12,7 +12,7 @@ import pytest
 import fastsim
 
 PACKAGE = Path(fastsim.__file__).parent
-SHARED = {"records", "errors", "progress", "prefetch", "model", "_core"}
+SHARED = {"records", "errors", "progress", "prefetch", "interrupts", "model", "_core"}
 STAGES = {
     "discover": set(),
     "content": set(),
@@ -23,7 +23,7 @@ STAGES = {
     "keep": set(),
     "plan": set(),
     "planfile": set(),
-    "journal": set(),
+    "journal": {"planfile"},
     "transfer": set(),
     "apply": {"journal", "planfile", "transfer", "undo"},
     "undo": {"journal", "planfile", "transfer"},
