@@ -138,7 +138,7 @@ class _Run:
         return list(missing)
 
     def _one(self, i: int, one: Operation) -> None:
-        """Carry out an operation that is in the journal, and note what came of it. Raises StoppedError, _NoRoomError."""
+        """Carry out an operation of the journal, and note what came of it. Raises StoppedError, _NoRoomError."""
         reason, no_room = _objection(one), False
         result, mode = None, None
         if not reason:
