@@ -1,0 +1,268 @@
+/* fastsim._core: checks what Python hands over, releases the GIL, and calls the C beside it. fastsim/_core.pyi is its manual. */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <string.h>
+
+#include "keepers.h"
+#include "scan.h"
+#include "union_find.h"
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer view; /* the caller's vectors, held for as long as the rows live */
+    struct rows rows;
+} Rows;
+
+/* ---- Rows(vectors, isa="") ---- */
+
+static int is_halves(const Py_buffer *view) {
+    return view->ndim == 2 && view->itemsize == 2 && view->format != NULL && strcmp(view->format, "e") == 0;
+}
+
+static PyObject *Rows_new(PyTypeObject *type, PyObject *args, PyObject *kwargs) {
+    static char *names[] = {"vectors", "isa", NULL};
+    PyObject *vectors;
+    const char *isa = "";
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|s:Rows", names, &vectors, &isa))
+        return NULL;
+    const struct tile_kernel *kernel = tile_named(isa);
+    if (kernel == NULL)
+        return PyErr_Format(PyExc_ValueError, "isa: this machine has no \"%s\" kernel", isa);
+    Rows *self = (Rows *)PyType_GenericAlloc(type, 0);
+    if (self == NULL)
+        return NULL;
+    if (PyObject_GetBuffer(vectors, &self->view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    if (!is_halves(&self->view)) {
+        Py_DECREF(self);
+        return PyErr_Format(PyExc_ValueError, "vectors: a C-contiguous float16 array of two dimensions is needed");
+    }
+    int enough = 0;
+    Py_BEGIN_ALLOW_THREADS
+    enough = rows_init(&self->rows, kernel, self->view.buf, (size_t)self->view.shape[0], (size_t)self->view.shape[1]);
+    Py_END_ALLOW_THREADS
+    if (enough)
+        return (PyObject *)self;
+    Py_DECREF(self);
+    return PyErr_NoMemory();
+}
+
+static void Rows_dealloc(PyObject *object) {
+    Rows *self = (Rows *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    rows_free(&self->rows);
+    if (self->view.obj != NULL)
+        PyBuffer_Release(&self->view);
+    freefunc release = (freefunc)PyType_GetSlot(type, Py_tp_free);
+    release(object);
+    Py_DECREF(type);
+}
+
+static PyObject *Rows_isa(PyObject *object, void *closure) {
+    (void)closure;
+    return PyUnicode_FromString(((Rows *)object)->rows.kernel->name);
+}
+
+/* ---- the sketch ---- */
+
+static PyObject *Rows_sketch(PyObject *object, PyObject *args) {
+    Rows *self = (Rows *)object;
+    Py_ssize_t k;
+    double scale, limit, slack;
+    if (!PyArg_ParseTuple(args, "nddd:sketch", &k, &scale, &limit, &slack))
+        return NULL;
+    if (k < 4 || k > SKETCH_MAX || k % 4 != 0 || !(scale > 0.0) || !(limit >= 0.0) || !(slack >= 0.0))
+        return PyErr_Format(PyExc_ValueError, "sketch: k must be a multiple of 4 up to %d, scale > 0, limit and slack >= 0", SKETCH_MAX);
+    if (!rows_sketch(&self->rows, (size_t)k, scale, limit, slack))
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static PyObject *Rows_encode(PyObject *object, PyObject *args) {
+    Rows *self = (Rows *)object;
+    const size_t width = 4 * self->rows.sketch.steps * sizeof(float);
+    Py_ssize_t start;
+    Py_buffer y;
+    if (!PyArg_ParseTuple(args, "ny*:encode", &start, &y))
+        return NULL;
+    const size_t count = width == 0 ? 0 : (size_t)y.len / width;
+    const int fits = width != 0 && (size_t)y.len % width == 0 && start >= 0 && (size_t)start <= self->rows.n &&
+                     count <= self->rows.n - (size_t)start;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        rows_encode(&self->rows, (size_t)start, count, y.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&y);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "encode: y must be float32[rows, k] for rows from start on, after sketch()");
+    Py_RETURN_NONE;
+}
+
+/* ---- pairs of one tile ---- */
+
+static int check_tile(const struct rows *rows, const Py_ssize_t t[4], const Py_buffer *row, const Py_buffer *col, size_t capacity) {
+    const size_t n = rows->n;
+    return 0 <= t[0] && t[0] <= t[1] && (size_t)t[1] <= n && t[0] % TILE_ROWS == 0 && 0 <= t[2] && t[2] <= t[3] &&
+           (size_t)t[3] <= n && t[2] % TILE_COLS == 0 && capacity >= SCAN_ROOM &&
+           ((row->len == 0 && col->len == 0) || (row->len == 4 * (t[1] - t[0]) && col->len == 4 * (t[3] - t[2])));
+}
+
+static size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
+static PyObject *Rows_scan(PyObject *object, PyObject *args) {
+    Rows *self = (Rows *)object;
+    float thres;
+    Py_ssize_t t[4], cursor;
+    Py_buffer row, col, left, right, score;
+    if (!PyArg_ParseTuple(args, "f(nnnn)w*w*nw*w*w*:scan", &thres, &t[0], &t[1], &t[2], &t[3], &row, &col, &cursor, &left, &right, &score))
+        return NULL;
+    struct pairs pairs = {.left = left.buf, .right = right.buf, .score = score.buf};
+    pairs.capacity = least(least((size_t)left.len / 8, (size_t)right.len / 8), (size_t)score.len / 4);
+    const int fits = cursor >= 0 && check_tile(&self->rows, t, &row, &col, pairs.capacity);
+    size_t next = SCAN_DONE;
+    if (fits) {
+        const struct tile tile = {(size_t)t[0], (size_t)t[1], (size_t)t[2], (size_t)t[3]};
+        const struct labels labels = {row.len ? row.buf : NULL, col.len ? col.buf : NULL};
+        Py_BEGIN_ALLOW_THREADS
+        next = scan(&self->rows, thres, tile, labels, (size_t)cursor, &pairs);
+        Py_END_ALLOW_THREADS
+    }
+    Py_buffer *held[] = {&row, &col, &left, &right, &score};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        PyBuffer_Release(held[i]);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "scan: tile, labels or buffers (at least %d pairs) do not fit the rows", SCAN_ROOM);
+    return Py_BuildValue("nn", (Py_ssize_t)pairs.count, next == SCAN_DONE ? (Py_ssize_t)-1 : (Py_ssize_t)next);
+}
+
+/* ---- keepers ---- */
+
+static int all_rows(const struct rows *rows, const int64_t *index, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (index[i] < 0 || (size_t)index[i] >= rows->n)
+            return 0;
+    return 1;
+}
+
+/* keepers_choose needs room for as many keepers as members; keepers_cover reads them. Returns the count of new keepers. */
+static PyObject *Rows_keepers(Rows *self, PyObject *args, const char *format, int choose) {
+    float thres;
+    Py_buffer keeper, member, by, score;
+    if (!PyArg_ParseTuple(args, format, &thres, &keeper, &member, &by, &score))
+        return NULL;
+    const size_t k = (size_t)keeper.len / 8, m = (size_t)member.len / 8;
+    const int fits = (size_t)by.len == 8 * m && (size_t)score.len == 4 * m && (!choose || k >= m) &&
+                     all_rows(&self->rows, member.buf, m) && (choose || all_rows(&self->rows, keeper.buf, k));
+    size_t chosen = 0;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        if (choose)
+            chosen = keepers_choose(&self->rows, thres, member.buf, m, by.buf, score.buf, keeper.buf);
+        else
+            keepers_cover(&self->rows, thres, keeper.buf, k, member.buf, m, by.buf, score.buf);
+        Py_END_ALLOW_THREADS
+    }
+    Py_buffer *held[] = {&keeper, &member, &by, &score};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        PyBuffer_Release(held[i]);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "keepers: members must be rows, with by int64 and score float32 of their length");
+    return PyLong_FromSize_t(chosen);
+}
+
+static PyObject *Rows_cover(PyObject *self, PyObject *args) { return Rows_keepers((Rows *)self, args, "fy*y*w*w*:cover", 0); }
+
+static PyObject *Rows_choose(PyObject *self, PyObject *args) { return Rows_keepers((Rows *)self, args, "fw*y*w*w*:choose", 1); }
+
+/* ---- module functions ---- */
+
+static PyObject *core_isas(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    const struct tile_kernel *kernels[TILE_KERNELS];
+    const int count = tile_available(kernels);
+    PyObject *names = PyTuple_New(count);
+    for (int i = 0; names != NULL && i < count; i++)
+        PyTuple_SetItem(names, i, PyUnicode_FromString(kernels[i]->name));
+    return names;
+}
+
+static PyObject *core_join(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer parent, left, right;
+    if (!PyArg_ParseTuple(args, "w*y*y*:join", &parent, &left, &right))
+        return NULL;
+    int64_t joined = -1;
+    if (left.len == right.len) {
+        Py_BEGIN_ALLOW_THREADS
+        joined = union_find_join(parent.buf, parent.len / 4, left.buf, right.buf, (size_t)left.len / 8);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&parent), PyBuffer_Release(&left), PyBuffer_Release(&right);
+    if (joined < 0)
+        return PyErr_Format(PyExc_ValueError, "join: left and right must be int64 of one length, inside parent");
+    return PyLong_FromLongLong(joined);
+}
+
+static PyObject *core_labels(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_ssize_t start;
+    Py_buffer parent, label;
+    if (!PyArg_ParseTuple(args, "w*nw*:labels", &parent, &start, &label))
+        return NULL;
+    const int fits = start >= 0 && start <= parent.len / 4 && label.len / 4 <= parent.len / 4 - start;
+    if (fits)
+        union_find_labels(parent.buf, start, (size_t)label.len / 4, label.buf);
+    PyBuffer_Release(&parent), PyBuffer_Release(&label);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "labels: start and label do not fit parent");
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef rows_methods[] = {
+    {"sketch", Rows_sketch, METH_VARARGS, NULL}, {"encode", Rows_encode, METH_VARARGS, NULL},
+    {"scan", Rows_scan, METH_VARARGS, NULL},     {"cover", Rows_cover, METH_VARARGS, NULL},
+    {"choose", Rows_choose, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef rows_getset[] = {{"isa", Rows_isa, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
+
+static PyType_Slot rows_slots[] = {
+    {Py_tp_doc, "Float16 rows ready to be compared."},
+    {Py_tp_new, Rows_new},
+    {Py_tp_dealloc, Rows_dealloc},
+    {Py_tp_methods, rows_methods},
+    {Py_tp_getset, rows_getset},
+    {0, NULL},
+};
+
+static PyType_Spec rows_spec = {"fastsim._core.Rows", sizeof(Rows), 0, Py_TPFLAGS_DEFAULT, rows_slots};
+
+static int core_exec(PyObject *module) {
+    PyObject *type = PyType_FromModuleAndSpec(module, &rows_spec, NULL);
+    const int failed = type == NULL || PyModule_AddObjectRef(module, "Rows", type) < 0 ||
+                       PyModule_AddIntConstant(module, "ROOM", SCAN_ROOM) < 0 ||
+                       PyModule_AddIntConstant(module, "SKETCH_MAX", SKETCH_MAX) < 0;
+    Py_XDECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyMethodDef core_methods[] = {
+    {"isas", core_isas, METH_NOARGS, NULL},
+    {"join", core_join, METH_VARARGS, NULL},
+    {"labels", core_labels, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyModuleDef_Slot core_slots[] = {{Py_mod_exec, (void *)core_exec}, {0, NULL}};
+
+static struct PyModuleDef core_module = {
+    PyModuleDef_HEAD_INIT, "_core", "The compiled core of fastsim.", 0, core_methods, core_slots, NULL, NULL, NULL,
+};
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC PyInit__core(void) { return PyModuleDef_Init(&core_module); }

@@ -1,0 +1,87 @@
+#include "rows.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+int rows_init(struct rows *rows, const struct tile_kernel *kernel, const uint16_t *half, size_t n, size_t d) {
+    const size_t padded = (d + TILE_LANES - 1) / TILE_LANES * TILE_LANES;
+    *rows = (struct rows){.half = half, .n = n, .d = padded, .kernel = kernel};
+    rows->norm = malloc((n + 1) * sizeof(float));
+    if (rows->norm == NULL)
+        return 0;
+    if (padded != d) {
+        rows->half = rows->padded = calloc(n * padded + 1, sizeof(uint16_t));
+        if (rows->padded == NULL)
+            return 0;
+        for (size_t i = 0; i < n; i++)
+            memcpy(rows->padded + i * padded, half + i * d, d * sizeof(uint16_t));
+    }
+    for (size_t i = 0; i < n; i++) {
+        const float square = kernel->dot(rows_at(rows, i), rows_at(rows, i), padded);
+        rows->norm[i] = square > 0.0f && square < INFINITY ? sqrtf(square) : NAN;
+    }
+    return 1;
+}
+
+int rows_sketch(struct rows *rows, size_t k, double scale, double limit, double slack) {
+    const size_t padded = (rows->n + TILE_COLS - 1) / TILE_COLS * TILE_COLS;
+    free(rows->sketch.memory);
+    memset(&rows->sketch, 0, sizeof rows->sketch);
+    char *memory = calloc(padded * (k + 2 * sizeof(int32_t)) + 64, 1);
+    if (memory == NULL)
+        return 0;
+    char *aligned = memory + (64 - (uintptr_t)memory % 64);
+    struct sketch *sketch = &rows->sketch;
+    *sketch = (struct sketch){.steps = k / 4, .scale = scale, .limit = limit, .slack = slack, .memory = memory};
+    sketch->code = (int8_t *)aligned;
+    sketch->bias = (int32_t *)(void *)(aligned + padded * k);
+    sketch->sum = sketch->bias + padded;
+    for (size_t i = 0; i < padded; i++)
+        sketch->bias[i] = SKETCH_NEVER;
+    return 1;
+}
+
+/* The bias of a row whose codes are made: see the bound in tile.h. */
+static int32_t bias_of(const struct sketch *sketch, double residual, double coded, double length) {
+    const double rho = residual * (1.0 + 1e-9) + sketch->slack;
+    const double seen = length > sketch->slack ? length - sketch->slack : 0.0;
+    const double tail = seen < 1.0 ? 1.0 - seen * seen : 0.0;
+    const double bias = (sketch->limit * rho + 0.5 * (rho * rho + tail)) / (sketch->scale * sketch->scale);
+    return coded <= sketch->limit && bias < SKETCH_ALWAYS - 1 ? (int32_t)ceil(bias) : SKETCH_ALWAYS;
+}
+
+static void encode_row(struct sketch *sketch, size_t row, const float *y) {
+    int8_t *out = sketch->code + row / TILE_COLS * sketch->steps * TILE_STEP + row % TILE_COLS * 4;
+    double residual = 0.0, coded = 0.0, length = 0.0;
+    int32_t sum = 0;
+    for (size_t i = 0; i < 4 * sketch->steps; i++) {
+        const double value = y[i], wish = nearbyint(value / sketch->scale);
+        const double code = wish > 127.0 ? 127.0 : wish < -127.0 ? -127.0 : wish;
+        const double shown = code * sketch->scale;
+        out[i / 4 * TILE_STEP + i % 4] = (int8_t)code;
+        sum += (int32_t)code;
+        residual += (value - shown) * (value - shown);
+        coded += shown * shown;
+        length += value * value;
+    }
+    sketch->sum[row] = sum;
+    sketch->bias[row] = bias_of(sketch, sqrt(residual), sqrt(coded), sqrt(length));
+}
+
+void rows_encode(struct rows *rows, size_t start, size_t count, const float *y) {
+    for (size_t i = 0; i < count; i++)
+        if (rows->norm[start + i] > 0.0f) /* not NaN: such a row keeps its zero codes and SKETCH_NEVER */
+            encode_row(&rows->sketch, start + i, y + i * 4 * rows->sketch.steps);
+}
+
+int32_t rows_floor(const struct rows *rows, float thres) {
+    const double floor_ = floor(((double)thres - 1e-5) / (rows->sketch.scale * rows->sketch.scale));
+    return floor_ > SKETCH_FLOOR ? SKETCH_FLOOR : floor_ < -SKETCH_FLOOR ? -SKETCH_FLOOR : (int32_t)floor_;
+}
+
+void rows_free(struct rows *rows) {
+    free(rows->norm);
+    free(rows->padded);
+    free(rows->sketch.memory);
+}

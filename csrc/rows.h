@@ -1,0 +1,50 @@
+/* A set of rows ready to be compared: halves, norms, and a sketch where one was made. tile.h says what each means. */
+#ifndef FASTSIM_ROWS_H
+#define FASTSIM_ROWS_H
+
+#include "tile.h"
+
+struct sketch {
+    int8_t *code;  /* panels, 64-byte aligned; NULL: no sketch */
+    int32_t *bias; /* one a row, padded to whole panels */
+    int32_t *sum;  /* sum of the codes of each row, padded likewise */
+    size_t steps;  /* k / 4 */
+    double scale, limit, slack;
+    void *memory; /* what to free */
+};
+
+struct rows {
+    const uint16_t *half; /* n x d: the caller's, or `padded` */
+    uint16_t *padded;     /* a copy, where the caller's rows are no multiple of TILE_LANES long; else NULL */
+    float *norm;          /* n; NaN: similar to nothing */
+    size_t n, d;          /* d is a multiple of TILE_LANES */
+    const struct tile_kernel *kernel;
+    struct sketch sketch;
+};
+
+static inline const uint16_t *rows_at(const struct rows *rows, size_t i) { return rows->half + i * rows->d; }
+
+/* min(dot / (norms), 1), or NaN; the one place where a score is made. */
+static inline float rows_score(const struct rows *rows, size_t a, size_t b, float dot) {
+    const float score = dot / (rows->norm[a] * rows->norm[b]);
+    return score > 1.0f ? 1.0f : score;
+}
+
+/* Takes n rows of d halves, which must outlive `rows`, and measures their norms. Returns 0 where memory is short; rows_free
+ * then still has to be called. */
+int rows_init(struct rows *rows, const struct tile_kernel *kernel, const uint16_t *half, size_t n, size_t d);
+
+/* Makes room for a sketch of k dimensions (a multiple of 4, at most SKETCH_MAX) in which no row is encoded yet: all of them
+ * are similar to nothing. Returns 0 where memory is short. */
+int rows_sketch(struct rows *rows, size_t k, double scale, double limit, double slack);
+
+/* Encodes rows start..start + count - 1 from y, count x k. Disjoint ranges may be encoded at the same time. */
+void rows_encode(struct rows *rows, size_t start, size_t count, const float *y);
+
+/* The smallest q.q' + bias + bias' at which a pair can reach thres. */
+int32_t rows_floor(const struct rows *rows, float thres);
+
+/* Frees what rows_init and rows_sketch took; fit for a zeroed struct too. */
+void rows_free(struct rows *rows);
+
+#endif

@@ -1,0 +1,87 @@
+/* The tile kernels: what they compute, how rows lie in memory, and why the filter never loses a pair.
+ *
+ * Rows. n rows of d float16 values (IEEE 754 binary16, host byte order), d padded with zeros to a multiple of TILE_LANES.
+ *
+ * Score. score(a, b) = dot(a, b) / (norm(a) * norm(b)), norm(a) = sqrtf(dot(a, a)), all in float32.
+ *   dot splits d into slabs of TILE_SLAB values. In a slab, lane l of TILE_LANES sums a[i] * b[i] for i = l (mod TILE_LANES)
+ *   in ascending order; the lanes are then added as l + (l + 8), l + (l + 4), l + (l + 2), l + (l + 1); slabs are added in
+ *   ascending order. A product of two halves has 22 significant bits and is exact in float32, so it makes no difference
+ *   whether a kernel fuses it into the addition. Every kernel follows this order, so every kernel, at any place in a tile
+ *   and with a and b exchanged, returns the same bits.
+ *   Error: a slab rounds at most 64 + 4 times and the sum of slabs d / 1024 times, so
+ *   |dot - exact| <= (68 + d / 1024) * 2^-24 * |a| |b| < 4.4e-6 |a| |b| for d <= 4096; typically it is below 2e-7.
+ *   norm is NaN for a row that is zero or not finite: its scores are NaN, and NaN >= thres is false even at thres 0.
+ *
+ * Sketch (the filter). Let u = a / |a|, and P a d x k matrix, k a multiple of 4, whose columns are nearly orthonormal:
+ *   ||P'P - I||_F <= eps. P = Q + E with Q'Q = I exactly (the polar factor), ||E||_2 <= eps.
+ *   y is P'u computed in float32 with ||y - Q'u|| <= e. `slack` is that e (see fastsim/similarity/sketch.py).
+ *   code is q = clamp(round(y / scale)), int8 in [-127, 127]; r = ||y - scale * q||.
+ *   With p = Q'u = scale * q + rho, ||rho|| <= r + e, and t = u - Qp, ||t||^2 = 1 - ||p||^2 <= 1 - max(0, ||y|| - e)^2:
+ *
+ *     u.v = p.p' + t.t'                                                            (Q'Q = I, and t is orthogonal to Q)
+ *         = scale^2 q.q' + scale q.rho' + scale q'.rho + rho.rho' + t.t'
+ *        <= scale^2 q.q' + L ||rho'|| + L ||rho|| + (||rho||^2 + ||rho'||^2 + ||t||^2 + ||t'||^2) / 2
+ *
+ *   by Cauchy-Schwarz, 2xy <= x^2 + y^2, and L >= ||scale * q|| for every row (`limit`; a row beyond it is marked as one
+ *   that always survives). So with
+ *     bias = ceil((L ||rho|| + (||rho||^2 + ||t||^2) / 2) / scale^2),   floor = floor((thres - 1e-5) / scale^2)
+ *   score >= thres implies q.q' + bias + bias' >= floor in integers: 1e-5 covers the rounding of the score itself.
+ *   Integers stay far from overflow: |q.q'| <= 127^2 * 1024 < 2^24, floor is clamped to +-2^28, bias to 2^29 ("always
+ *   survives": 2^29 - 2^24 > 2^28), and a row similar to nothing has bias -2^28. Clamping only ever lets more pairs through.
+ *
+ * Layout of the codes: panels of TILE_COLS rows; in a panel, step s (four dimensions 4s..4s+3) is 64 x 4 bytes:
+ *   code[panel][s][row % 64][4]. One aligned vector holds one step of 16 rows: the operand of VNNI, maddubs or SDOT. The
+ *   panels start on 64-byte boundaries; rows past n are zero with bias -2^28.
+ */
+#ifndef FASTSIM_TILE_H
+#define FASTSIM_TILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    TILE_LANES = 16,
+    TILE_SLAB = 1024,
+    TILE_ROWS = 4,
+    TILE_COLS = 64,
+    TILE_STEP = 4 * TILE_COLS,  /* bytes of one step of one panel */
+    SKETCH_MAX = 1024,          /* most dimensions of a sketch */
+    SKETCH_FLOOR = 1 << 28,
+    SKETCH_ALWAYS = 1 << 29,
+    SKETCH_NEVER = -(1 << 28)
+};
+
+struct tile_kernel {
+    const char *name;
+
+    /* The dot product of two rows of d halves, d a multiple of TILE_LANES. */
+    float (*dot)(const uint16_t *a, const uint16_t *b, size_t d);
+
+    /* out[4 * i + j] = dot(a[i], b[j]), the same bits as `dot`. */
+    void (*dots)(const uint16_t *const a[4], const uint16_t *const b[4], size_t d, float out[16]);
+
+    /* Bit j of mask[i] is set where q(row i) . q(column j) + bias[j] >= floor[i]. Returns 0 where no bit is set, and then
+     * leaves mask alone. rows: the first byte of the first of four rows inside its panel; cols: a panel; sum[i]: the sum
+     * of the codes of row i, which a product of unsigned and signed bytes needs. */
+    int (*sift)(const int8_t *rows, const int8_t *cols, size_t steps, const int32_t floor[TILE_ROWS],
+                const int32_t sum[TILE_ROWS], const int32_t bias[TILE_COLS], uint64_t mask[TILE_ROWS]);
+};
+
+extern const struct tile_kernel tile_serial;
+#if defined(__x86_64__) || defined(_M_X64)
+#define TILE_X86 1
+extern const struct tile_kernel tile_avx2;
+extern const struct tile_kernel tile_avx512;
+#elif defined(__aarch64__) || defined(_M_ARM64)
+#define TILE_ARM 1
+extern const struct tile_kernel tile_neon;
+#endif
+
+/* The kernels that this processor and its operating system can run, best first. Returns their number, at most TILE_KERNELS. */
+enum { TILE_KERNELS = 3 };
+int tile_available(const struct tile_kernel *kernels[TILE_KERNELS]);
+
+/* The kernel of that name, or the best one for ""; NULL where this machine has none. */
+const struct tile_kernel *tile_named(const char *name);
+
+#endif

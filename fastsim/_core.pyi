@@ -1,0 +1,70 @@
+"""The compiled core (csrc/). Arguments that do not fit each other raise ValueError; long work releases the GIL."""
+
+from typing import Final
+
+from fastsim.records import Float16Array, Float32Array, Int32Array, Int64Array
+
+ROOM: Final[int]
+"""The least capacity, in pairs, of the buffers that `Rows.scan` writes to."""
+
+SKETCH_MAX: Final[int]
+"""The most dimensions that a sketch can have."""
+
+def isas() -> tuple[str, ...]:
+    """The names of the kernels that this machine can run, best first: avx512, avx2, neon, serial."""
+
+class Rows:
+    """Rows ready to be compared: float16[n, d], C-contiguous; not copied if d is a multiple of 16, and not to be
+    changed.
+
+    score(a, b) is dot / (norm * norm), summed in float32 in an order that does not depend on the kernel, on the place
+    of the rows or on which comes first: the same two rows score the same bits everywhere. A row that is zero or not
+    finite scores NaN. csrc/tile.h holds the definition, its error, and the proof that the sketch loses no pair.
+    """
+
+    def __new__(cls, vectors: Float16Array, isa: str = "") -> Rows:
+        """`isa` forces one of `isas()`; "" takes the best. Raises ValueError for one that this machine lacks."""
+
+    @property
+    def isa(self) -> str: ...
+    def sketch(self, k: int, scale: float, limit: float, slack: float, /) -> None:
+        """Makes room for int8 codes of k dimensions; until a row is encoded it is similar to nothing."""
+
+    def encode(self, start: int, y: Float32Array, /) -> None:
+        """Encodes rows from `start` on; y: float32[rows, k], the unit rows times a nearly orthonormal matrix."""
+
+    def scan(
+        self, thres: float, tile: tuple[int, int, int, int], row_labels: Int32Array, col_labels: Int32Array,
+        cursor: int, left: Int64Array, right: Int64Array, score: Float32Array, /,
+    ) -> tuple[int, int]:  # fmt: skip
+        """Writes the pairs with score >= thres and row < column of the tile (r0, r1, c0, c1), r0 % 4 == 0 and c0 % 64
+        == 0.
+
+        Labels: int32, one a row and one a column of the tile, or both empty. Pairs whose labels are equal are left
+        out, and labels become equal as pairs are found: the pairs of one call are a forest. Returns how many pairs
+        were written, and -1 or, where the buffers were too small for all, the cursor to call again with (0 at first):
+        nothing is lost.
+        """
+
+    def cover(
+        self, thres: float, keeper: Int64Array, member: Int64Array, by: Int64Array, score: Float32Array, /
+    ) -> int:
+        """For members (rows) with by < 0: the first keeper with score >= thres goes to `by`, and its score to `score`."""
+
+    def choose(
+        self, thres: float, keeper: Int64Array, member: Int64Array, by: Int64Array, score: Float32Array, /
+    ) -> int:
+        """Visits members with by < 0 in order; one that no keeper of this call covers becomes one: its own `by`,
+        score 1.
+
+        Writes the keepers to `keeper`, which needs room for all members, and returns their number.
+        """
+
+def join(parent: Int32Array, left: Int64Array, right: Int64Array, /) -> int:
+    """Unites the components of left[k] and right[k]; returns how many components fewer there are.
+
+    parent: int32[n], -1 everywhere at first: an element's parent, or minus the size of its component at a root.
+    """
+
+def labels(parent: Int32Array, start: int, label: Int32Array, /) -> None:
+    """Writes the root of each element from `start` on to `label`."""

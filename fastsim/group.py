@@ -1,0 +1,110 @@
+"""Groups: the components of the graph of similar pairs, and in each of them the keepers that stand for the others."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+
+from fastsim import _core
+from fastsim.records import Embeddings, Float32Array, Group, Int32Array, Int64Array, PairBlock
+
+BATCH = 1024
+"""Members that are visited one after the other; the rest are then compared with the new keepers, on all threads."""
+SLICE = 4096
+"""Members that one task compares with keepers."""
+
+
+class Components:
+    """The connected components of n rows, grown pair by pair. O(n) memory. Used from one thread."""
+
+    def __init__(self, n: int) -> None:
+        if not 0 <= n < 2**31:
+            raise ValueError(f"Components: {n} rows")
+        self._parent: Int32Array = np.full(n, -1, np.int32)
+
+    def __len__(self) -> int:
+        return len(self._parent)
+
+    def add(self, block: PairBlock) -> int:
+        """Joins the two rows of each pair. Returns how many components fewer there are."""
+        return _core.join(self._parent, block.left, block.right)
+
+    def labels(self, start: int, stop: int) -> Int32Array:
+        """int32[stop - start]: a number a row; two rows have the same one where they are joined so far."""
+        label = np.empty(stop - start, np.int32)
+        _core.labels(self._parent, start, label)
+        return label
+
+    def of(self) -> Int32Array:
+        """int32[n]: the component of each row, named by one of its rows."""
+        return self.labels(0, len(self))
+
+    def members(self, rank: Int64Array) -> list[Int64Array]:
+        """The rows of each component of two or more, sorted by rank; largest first, ties by the smallest rank."""
+        label = self.of()
+        rows = np.flatnonzero(np.bincount(label, minlength=len(self))[label] > 1)
+        rows = rows[np.lexsort((rank[rows], label[rows]))]
+        starts = np.flatnonzero(np.diff(label[rows], prepend=-1))
+        parts = np.split(rows, starts[1:]) if len(rows) else []
+        return sorted(parts, key=lambda part: (-len(part), int(rank[part[0]])))
+
+
+def find_groups(
+    components: Components,
+    embeddings: Embeddings,
+    rank: Int64Array,
+    thres: float,
+    *,
+    workers: int,
+    isa: str | None = None,
+) -> list[Group]:
+    """One `Group` a component of two or more rows, largest first, ties by the smallest rank.
+
+    rank: int64[n], the place of each row in keep order, all different: the lower is kept first. Keepers are the members
+    that, visited in keep order, no earlier keeper is similar to (score >= thres); every other member is given to the
+    first keeper, in keep order, that it is similar to. So no two keepers are similar, and each member is similar to
+    its keeper. Scores have the very bits of `similarity.pair_blocks`. The result does not depend on `workers`. Memory
+    is O(n): no pair is stored.
+    """
+    if len(components) != len(embeddings) or rank.shape != (len(embeddings),):
+        raise ValueError(f"find_groups: {len(components)} rows, {len(embeddings)} embeddings, rank {rank.shape}")
+    parts = components.members(rank)
+    if not parts:
+        return []
+    rows = _core.Rows(np.ascontiguousarray(embeddings.vectors), isa or "")
+    thres = min(thres, 1.0 - 1e-6)
+    with ThreadPoolExecutor(workers, "fastsim-keepers") as pool:
+        return [_group(embeddings.ids, part, *_keepers(rows, part, thres, pool)) for part in parts]
+
+
+def _keepers(
+    rows: _core.Rows, members: Int64Array, thres: float, pool: ThreadPoolExecutor
+) -> tuple[Int64Array, Float32Array]:
+    """(the row of each member's keeper, the score to it), for members in keep order."""
+    by, score = np.full(len(members), -1, np.int64), np.zeros(len(members), np.float32)
+    todo = np.arange(len(members))
+    while len(todo):
+        head, todo = todo[:BATCH], todo[BATCH:]
+        keeper = np.empty(len(head), np.int64)
+        head_by, head_score = np.full(len(head), -1, np.int64), np.zeros(len(head), np.float32)
+        count = rows.choose(thres, keeper, members[head], head_by, head_score)
+        by[head], score[head] = head_by, head_score
+        cover = partial(_cover, rows, thres, keeper[:count])
+        slices = [todo[i : i + SLICE] for i in range(0, len(todo), SLICE)]
+        for part, covered in zip(slices, pool.map(cover, (members[part] for part in slices)), strict=True):
+            by[part], score[part] = covered
+        todo = todo[by[todo] < 0]
+    return by, score
+
+
+def _cover(rows: _core.Rows, thres: float, keeper: Int64Array, members: Int64Array) -> tuple[Int64Array, Float32Array]:
+    by, score = np.full(len(members), -1, np.int64), np.zeros(len(members), np.float32)
+    rows.cover(thres, keeper, members, by, score)
+    return by, score
+
+
+def _group(ids: Int64Array, members: Int64Array, by: Int64Array, score: Float32Array) -> Group:
+    order = np.argsort(by != members, kind="stable")  # keepers first, each part in keep order
+    return Group(ids[members[order]], ids[by[order]], score[order])

@@ -1,0 +1,84 @@
+"""Similarity: embeddings in, blocks of similar pairs out. The backends are imported when they are first used."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsim.progress import Bar
+from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock
+
+Labels = Callable[[int, int], Int32Array]
+"""labels(start, stop) -> int32[stop - start]: the component that each row is known to be in so far."""
+
+
+def effective(thres: float) -> float:
+    """What scores are compared with: identical rows may score as little as 1 - 1e-6, and 1 has to find them."""
+    return min(thres, 1.0 - 1e-6)
+
+
+def pair_blocks(
+    embeddings: Embeddings, thres: float, *, device: str = "cpu", workers: int, isa: str | None = None,
+    labels: Labels | None = None, bar: Bar | None = None,
+) -> Iterator[PairBlock]:  # fmt: skip
+    """The pairs of rows whose score is at least `thres`, each once, in blocks of no particular order.
+
+    With `labels` (see `group.Components.labels`), pairs of rows that are in one component already are left out: they
+    would join nothing. That keeps time and memory bounded where everything looks alike. `bar` counts pairs compared, of
+    n * (n - 1) / 2. Scores depend neither on `workers` nor on `isa`; nor does the set of pairs, without labels.
+    """
+    thres = effective(thres)
+    if device.startswith("cuda"):
+        from fastsim.similarity import cuda
+
+        return cuda.pair_blocks(embeddings.vectors, thres, device=device, labels=labels, bar=bar)
+    from fastsim.similarity import cpu
+
+    return cpu.pair_blocks(embeddings.vectors, thres, workers=workers, isa=isa, labels=labels, bar=bar)
+
+
+def similar_pairs(
+    vectors: NDArray[np.floating],
+    thres: float,
+    *,
+    device: str = "cpu",
+    workers: int | None = None,
+    isa: str | None = None,
+) -> tuple[Int64Array, Int64Array, Float32Array]:
+    """All pairs of rows whose cosine is at least `thres`: (left int64[k], right int64[k], score float32[k]).
+
+    vectors: float16[n, d], or float32 or float64[n, d], which are scaled to unit length and rounded to float16 first.
+    Pairs are sorted by (left, right), left < right. A row that is zero or not finite is similar to nothing. `workers`
+    is the number of threads, by default one a processor. Memory is 20 bytes a pair found, several times while they are
+    sorted. Raises ValueError for a wrong shape, dtype or threshold.
+    """
+    rows = _as_rows(vectors)
+    if not 0.0 <= thres <= 1.0:
+        raise ValueError(f"thres: {thres!r} is not between 0 and 1")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers: {workers!r} is less than 1")
+    n = len(rows)
+    embeddings = Embeddings(np.arange(n, dtype=np.int64), rows, np.zeros((n, 2), np.int32))
+    blocks = list(pair_blocks(embeddings, thres, device=device, workers=workers or os.cpu_count() or 1, isa=isa))
+    left = np.concatenate([np.empty(0, np.int64), *(block.left for block in blocks)])
+    right = np.concatenate([np.empty(0, np.int64), *(block.right for block in blocks)])
+    score = np.concatenate([np.empty(0, np.float32), *(block.score for block in blocks)])
+    del blocks
+    order = np.argsort(left * n + right)
+    return left[order], right[order], score[order]
+
+
+def _as_rows(vectors: NDArray[np.floating]) -> Float16Array:
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
+        raise ValueError(f"vectors: two dimensions are needed, not {getattr(vectors, 'shape', type(vectors))}")
+    if vectors.dtype == np.float16:
+        return np.ascontiguousarray(vectors)
+    if vectors.dtype not in (np.float32, np.float64):
+        raise ValueError(f"vectors: float16, float32 or float64 is needed, not {vectors.dtype}")
+    with np.errstate(all="ignore"):
+        length = np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1, keepdims=True))
+        unit = np.where((length > 0) & np.isfinite(length), vectors / length, 0.0)
+        return np.ascontiguousarray(unit, dtype=np.float16)

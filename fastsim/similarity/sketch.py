@@ -1,0 +1,137 @@
+"""The sketch: a few rotated dimensions of each row in int8, with which most pairs are ruled out (proof: csrc/tile.h).
+
+How many dimensions pay depends on the rows and on the threshold, and at low thresholds or with rows that have no
+structure none do. So the choice is made by counting, on a sample of pairs, how many would survive. It changes the
+speed, never the pairs.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsim import _core
+from fastsim.records import Float16Array, Float32Array
+
+FEWEST_ROWS = 4096
+"""Below, comparing all pairs in full takes less than finding a basis."""
+WIDTHS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 256)
+"""Dimensions to choose from."""
+SURVIVOR = 60.0
+"""What scoring one pair that the sketch lets through costs, in units of 64 int8 products."""
+CHUNK = 8192
+"""Rows rotated at a time: 8 MB of float32 at 256 dimensions."""
+
+
+class Sketch(NamedTuple):
+    """A basis float32[d, k] with nearly orthonormal columns, and the numbers of the bound in csrc/tile.h."""
+
+    basis: Float32Array
+    scale: float
+    limit: float
+    slack: float
+
+
+def add_sketch(
+    rows: _core.Rows, vectors: Float16Array, thres: float, *, similar_is_free: bool, pool: ThreadPoolExecutor
+) -> int:
+    """Gives `rows` (made from `vectors`) the sketch that is expected to be fastest; returns its dimensions, 0 for none.
+
+    similar_is_free: pairs that reach the threshold cost little, as most of them are inside a component already.
+    """
+    sketch = choose_sketch(vectors, thres, similar_is_free=similar_is_free)
+    if sketch is None:
+        return 0
+    rows.sketch(sketch.basis.shape[1], sketch.scale, sketch.limit, sketch.slack)
+
+    def encode(start: int) -> None:
+        rows.encode(start, unit_rows(vectors[start : start + CHUNK]) @ sketch.basis)
+
+    for done in [pool.submit(encode, start) for start in range(0, len(vectors), CHUNK)]:
+        done.result()
+    return int(sketch.basis.shape[1])
+
+
+def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool) -> Sketch | None:
+    """The cheapest sketch by a sample of the rows, or None where comparing in full is cheaper."""
+    n, d = vectors.shape
+    if n < FEWEST_ROWS or d < WIDTHS[0]:
+        return None
+    draw = np.random.default_rng(0)
+    basis, error = principal_basis(unit_rows(vectors[np.sort(draw.choice(n, 4096, replace=False))]))
+    sample = unit_rows(vectors[draw.choice(n, 1024, replace=False)])
+    sample = sample[(sample != 0).any(axis=1)]
+    similar = sample @ sample.T >= thres
+    best, best_cost = None, max(d, 16) / 16 * 1.2
+    for k in (k for k in WIDTHS if k <= basis.shape[1]):
+        sketch = _fit(sample @ basis[:, :k], basis[:, :k], error)
+        if sketch is None:
+            continue
+        alive = _survivors(sample @ sketch.basis, sketch, thres)
+        if similar_is_free:
+            alive &= ~similar
+        cost = 0.1 + k / 64 + SURVIVOR * _above_diagonal(alive)
+        if cost < best_cost:
+            best, best_cost = sketch, cost
+    return best
+
+
+def unit_rows(vectors: Float16Array) -> Float32Array:
+    """float32[n, d] rows of unit length; zero where a row is zero or not finite."""
+    rows = vectors.astype(np.float32)
+    with np.errstate(all="ignore"):
+        length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        rows /= length[:, None]
+    rows[~((length > 0) & np.isfinite(length))] = 0
+    return rows
+
+
+def principal_basis(unit: Float32Array) -> tuple[Float32Array, float]:
+    """(float32[d, k]: the directions of most energy first, and the Frobenius norm of their Gram matrix minus I).
+
+    k is a multiple of 4, at most the last of WIDTHS. Works for fewer rows than dimensions and for rows without rank.
+    """
+    d = unit.shape[1]
+    most = 4 * WIDTHS[-1]  # the eigenvectors of a larger matrix would take too long: stay inside the span of some rows
+    span = np.eye(d) if d <= most else np.linalg.qr(unit[:most].T.astype(np.float64))[0]
+    inside = unit @ span.astype(np.float32)
+    _, vectors = np.linalg.eigh((inside.T @ inside).astype(np.float64))
+    k = min(WIDTHS[-1], vectors.shape[1] // 4 * 4)
+    basis = np.ascontiguousarray((span @ vectors[:, ::-1])[:, :k], dtype=np.float32)
+    exact = basis.astype(np.float64)
+    return basis, float(np.linalg.norm(exact.T @ exact - np.eye(k)))
+
+
+def _fit(y: Float32Array, basis: Float32Array, error: float) -> Sketch | None:
+    """The scale that clips one value in a thousand (measured as best), and the numbers of the bound. y: a sample."""
+    d, k = basis.shape
+    scale = float(np.quantile(np.abs(y), 0.999)) / 127 if y.size else 0.0
+    if scale <= 1e-7:
+        return None
+    limit = 1.02 * float(np.sqrt((_codes(y, scale) ** 2).sum(axis=1).max())) * scale
+    # y differs from the exact product by the basis' own error, by rounding in the product, and by the length of the row
+    slack = 1.01 * error + 1.01 * (np.sqrt(k) + 1) * d * 2.0**-24 + 1e-6
+    return Sketch(np.ascontiguousarray(basis), scale, limit, float(slack))
+
+
+def _codes(y: Float32Array, scale: float) -> Float32Array:
+    codes: Float32Array = np.clip(np.rint(y / np.float32(scale)), -127, 127)
+    return codes
+
+
+def _survivors(y: Float32Array, sketch: Sketch, thres: float) -> NDArray[np.bool_]:
+    """bool[m, m]: the pairs of the sample that the sketch can't rule out; what csrc/rows.c computes, in float32."""
+    shown = _codes(y, sketch.scale) * np.float32(sketch.scale)
+    rho = np.sqrt(((y - shown) ** 2).sum(axis=1)) + sketch.slack
+    seen = np.maximum(np.sqrt((y**2).sum(axis=1)) - sketch.slack, 0)
+    bias = sketch.limit * rho + (rho**2 + np.maximum(1 - seen**2, 0)) / 2
+    bound: NDArray[np.bool_] = shown @ shown.T + bias[:, None] + bias[None, :] >= thres
+    return bound
+
+
+def _above_diagonal(alive: NDArray[np.bool_]) -> float:
+    m = len(alive)
+    return float(np.triu(alive, 1).sum()) / max(1, m * (m - 1) // 2)

@@ -1,0 +1,69 @@
+"""A float64 oracle of the similar pairs, and rows to try it on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsim import _core
+from fastsim.similarity.sketch import principal_basis, unit_rows
+
+BAND = 1e-5
+"""Pairs this near to the threshold may be found or not."""
+
+
+def oracle(vectors: np.ndarray) -> np.ndarray:
+    """float64[n, n] cosines; -inf on and below the diagonal and for rows that are similar to nothing."""
+    rows = vectors.astype(np.float64)
+    with np.errstate(all="ignore"):
+        length = np.linalg.norm(rows, axis=1)
+        good = (length > 0) & np.isfinite(length)
+        rows = np.where(good[:, None], rows / length[:, None], 0.0)
+    scores = rows @ rows.T
+    scores[~good] = -np.inf
+    scores[:, ~good] = -np.inf
+    scores[np.tril_indices(len(rows))] = -np.inf
+    return scores
+
+
+def scan(
+    rows: _core.Rows, n: int, thres: float, room: int = _core.ROOM, labels: np.ndarray | None = None
+) -> np.ndarray:
+    """A dense float32[n, n] of the scores found (-inf: not found), from one tile and a small buffer."""
+    found = np.full((n, n), -np.inf, np.float32)
+    left, right, score = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float32)
+    cursor = 0
+    while cursor >= 0:
+        known = np.empty(0, np.int32) if labels is None else labels
+        count, cursor = rows.scan(thres, (0, n, 0, n), known.copy(), known.copy(), cursor, left, right, score)
+        assert (found[left[:count], right[:count]] == -np.inf).all(), "a pair was told twice"
+        found[left[:count], right[:count]] = score[:count]
+    return found
+
+
+def sketched(vectors: np.ndarray, isa: str, k: int, spread: float = 1.0) -> _core.Rows:
+    """Rows with a sketch that is far from ideal when `spread` is not 1: no pair may be lost for that."""
+    rows = _core.Rows(vectors, isa)
+    unit = unit_rows(vectors)
+    basis, error = principal_basis(unit)
+    basis = np.ascontiguousarray(basis[:, :k])
+    y = unit @ basis
+    scale = max(float(np.abs(y).max()) / 127 * spread, 1e-9)
+    slack = 1.01 * error + (np.sqrt(k) + 1) * vectors.shape[1] * 2.0**-24 + 1e-6
+    rows.sketch(basis.shape[1], scale, 0.9, float(slack))
+    rows.encode(0, np.ascontiguousarray(y))
+    return rows
+
+
+def assert_same_pairs(found: np.ndarray, truth: np.ndarray, thres: float) -> None:
+    sure = np.abs(truth - thres) > BAND
+    assert np.array_equal((found > -np.inf)[sure], (truth >= thres)[sure])
+    both = (found > -np.inf) & (truth > -np.inf)
+    assert np.abs(found[both] - truth[both]).max(initial=0) < 5e-6
+
+
+def make(n: int, d: int, seed: int) -> np.ndarray:
+    """Rows near some centres: scores everywhere between -1 and 1, duplicates among them."""
+    draw = np.random.default_rng(seed)
+    centres = draw.normal(size=(max(1, n // 4), d))
+    rows = centres[draw.integers(0, len(centres), n)] + draw.normal(size=(n, d)) * draw.choice([0, 0.2, 0.7, 2], (n, 1))
+    return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float16)
