@@ -10,6 +10,7 @@ import numpy as np
 import openvino as ov
 
 from fastsim.embedding import RanOn
+from fastsim.embedding.mish import fuse_mish
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
 from fastsim.records import Float32Array, FrameBatch, Uint8Array
@@ -88,6 +89,7 @@ class OpenVinoNetwork:
         form = self._model.input_format(graph.input().element_type.get_type_name(), shape)
         sides = (self._batch, size, size, 3) if form.layout == "NHWC" else (self._batch, 3, size, size)
         try:
+            fuse_mish(graph)
             graph.reshape(ov.PartialShape(list(sides)))
             if not (form.uint8 and form.layout == "NHWC"):
                 graph = _with_preprocessing(graph, form)

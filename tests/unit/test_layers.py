@@ -25,7 +25,8 @@ STAGES = {
     "planfile": set(),
     "journal": {"planfile"},
     "transfer": set(),
-    "apply": {"journal", "planfile", "transfer", "undo"},
+    "apply": {"journal", "outs", "planfile", "transfer", "undo"},
+    "outs": {"journal", "planfile", "undo"},
     "undo": {"journal", "planfile", "transfer"},
     "report": set(),
 }
