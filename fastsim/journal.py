@@ -6,10 +6,11 @@ JSON lines, ASCII. The first is the header; then, for the operation with index `
     {"i": 3, "target": "..."}             its target was taken, so this one is tried; durable before it is
     {"i": 3, "done": [...], "mode": 420}  it happened; size, mtime_ns and inode of what lies at the target now
     {"i": 3, "failed": "..."}             it did not, and left nothing behind
+    {"i": 3, "undoing": true}             it is about to be taken back
     {"i": 3, "undone": true}              it was taken back
-    {"folder": "..."}                     a folder is about to be made
+    {"folder": "..."}                     a folder is about to be made; durable before it is
 
-The last four may be lost in a crash: a later run then looks at the disk. A torn last line is dropped.
+But for the first two, lines may be lost in a crash: a later run then looks at the disk. A torn last line is dropped.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ class Entry:
 
     operation: Operation
     done: bool = False
+    undoing: bool = False
+    """An earlier undo was at it."""
     undone: bool = False
     failed: bool = False
     result: Snapshot | None = None
@@ -142,6 +145,10 @@ class Journal:
         """Note that operation `i` did not happen, and left nothing behind."""
         self.entries[i].failed = True
         self._append([{"i": i, "failed": reason}])
+
+    def undoing(self, i: int) -> None:
+        """Note that operation `i` is about to be taken back: a later undo must know that this one was at it."""
+        self._append([{"i": i, "undoing": True}])
 
     def undone(self, i: int) -> None:
         """Note that operation `i` was taken back."""
@@ -245,6 +252,8 @@ def _replay(record: dict[str, object], found: _Contents) -> None:
         entry.mode = mode if isinstance(mode, int) else None
     elif "failed" in record:
         entry.failed = True
+    elif "undoing" in record:
+        entry.undoing = True
     else:
         entry.undone = bool(record["undone"])
 

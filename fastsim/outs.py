@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 
 from fastsim.errors import UsageError, shown
 from fastsim.journal import JOURNAL_NAME, Journal, read_header
-from fastsim.planfile import PLAN_NAME, plan_digest, write_plan
+from fastsim.planfile import PLAN_NAME, plan_digest, remove_plan, write_plan
 from fastsim.records import Plan
 from fastsim.transfer import remove_leftover, sync_folder
 from fastsim.undo import reason_of, remove_empty
@@ -77,9 +78,9 @@ def missing_folders(path: str) -> list[str]:
 
 
 def _start(plan: Plan, log: Journal, made: Sequence[str]) -> None:
-    plan_path = os.path.join(plan.outs, PLAN_NAME)
     try:
-        write_plan(plan, plan_path)
+        remove_plan(plan.outs)
+        write_plan(plan, os.path.join(plan.outs, PLAN_NAME))
         log.start(
             {
                 "digest": plan_digest(plan),
@@ -92,8 +93,9 @@ def _start(plan: Plan, log: Journal, made: Sequence[str]) -> None:
     except (OSError, UsageError) as error:
         # Nothing has happened yet, so nothing need be left.
         log.close()
-        remove_leftover(plan_path)
-        remove_leftover(log.path)
+        with suppress(OSError):
+            remove_plan(plan.outs)
+            remove_leftover(log.path)
         remove_empty(made)
         raise UsageError(
             f"--outs {shown(plan.outs)}: can't be written to ({reason_of(error)}); make room, or give another --outs"

@@ -81,6 +81,13 @@ def read_plan(path: str) -> Plan:
     return Plan(outs, tuple(operations), header)
 
 
+def remove_plan(folder: str) -> None:
+    """Remove the plan of an output folder, and what was left of it by a run that was killed while writing it."""
+    for name in os.listdir(folder):
+        if name == PLAN_NAME or (name.startswith(PLAN_NAME + ".") and name.endswith(".part")):
+            os.unlink(os.path.join(folder, name))
+
+
 def plan_digest(plan: Plan) -> str:
     """A name for what the plan does, whenever and with whatever words it was made: hex SHA-256."""
     digest = hashlib.sha256(json.dumps(plan.outs).encode())

@@ -18,7 +18,7 @@ from fastsim import transfer
 from fastsim.errors import FastsimError, shown
 from fastsim.interrupts import held_back
 from fastsim.journal import Entry, Journal, journal_in
-from fastsim.planfile import PLAN_NAME
+from fastsim.planfile import remove_plan
 from fastsim.progress import Bar
 from fastsim.records import Op, Skipped, Snapshot
 
@@ -74,7 +74,7 @@ def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: Fa
                 break
             entry = log.entries[i]
             try:
-                fate = Fate.UNTOUCHED if entry.undone else take_back(entry, temporary_names(log, i, entry), stopping)
+                fate = _undo_one(log, i, stopping)
             except transfer.StoppedError:
                 interrupted = True
                 break
@@ -84,7 +84,6 @@ def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: Fa
                 failed.append(Skipped(entry.operation.target or entry.operation.source, reason_of(error)))
             else:
                 counts[fate] += 1
-                _mark(log, i, fate)
             if bar is not None:
                 bar.advance()
         remove_empty(log.folders)
@@ -95,6 +94,21 @@ def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: Fa
         counts[Fate.RESTORED], counts[Fate.REMOVED], counts[Fate.UNTOUCHED], counts[Fate.GONE], tuple(failed),
         interrupted, complete,
     )  # fmt: skip
+
+
+def _undo_one(log: Journal, i: int, stop: Callable[[], bool]) -> Fate:
+    entry = log.entries[i]
+    if entry.undone:
+        return Fate.UNTOUCHED
+    # A full disk must not stop an undo that makes room; without these marks the disk alone tells what was undone.
+    with suppress(OSError):
+        if entry.operation.target is not None:
+            log.undoing(i)
+    fate = take_back(entry, temporary_names(log, i, entry), stop)
+    with suppress(OSError):
+        if fate in (Fate.RESTORED, Fate.REMOVED):
+            log.undone(i)
+    return fate
 
 
 def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], bool]) -> Fate:
@@ -114,10 +128,15 @@ def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], boo
         return Fate.UNTOUCHED
     if one.op == Op.COPY:
         return _take_copy_away(entry, one.target)
+    if entry.undoing and os.path.lexists(one.source) and not _has_two_names(one.source, one.target):
+        # An earlier undo may have been killed when it had taken the name, and not yet filled it.
+        if Snapshot.from_stat(os.lstat(one.source)) != one.snapshot:
+            _remove_placeholder(one.source)
     if not os.path.lexists(one.source):
         os.makedirs(os.path.dirname(one.source), exist_ok=True)
         transfer.move(one.target, one.source, temporaries[1], stop=stop, stamp=_stamp(entry, one.target))
         return Fate.RESTORED
+    transfer.remove_leftover(temporaries[1])
     # Both are there. Killed between link and unlink, or between the copy to another file system and the unlink (of the
     # run, or of an earlier undo): one file under two names, or twice. Then the second one goes.
     if _has_two_names(one.source, one.target) or transfer.same_content(one.source, one.target):
@@ -125,7 +144,8 @@ def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], boo
         return Fate.RESTORED
     if entry.done:
         raise CannotUndoError(one.target, f"there is something new at {shown(one.source)}")
-    _remove_placeholder(entry, one.target)
+    if one.snapshot.size:
+        _remove_placeholder(one.target)
     return Fate.UNTOUCHED
 
 
@@ -169,7 +189,8 @@ def _take_copy_away(entry: Entry, target: str) -> Fate:
         return Fate.REMOVED
     if entry.done:
         raise CannotUndoError(target, f"its original {shown(one.source)} is gone or changed; the copy stays")
-    _remove_placeholder(entry, target)
+    if one.snapshot.size:
+        _remove_placeholder(target)
     return Fate.UNTOUCHED
 
 
@@ -186,11 +207,11 @@ def _equal_files(source: str, target: str) -> bool:
     return transfer.same_content(os.path.realpath(source), target)
 
 
-def _remove_placeholder(entry: Entry, target: str) -> None:
-    """Remove the empty file that holds a name on file systems without hard links, if the run was killed there."""
-    status = os.lstat(target)
-    if entry.operation.snapshot.size and stat.S_ISREG(status.st_mode) and status.st_size == 0:
-        os.unlink(target)
+def _remove_placeholder(path: str) -> None:
+    """Remove the empty file that takes a name on file systems without hard links, if `path` is one."""
+    status = os.lstat(path)
+    if stat.S_ISREG(status.st_mode) and status.st_size == 0:
+        os.unlink(path)
 
 
 def _stamp(entry: Entry, target: str) -> transfer.Stamp | None:
@@ -200,18 +221,11 @@ def _stamp(entry: Entry, target: str) -> transfer.Stamp | None:
     return transfer.Stamp(entry.operation.snapshot.mtime_ns, entry.mode)
 
 
-def _mark(log: Journal, i: int, fate: Fate) -> None:
-    # A full disk must not stop an undo that makes room; a second undo finds out from the disk.
-    if fate in (Fate.RESTORED, Fate.REMOVED):
-        with suppress(OSError):
-            log.undone(i)
-
-
 def _remove_records(log: Journal) -> None:
     """Remove the plan and the journal, and the folders that the run had made for them."""
     outs = os.path.dirname(os.path.abspath(log.path))
     try:
-        transfer.remove_leftover(os.path.join(outs, PLAN_NAME))
+        remove_plan(outs)
         transfer.remove_leftover(log.path)
     except OSError as error:
         raise FastsimError(f"{shown(outs)}: all is undone, but the journal stays ({reason_of(error)})") from None
