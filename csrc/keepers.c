@@ -2,13 +2,18 @@
 
 /* The first of the k keepers that `member` is similar to, or -1. */
 static int64_t first_cover(const struct rows *rows, float thres, const int64_t *keeper, size_t k, size_t member, float *score) {
-    const uint16_t *row = rows_at(rows, member);
-    for (size_t j = 0; j < k; j++) {
-        const size_t other = (size_t)keeper[j];
-        const float value = rows_score(rows, member, other, rows->kernel->dot(row, rows_at(rows, other), rows->d));
-        if (value >= thres) {
-            *score = value;
-            return keeper[j];
+    const uint16_t *row = rows_at(rows, member), *others[4];
+    float dots[4];
+    for (size_t j = 0; j < k; j += 4) {
+        for (size_t l = 0; l < 4; l++)
+            others[l] = rows_at(rows, (size_t)keeper[j + l < k ? j + l : k - 1]);
+        rows->kernel->dot4(row, others, rows->d, dots);
+        for (size_t l = 0; l < 4 && j + l < k; l++) {
+            const float value = rows_score(rows, member, (size_t)keeper[j + l], dots[l]);
+            if (value >= thres) {
+                *score = value;
+                return keeper[j + l];
+            }
         }
     }
     return -1;

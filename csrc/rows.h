@@ -4,15 +4,6 @@
 
 #include "tile.h"
 
-struct sketch {
-    int8_t *code;  /* panels, 64-byte aligned; NULL: no sketch */
-    int32_t *bias; /* one a row, padded to whole panels */
-    int32_t *sum;  /* sum of the codes of each row, padded likewise */
-    size_t steps;  /* k / 4 */
-    double scale, limit, slack;
-    void *memory; /* what to free */
-};
-
 struct rows {
     const uint16_t *half; /* n x d: the caller's, or `padded` */
     uint16_t *padded;     /* a copy, where the caller's rows are no multiple of TILE_LANES long; else NULL */

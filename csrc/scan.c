@@ -6,12 +6,18 @@
 #include <intrin.h>
 #endif
 
+enum { BUCKET = 4 };
+
 struct walk {
     const struct rows *rows;
     float thres;
     struct tile tile;
     struct labels labels;
     struct pairs *pairs;
+    size_t col;     /* of the panel */
+    size_t pending; /* pairs in buckets */
+    uint8_t filled[TILE_COLS];
+    uint32_t bucket[TILE_COLS][BUCKET]; /* for each column the rows that the sketch let through and that wait for a score */
 };
 
 struct block {
@@ -31,15 +37,15 @@ static int lowest_bit(uint64_t mask) {
 #endif
 }
 
-/* Pairs above the diagonal and inside the tile. Returns 0 where there are none. */
-static int clip(struct block *block, struct tile tile) {
+/* Of the pairs alive, those above the diagonal and inside the tile. Returns 0 where there are none. */
+static int clip(struct block *block, struct tile tile, const uint64_t alive[TILE_ROWS]) {
     uint64_t any = 0;
     for (size_t i = 0; i < TILE_ROWS; i++) {
         const size_t row = block->row + i;
         uint64_t mask = row < tile.r1 ? bits_below(tile.c1 - block->col) : 0;
         if (row >= block->col)
             mask &= ~bits_below(row - block->col + 1);
-        any |= block->mask[i] = mask;
+        any |= block->mask[i] = mask & alive[i];
     }
     return any != 0;
 }
@@ -71,14 +77,11 @@ static void relabel(int32_t *label, size_t count, int32_t from, int32_t to) {
         label[i] = label[i] == from ? to : label[i];
 }
 
-/* Takes a pair whose dot product is known, unless its rows are in one component by now. */
-static void take_pair(struct walk *walk, size_t a, size_t b, float dot) {
+/* Takes a pair whose score reaches the threshold, unless its rows are in one component by now. */
+static void take_pair(struct walk *walk, size_t a, size_t b, float score) {
     const struct labels *labels = &walk->labels;
     const struct tile *tile = &walk->tile;
     struct pairs *pairs = walk->pairs;
-    const float score = rows_score(walk->rows, a, b, dot);
-    if (!(score >= walk->thres))
-        return;
     if (labels->row != NULL) {
         const int32_t to = labels->row[a - tile->r0], from = labels->col[b - tile->c0];
         if (to == from)
@@ -91,54 +94,71 @@ static void take_pair(struct walk *walk, size_t a, size_t b, float dot) {
     pairs->score[pairs->count++] = score;
 }
 
-/* Scores four columns against the four rows, for the pairs left in the mask. */
+/* Scores four columns against the four rows, and takes what the mask allows. */
 static void score_square(struct walk *walk, const struct block *block, size_t j) {
     const struct rows *rows = walk->rows;
+    const size_t last = rows->n - 1;
+    size_t at[4], to[4];
     const uint16_t *a[4], *b[4];
-    float dots[16];
-    for (size_t k = 0; k < 4; k++) {
-        a[k] = rows_at(rows, block->row + k < rows->n ? block->row + k : rows->n - 1);
-        b[k] = rows_at(rows, block->col + j + k < rows->n ? block->col + j + k : rows->n - 1);
+    float dots[16], score[16];
+    int any = 0;
+    for (size_t k = 0; k < 4; k++) { /* past the end: any row, as the mask is zero there */
+        at[k] = block->row + k < last ? block->row + k : last, to[k] = block->col + j + k < last ? block->col + j + k : last;
+        a[k] = rows_at(rows, at[k]), b[k] = rows_at(rows, to[k]);
     }
     rows->kernel->dots(a, b, rows->d, dots);
-    for (size_t i = 0; i < 4; i++)
-        for (size_t k = 0; k < 4; k++)
-            if (block->mask[i] >> (j + k) & 1)
-                take_pair(walk, block->row + i, block->col + j + k, dots[4 * i + k]);
+    for (size_t k = 0; k < 16; k++) {
+        score[k] = rows_score(rows, at[k / 4], to[k % 4], dots[k]);
+        any |= score[k] >= walk->thres;
+    }
+    if (!any)
+        return;
+    for (size_t k = 0; k < 16; k++)
+        if (score[k] >= walk->thres && (block->mask[k / 4] >> (j + k % 4) & 1))
+            take_pair(walk, at[k / 4], to[k % 4], score[k]);
 }
 
-/* Scores what the mask has left, in squares where no sketch has thinned it, else one by one (the bits are the same). */
-static void score_block(struct walk *walk, const struct block *block) {
+static void score_squares(struct walk *walk, const struct block *block) {
+    const uint64_t any = block->mask[0] | block->mask[1] | block->mask[2] | block->mask[3];
+    for (size_t j = 0; j < TILE_COLS; j += 4)
+        if (any >> j & 0xF)
+            score_square(walk, block, j);
+}
+
+/* Scores a column against the rows in its bucket. */
+static void score_bucket(struct walk *walk, size_t j) {
     const struct rows *rows = walk->rows;
-    if (rows->sketch.code == NULL) {
-        const uint64_t any = block->mask[0] | block->mask[1] | block->mask[2] | block->mask[3];
-        for (size_t j = 0; j < TILE_COLS; j += 4)
-            if (any >> j & 0xF)
-                score_square(walk, block, j);
-        return;
+    const size_t filled = walk->filled[j], col = walk->col + j;
+    const uint16_t *b[BUCKET];
+    float dots[BUCKET];
+    for (size_t k = 0; k < BUCKET; k++)
+        b[k] = rows_at(rows, walk->bucket[j][k < filled ? k : 0]);
+    rows->kernel->dot4(rows_at(rows, col), b, rows->d, dots);
+    for (size_t k = 0; k < filled; k++) {
+        const float score = rows_score(rows, walk->bucket[j][k], col, dots[k]);
+        if (score >= walk->thres)
+            take_pair(walk, walk->bucket[j][k], col, score);
     }
+    walk->pending -= filled;
+    walk->filled[j] = 0;
+}
+
+static void score_pending(struct walk *walk) {
+    for (size_t j = 0; j < TILE_COLS && walk->pending > 0; j++)
+        if (walk->filled[j] > 0)
+            score_bucket(walk, j);
+}
+
+/* Puts the pairs of the mask into buckets, as four rows of one column are scored faster than four pairs. */
+static void put_off(struct walk *walk, const struct block *block) {
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (uint64_t mask = block->mask[i]; mask != 0; mask &= mask - 1) {
-            const size_t a = block->row + i, b = block->col + (size_t)lowest_bit(mask);
-            take_pair(walk, a, b, rows->kernel->dot(rows_at(rows, a), rows_at(rows, b), rows->d));
+            const size_t j = (size_t)lowest_bit(mask);
+            walk->bucket[j][walk->filled[j]++] = (uint32_t)(block->row + i);
+            walk->pending++;
+            if (walk->filled[j] == BUCKET)
+                score_bucket(walk, j);
         }
-}
-
-/* Keeps the pairs that the sketch can't rule out. Returns 0 where none is left. */
-static int sift_block(const struct rows *rows, int32_t floor, struct block *block) {
-    const struct sketch *sketch = &rows->sketch;
-    const size_t panel = TILE_STEP * sketch->steps;
-    const int8_t *row = sketch->code + block->row / TILE_COLS * panel + block->row % TILE_COLS * 4;
-    int32_t floors[TILE_ROWS];
-    uint64_t mask[TILE_ROWS], any = 0;
-    for (size_t i = 0; i < TILE_ROWS; i++)
-        floors[i] = floor - sketch->bias[block->row + i];
-    if (!rows->kernel->sift(row, sketch->code + block->col / TILE_COLS * panel, sketch->steps, floors,
-                            sketch->sum + block->row, sketch->bias + block->col, mask))
-        return 0;
-    for (size_t i = 0; i < TILE_ROWS; i++)
-        any |= block->mask[i] &= mask[i];
-    return any != 0;
 }
 
 static size_t width_of(const struct walk *walk, size_t col) {
@@ -167,28 +187,63 @@ static int rows_joined(const struct walk *walk, const struct block *block) {
     return all_equal(walk->labels.row + (block->row - walk->tile.r0), count, walk->labels.col[block->col - walk->tile.c0]);
 }
 
+/* Makes sure that one more block fits the buffer of pairs. Returns 0 where it does not; nothing is pending then. */
+static int make_room(struct walk *walk) {
+    struct pairs *pairs = walk->pairs;
+    if (pairs->capacity - pairs->count < walk->pending + SCAN_ROOM)
+        score_pending(walk);
+    return pairs->capacity - pairs->count >= SCAN_ROOM;
+}
+
+/* Scans the rows from `row` on against one panel. Returns the row to go on from, or tile.r1. */
+static size_t scan_panel(struct walk *walk, int32_t floor, size_t row, size_t col) {
+    const struct rows *rows = walk->rows;
+    const int sketched = rows->sketch.code != NULL, labelled = walk->labels.row != NULL;
+    const size_t stop = walk->tile.r1 < col + TILE_COLS ? walk->tile.r1 : col + TILE_COLS; /* rows above the diagonal */
+    size_t known = walk->pairs->count;
+    walk->col = col;
+    int joined = panel_joined(walk, col);
+    for (; row < stop; row += TILE_ROWS) {
+        struct block block = {.row = row, .col = col};
+        uint64_t alive[TILE_ROWS] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
+        if (labelled && walk->pairs->count != known) {
+            joined = panel_joined(walk, col);
+            known = walk->pairs->count;
+        }
+        if (joined && rows_joined(walk, &block))
+            continue;
+        if (sketched) {
+            const size_t last = joined ? row + 1 : stop; /* a joined panel is looked at block by block */
+            block.row = rows->kernel->sift(&rows->sketch, floor, row, last, col, alive);
+            row = block.row < last ? block.row : block.row - TILE_ROWS;
+            if (block.row >= last)
+                continue;
+        }
+        if (!make_room(walk))
+            return row;
+        if (!clip(&block, walk->tile, alive) || (labelled && !drop_joined(walk, &block)))
+            continue;
+        if (sketched)
+            put_off(walk, &block);
+        else
+            score_squares(walk, &block);
+    }
+    score_pending(walk);
+    return walk->tile.r1;
+}
+
 size_t scan(const struct rows *rows, float thres, struct tile tile, struct labels labels, size_t cursor, struct pairs *pairs) {
-    struct walk walk = {rows, thres, tile, labels, pairs};
+    struct walk walk = {.rows = rows, .thres = thres, .tile = tile, .labels = labels, .pairs = pairs};
     const size_t groups = (tile.r1 - tile.r0 + TILE_ROWS - 1) / TILE_ROWS;
     const size_t panels = (tile.c1 - tile.c0 + TILE_COLS - 1) / TILE_COLS;
-    const int sketched = rows->sketch.code != NULL, labelled = labels.row != NULL;
-    const int32_t floor = sketched ? rows_floor(rows, thres) : 0;
-    for (size_t panel = groups == 0 ? panels : cursor / groups; panel < panels; panel++) {
-        const size_t col = tile.c0 + panel * TILE_COLS;
-        int joined = panel_joined(&walk, col);
-        for (size_t group = panel == cursor / groups ? cursor % groups : 0; group < groups; group++) {
-            struct block block = {.row = tile.r0 + group * TILE_ROWS, .col = col};
-            if (!clip(&block, tile) || (joined && rows_joined(&walk, &block)))
-                continue;
-            if (pairs->capacity - pairs->count < SCAN_ROOM)
-                return panel * groups + group;
-            if ((sketched && !sift_block(rows, floor, &block)) || (labelled && !drop_joined(&walk, &block)))
-                continue;
-            const size_t before = pairs->count;
-            score_block(&walk, &block);
-            if (labelled && pairs->count != before)
-                joined = panel_joined(&walk, col);
-        }
+    const int32_t floor = rows->sketch.code != NULL ? rows_floor(rows, thres) : 0;
+    if (groups == 0)
+        return SCAN_DONE;
+    size_t row = tile.r0 + cursor % groups * TILE_ROWS;
+    for (size_t panel = cursor / groups; panel < panels; panel++, row = tile.r0) {
+        row = scan_panel(&walk, floor, row, tile.c0 + panel * TILE_COLS);
+        if (row < tile.r1)
+            return panel * groups + (row - tile.r0) / TILE_ROWS;
     }
     return SCAN_DONE;
 }

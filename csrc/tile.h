@@ -51,21 +51,37 @@ enum {
     SKETCH_NEVER = -(1 << 28)
 };
 
+struct sketch {
+    int8_t *code;  /* panels, 64-byte aligned; NULL: no sketch */
+    int32_t *bias; /* one a row, padded to whole panels */
+    int32_t *sum;  /* sum of the codes of each row, padded likewise: a product of unsigned and signed bytes needs it */
+    size_t steps;  /* k / 4 */
+    double scale, limit, slack;
+    void *memory; /* what to free */
+};
+
 struct tile_kernel {
     const char *name;
 
     /* The dot product of two rows of d halves, d a multiple of TILE_LANES. */
     float (*dot)(const uint16_t *a, const uint16_t *b, size_t d);
 
+    /* out[i] = dot(a, b[i]), the same bits as `dot`. */
+    void (*dot4)(const uint16_t *a, const uint16_t *const b[4], size_t d, float out[4]);
+
     /* out[4 * i + j] = dot(a[i], b[j]), the same bits as `dot`. */
     void (*dots)(const uint16_t *const a[4], const uint16_t *const b[4], size_t d, float out[16]);
 
-    /* Bit j of mask[i] is set where q(row i) . q(column j) + bias[j] >= floor[i]. Returns 0 where no bit is set, and then
-     * leaves mask alone. rows: the first byte of the first of four rows inside its panel; cols: a panel; sum[i]: the sum
-     * of the codes of row i, which a product of unsigned and signed bytes needs. */
-    int (*sift)(const int8_t *rows, const int8_t *cols, size_t steps, const int32_t floor[TILE_ROWS],
-                const int32_t sum[TILE_ROWS], const int32_t bias[TILE_COLS], uint64_t mask[TILE_ROWS]);
+    /* Goes through blocks of four rows (row, row + 4, ...) against the 64 columns from `col` on, a whole panel, up to the
+     * first block with a pair that can reach the threshold: q.q' + bias + bias' >= floor. Returns its first row, and in
+     * mask[i] bit j for each such pair (row + i, col + j); or a number >= stop where no block before stop has one. */
+    size_t (*sift)(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]);
 };
+
+/* The codes of the first step of a row; the next steps follow TILE_STEP bytes apart. */
+static inline const int8_t *sketch_at(const struct sketch *sketch, size_t row) {
+    return sketch->code + row / TILE_COLS * sketch->steps * TILE_STEP + row % TILE_COLS * 4;
+}
 
 extern const struct tile_kernel tile_serial;
 #if defined(__x86_64__) || defined(_M_X64)

@@ -46,6 +46,11 @@ static float dot(const uint16_t *a, const uint16_t *b, size_t d) {
     return total;
 }
 
+static void dot4(const uint16_t *a, const uint16_t *const b[4], size_t d, float out[4]) {
+    for (int i = 0; i < 4; i++)
+        out[i] = dot(a, b[i], d);
+}
+
 /* 2 x 2 dot products at a time: sixteen sums and eight operands fit the thirty-two registers. */
 static void dots(const uint16_t *const a[4], const uint16_t *const b[4], size_t d, float out[16]) {
     for (int k = 0; k < 16; k++)
@@ -93,23 +98,27 @@ static inline int32x4_t products(const int8_t *row, const int8_t *cols, size_t s
 #endif
 }
 
-static int sift(const int8_t *rows, const int8_t *cols, size_t steps, const int32_t floor[TILE_ROWS],
-                const int32_t sum[TILE_ROWS], const int32_t bias[TILE_COLS], uint64_t mask[TILE_ROWS]) {
-    (void)sum;
+static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]) {
     static const uint32_t bits[4] = {1, 2, 4, 8};
     const uint32x4_t bit = vld1q_u32(bits);
-    uint64_t found[TILE_ROWS] = {0};
-    for (int j = 0; j < TILE_COLS; j += 4)
-        for (int i = 0; i < TILE_ROWS; i++) {
-            const int32x4_t total = vaddq_s32(products(rows + 4 * i, cols + 4 * j, steps), vld1q_s32(bias + j));
-            const uint32x4_t alive = vandq_u32(vcgeq_s32(total, vdupq_n_s32(floor[i])), bit);
-            found[i] |= (uint64_t)vaddvq_u32(alive) << j;
+    const int8_t *cols = sketch_at(sketch, col);
+    for (; row < stop; row += TILE_ROWS) {
+        uint64_t found[TILE_ROWS] = {0};
+        for (size_t i = 0; i < TILE_ROWS; i++) {
+            const int32x4_t least = vdupq_n_s32(floor - sketch->bias[row + i]);
+            const int8_t *codes = sketch_at(sketch, row + i);
+            for (size_t j = 0; j < TILE_COLS; j += 4) {
+                const int32x4_t total = vaddq_s32(products(codes, cols + 4 * j, sketch->steps), vld1q_s32(sketch->bias + col + j));
+                found[i] |= (uint64_t)vaddvq_u32(vandq_u32(vcgeq_s32(total, least), bit)) << j;
+            }
         }
-    if (!(found[0] | found[1] | found[2] | found[3]))
-        return 0;
-    memcpy(mask, found, sizeof found);
-    return 1;
+        if (found[0] | found[1] | found[2] | found[3]) {
+            memcpy(mask, found, sizeof found);
+            break;
+        }
+    }
+    return row;
 }
 
-const struct tile_kernel tile_neon = {"neon", dot, dots, sift};
+const struct tile_kernel tile_neon = {"neon", dot, dot4, dots, sift};
 #endif

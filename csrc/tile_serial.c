@@ -38,22 +38,29 @@ static void dots(const uint16_t *const a[4], const uint16_t *const b[4], size_t 
             out[4 * i + j] = dot(a[i], b[j], d);
 }
 
-static int sift(const int8_t *rows, const int8_t *cols, size_t steps, const int32_t floor[TILE_ROWS],
-                const int32_t sum[TILE_ROWS], const int32_t bias[TILE_COLS], uint64_t mask[TILE_ROWS]) {
-    (void)sum;
-    uint64_t found[TILE_ROWS] = {0};
-    for (int i = 0; i < TILE_ROWS; i++)
-        for (int j = 0; j < TILE_COLS; j++) {
-            int32_t total = bias[j] - floor[i];
-            for (size_t s = 0; s < steps; s++)
-                for (int k = 0; k < 4; k++)
-                    total += rows[s * TILE_STEP + 4 * (size_t)i + (size_t)k] * cols[s * TILE_STEP + 4 * (size_t)j + (size_t)k];
-            found[i] |= (uint64_t)(total >= 0) << j;
-        }
-    if (!(found[0] | found[1] | found[2] | found[3]))
-        return 0;
-    memcpy(mask, found, sizeof found);
-    return 1;
+static void dot4(const uint16_t *a, const uint16_t *const b[4], size_t d, float out[4]) {
+    for (int i = 0; i < 4; i++)
+        out[i] = dot(a, b[i], d);
 }
 
-const struct tile_kernel tile_serial = {"serial", dot, dots, sift};
+static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]) {
+    for (; row < stop; row += TILE_ROWS) {
+        uint64_t any = 0;
+        for (size_t i = 0; i < TILE_ROWS; i++) {
+            mask[i] = 0;
+            for (size_t j = 0; j < TILE_COLS; j++) {
+                const int8_t *a = sketch_at(sketch, row + i), *b = sketch_at(sketch, col + j);
+                int32_t total = sketch->bias[row + i] + sketch->bias[col + j] - floor;
+                for (size_t s = 0; s < sketch->steps; s++, a += TILE_STEP, b += TILE_STEP)
+                    total += a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3];
+                mask[i] |= (uint64_t)(total >= 0) << j;
+            }
+            any |= mask[i];
+        }
+        if (any)
+            break;
+    }
+    return row;
+}
+
+const struct tile_kernel tile_serial = {"serial", dot, dot4, dots, sift};

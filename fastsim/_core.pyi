@@ -49,7 +49,7 @@ class Rows:
     def cover(
         self, thres: float, keeper: Int64Array, member: Int64Array, by: Int64Array, score: Float32Array, /
     ) -> int:
-        """For members (rows) with by < 0: the first keeper with score >= thres goes to `by`, and its score to `score`."""
+        """For members (rows) with by < 0: the first keeper with score >= thres goes to `by`, its score to `score`."""
 
     def choose(
         self, thres: float, keeper: Int64Array, member: Int64Array, by: Int64Array, score: Float32Array, /

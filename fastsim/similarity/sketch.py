@@ -11,17 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fastsim import _core
 from fastsim.records import Float16Array, Float32Array
 
 FEWEST_ROWS = 4096
 """Below, comparing all pairs in full takes less than finding a basis."""
-WIDTHS = (16, 24, 32, 48, 64, 80, 96, 112, 128, 160, 192, 256)
+WIDTHS = (16, 32, 48, 64, 80, 96, 112, 128, 160, 256)
 """Dimensions to choose from."""
-SURVIVOR = 60.0
-"""What scoring one pair that the sketch lets through costs, in units of 64 int8 products."""
+PRODUCTS = {"avx512": (64.0, 11.0), "avx2": (20.0, 9.0), "neon": (12.0, 6.0), "serial": (1.0, 0.3)}
+"""Products a cycle of each kernel, in int8 and in float16 (measured on Zen 4; the NEON ones are a guess)."""
+SAMPLE = 512
+"""So many rows are compared with as many others to see how many pairs survive."""
 CHUNK = 8192
 """Rows rotated at a time: 8 MB of float32 at 256 dimensions."""
 
@@ -42,7 +43,7 @@ def add_sketch(
 
     similar_is_free: pairs that reach the threshold cost little, as most of them are inside a component already.
     """
-    sketch = choose_sketch(vectors, thres, similar_is_free=similar_is_free)
+    sketch = choose_sketch(vectors, thres, similar_is_free=similar_is_free, isa=rows.isa)
     if sketch is None:
         return 0
     rows.sketch(sketch.basis.shape[1], sketch.scale, sketch.limit, sketch.slack)
@@ -55,25 +56,26 @@ def add_sketch(
     return int(sketch.basis.shape[1])
 
 
-def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool) -> Sketch | None:
+def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool, isa: str = "avx512") -> Sketch | None:
     """The cheapest sketch by a sample of the rows, or None where comparing in full is cheaper."""
     n, d = vectors.shape
     if n < FEWEST_ROWS or d < WIDTHS[0]:
         return None
     draw = np.random.default_rng(0)
-    basis, error = principal_basis(unit_rows(vectors[np.sort(draw.choice(n, 4096, replace=False))]))
-    sample = unit_rows(vectors[draw.choice(n, 1024, replace=False)])
+    basis, error = principal_basis(unit_rows(vectors[np.unique(draw.integers(0, n, 2048))]))
+    sample = unit_rows(vectors[draw.permutation(np.unique(draw.integers(0, n, 2 * SAMPLE)))])
     sample = sample[(sample != 0).any(axis=1)]
-    similar = sample @ sample.T >= thres
-    best, best_cost = None, max(d, 16) / 16 * 1.2
+    half = len(sample) // 2
+    dissimilar = (sample[:half] @ sample[half:].T < thres) if similar_is_free else np.True_
+    products, halves = PRODUCTS[isa]
+    full = max(d, 16) / halves
+    best, best_cost = None, full
     for k in (k for k in WIDTHS if k <= basis.shape[1]):
         sketch = _fit(sample @ basis[:, :k], basis[:, :k], error)
         if sketch is None:
             continue
-        alive = _survivors(sample @ sketch.basis, sketch, thres)
-        if similar_is_free:
-            alive &= ~similar
-        cost = 0.1 + k / 64 + SURVIVOR * _above_diagonal(alive)
+        alive = (_bounds(sample @ sketch.basis, half, sketch) >= thres) & dissimilar
+        cost = k / products + (40 + 2.5 * full) * float(alive.mean())  # a survivor costs a mispredicted branch or two
         if cost < best_cost:
             best, best_cost = sketch, cost
     return best
@@ -122,16 +124,11 @@ def _codes(y: Float32Array, scale: float) -> Float32Array:
     return codes
 
 
-def _survivors(y: Float32Array, sketch: Sketch, thres: float) -> NDArray[np.bool_]:
-    """bool[m, m]: the pairs of the sample that the sketch can't rule out; what csrc/rows.c computes, in float32."""
+def _bounds(y: Float32Array, half: int, sketch: Sketch) -> Float32Array:
+    """float32[half, m - half]: the most that the first rows can score with the others, as csrc/rows.c has it."""
     shown = _codes(y, sketch.scale) * np.float32(sketch.scale)
     rho = np.sqrt(((y - shown) ** 2).sum(axis=1)) + sketch.slack
     seen = np.maximum(np.sqrt((y**2).sum(axis=1)) - sketch.slack, 0)
     bias = sketch.limit * rho + (rho**2 + np.maximum(1 - seen**2, 0)) / 2
-    bound: NDArray[np.bool_] = shown @ shown.T + bias[:, None] + bias[None, :] >= thres
-    return bound
-
-
-def _above_diagonal(alive: NDArray[np.bool_]) -> float:
-    m = len(alive)
-    return float(np.triu(alive, 1).sum()) / max(1, m * (m - 1) // 2)
+    bounds: Float32Array = shown[:half] @ shown[half:].T + bias[:half, None] + bias[None, half:]
+    return bounds
