@@ -13,6 +13,7 @@ from fastsim.keep import POLICIES
 from fastsim.progress import NullProgress
 from fastsim.records import Float16Array, Int32Array, Skipped
 from fastsim.report import Member
+from fastsim.vectors import to_vectors
 
 StrPath = str | os.PathLike[str]
 
@@ -39,12 +40,16 @@ def embed(
     runtime: str = "auto",
     workers: int | None = None,
     batch: int | None = None,
+    cache: str | None = None,
 ) -> Embedded:
-    """The vectors of images; `paths` are files and folders. Raises fastsim.FastsimError."""
-    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch)
+    """The vectors of images; `paths` are files and folders. `cache`: folder of an embedding cache, None for none.
+
+    Raises fastsim.FastsimError.
+    """
+    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
     progress = NullProgress()
     files, unlisted = pipeline.scan(Scan(_inputs(paths)), progress, {})
-    embeddings, undecoded, _ = pipeline.to_vectors(files, compute, progress, {})
+    embeddings, undecoded, _ = to_vectors(files, compute, progress, {})
     names = [files[i].path for i in embeddings.ids.tolist()]
     return Embedded(names, embeddings.vectors, embeddings.sizes, [*unlisted, *undecoded])
 
@@ -60,6 +65,7 @@ def find_groups(
     runtime: str = "auto",
     workers: int | None = None,
     batch: int | None = None,
+    cache: str | None = None,
 ) -> list[list[Member]]:
     """Groups of similar images, largest first, keepers first in each; what can't be read is left out (see `embed`).
 
@@ -67,17 +73,24 @@ def find_groups(
     """
     if keep not in POLICIES:
         raise UsageError(f"keep {keep!r}: {', '.join(POLICIES)} is allowed")
-    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch)
+    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
     settings = Config(Scan(_inputs(paths)), compute, config.check_thres(thres), keep)
     found = pipeline.find(settings, NullProgress())
     return report.members(found.groups, found.files, found.embeddings)
 
 
 def _compute(
-    size: int | str, model: str | None, *, device: str, runtime: str, workers: int | None, batch: int | None
+    size: int | str,
+    model: str | None,
+    *,
+    device: str,
+    runtime: str,
+    workers: int | None,
+    batch: int | None,
+    cache: str | None,
 ) -> Compute:
     return config.resolve_compute(
-        size=str(size), model=model, device=device, runtime=runtime, workers=workers, batch=batch
+        size=str(size), model=model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache
     )
 
 

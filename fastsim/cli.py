@@ -49,8 +49,8 @@ Mode = Annotated[
 ]  # fmt: skip
 Keep = Annotated[
     str,
-    typer.Option(help="Which file of a group stays: largest (bytes), resolution, newest, oldest or path; ties are broken "
-                 "by the next rule, at last by path."),
+    typer.Option(help="Which file of a group stays: largest (bytes), resolution, newest, oldest or path; ties are "
+                 "broken by the next rule, at last by path."),
 ]  # fmt: skip
 GroupBy = Annotated[
     str,
@@ -65,7 +65,7 @@ Exclude = Annotated[
     list[str] | None,
     typer.Option("--exclude", metavar="GLOB", help="Leave out paths or names that match; may be repeated."),
 ]
-FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links (loops end; no link is kept in "
+FollowLinks = Annotated[bool, typer.Option("--follow-links", help="Follow symbolic links (loops end; no link stays in "
                                            "place of their target).")]  # fmt: skip
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done, and do nothing.")]
 PlanFile = Annotated[
@@ -78,6 +78,11 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleti
 Force = Annotated[bool, typer.Option("--force", help="Allow clean_delete with a threshold under 0.9.")]
 Trash = Annotated[bool, typer.Option("--trash", help="With clean_delete: to the desktop's trash in place of deleting.")]
 JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the whole result as JSON.")]
+CacheDir = Annotated[
+    str | None,
+    typer.Option("--cache", metavar="DIR", help="Where the embedding cache lies; by default in your cache folder."),
+]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Neither read nor write the embedding cache.")]
 Workers = Annotated[int | None, typer.Option(help="Threads; by default one for each usable CPU.", show_default=False)]
 Batch = Annotated[
     int | None, typer.Option(help="Pictures a call of the network; by default what suits it.", show_default=False)
@@ -123,6 +128,8 @@ def images(
     json: JsonFile = None,
     workers: Workers = None,
     batch: Batch = None,
+    cache: CacheDir = None,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -166,6 +173,8 @@ def compare(
     device: DeviceName = "auto",
     runtime: RuntimeName = "auto",
     json: JsonFile = None,
+    cache: CacheDir = None,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
 ) -> None:
     """Print the scores between images, as a small table."""
@@ -191,6 +200,8 @@ def embed(
     follow_links: FollowLinks = False,
     workers: Workers = None,
     batch: Batch = None,
+    cache: CacheDir = None,
+    no_cache: NoCache = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
@@ -210,6 +221,26 @@ def doctor() -> None:
         print(line)
 
 
+cache_app = typer.Typer(help="Look at the embedding cache, or remove it.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(cache_app, name="cache")
+
+
+@cache_app.command("info")
+def cache_info(cache: CacheDir = None) -> None:
+    """Show where the embedding cache lies and what it holds."""
+    from fastsim.commands.cache import info as command
+
+    _exit(command(cache))
+
+
+@cache_app.command("clear")
+def cache_clear(cache: CacheDir = None) -> None:
+    """Remove the embedding cache; the next run makes a new one."""
+    from fastsim.commands.cache import clear as command
+
+    _exit(command(cache))
+
+
 def main() -> None:
     """The `fastsim` program. Errors are one line on stderr; the exit code says what kind (see `ExitCode`)."""
     if hasattr(signal, "SIGTERM"):
@@ -224,7 +255,7 @@ def main() -> None:
             raise
         reason = (str(error).splitlines() or [""])[0]
         print(
-            f"fastsim: internal error, {type(error).__name__}: {_printable(reason)}; no plan was begun or its journal tells "
+            f"fastsim: internal error, {type(error).__name__}: {_printable(reason)}; a journal, if one was begun, tells "
             "how far it came. FASTSIM_DEBUG=1 shows the details for a report",
             file=sys.stderr,
         )

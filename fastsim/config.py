@@ -53,6 +53,8 @@ class Compute:
     """Threads for decoding, for the network, and for comparing."""
     batch: int = 1
     """Pictures a call of the network."""
+    cache: str | None = None
+    """Folder of the embedding cache; None: without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ def resolve_compute(
     runtime: str = Runtime.AUTO,
     workers: int | None = None,
     batch: int | None = None,
+    cache: str | None = None,
 ) -> Compute:
     """Settle every `auto`. Raises UsageError for values that can't be, or can't be here."""
     device, runtime = resolve_device(device), resolve_runtime(runtime)
@@ -93,7 +96,7 @@ def resolve_compute(
             raise UsageError(f"{name} {value}: at least 1 is needed")
     return Compute(
         size=resolve_size(size), model=model, device=device, runtime=runtime,
-        workers=workers or usable_cpus(), batch=batch or (1 if runtime == Runtime.OPENVINO else 4),
+        workers=workers or usable_cpus(), batch=batch or (2 if runtime == Runtime.OPENVINO else 4), cache=cache,
     )  # fmt: skip
 
 

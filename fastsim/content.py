@@ -1,10 +1,10 @@
-"""Files with equal bytes: found by size and hash, decoded once, and given the same row."""
+"""Files with equal bytes: found by hash, decoded once, and given the same row."""
 
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,25 +15,36 @@ from fastsim.records import Embeddings, MediaFile, Skipped
 _CHUNK = 1 << 20
 
 
-def find_copies(files: Sequence[MediaFile], *, workers: int, bar: Bar) -> dict[int, int]:
-    """The files whose bytes are those of an earlier one: {id of the copy: id of the first}.
+def digests(
+    files: Sequence[MediaFile], *, known: Mapping[int, bytes] | None, workers: int, bar: Bar
+) -> dict[int, bytes]:
+    """{id: BLAKE2b-256 of the file's bytes}.
 
-    Only files of equal size are read. Empty files and files that can't be read are copies of nothing: the decoder says
-    what is wrong with each.
+    `known`: digests that need no reading; then every other file is read. None: only files of equal size are read, which
+    is enough to find copies. Empty files and files that can't be read have no digest: the decoder says what is wrong.
     """
-    by_size: dict[int, list[MediaFile]] = defaultdict(list)
-    for file in files:
-        by_size[file.snapshot.size].append(file)
-    candidates = [file for size, same in by_size.items() if size > 0 and len(same) > 1 for file in same]
-    bar.advance(len(files) - len(candidates))
-    first: dict[tuple[int, bytes], int] = {}
-    copies: dict[int, int] = {}
-    for file, digest in prefetch_map(_digest, candidates, workers=workers, ahead=workers * 16):
+    sizes = Counter(file.snapshot.size for file in files)
+    found = {file.id: known[file.id] for file in files if file.id in known} if known else {}
+    unread = [
+        file
+        for file in files
+        if file.id not in found and file.snapshot.size > 0 and (known is not None or sizes[file.snapshot.size] > 1)
+    ]
+    bar.advance(len(files) - len(unread))
+    for file, digest in prefetch_map(_digest, unread, workers=workers, ahead=workers * 16):
         bar.advance()
-        if digest is None:
-            continue
-        original = first.setdefault((file.snapshot.size, digest), file.id)
-        if original != file.id:
+        if digest is not None:
+            found[file.id] = digest
+    return found
+
+
+def find_copies(files: Sequence[MediaFile], digest_of: Mapping[int, bytes]) -> dict[int, int]:
+    """The files whose bytes are those of an earlier one: {id of the copy: id of the first}."""
+    first: dict[bytes, int] = {}
+    copies: dict[int, int] = {}
+    for file in files:
+        digest = digest_of.get(file.id)
+        if digest is not None and (original := first.setdefault(digest, file.id)) != file.id:
             copies[file.id] = original
     return copies
 

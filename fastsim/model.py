@@ -76,6 +76,11 @@ class Model:
         return InputFormat(False, layout, str(colour), float(white), mean, std)
 
     @property
+    def card_digest(self) -> str:
+        """A short name for what the card says about the input, which changes the vectors as the weights do."""
+        return hashlib.sha256(json.dumps(self.card.get("input"), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
     def card_path(self) -> Path:
         return self.path.with_suffix(".json")
 

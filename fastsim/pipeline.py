@@ -1,35 +1,21 @@
-"""The order of the stages: discover -> decode -> embed -> similarity -> group. The only file that knows it.
+"""The order of the stages: discover -> (content, cache) -> decode -> embed -> similarity -> group. Only this file and
+`vectors.py`, its middle part, know it.
 
 Planning and applying follow in the commands, where a person may look at the plan in between.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fastsim import content, decode, embedding, group, keep, similarity
-from fastsim.config import Compute, Config, Scan
+from fastsim import group, keep, similarity
+from fastsim.config import Config, Scan
 from fastsim.discover import IMAGE_SUFFIXES, discover
-from fastsim.embedding import RanOn
-from fastsim.model import load_model
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Group, MediaFile, Skipped
-
-Timings = dict[str, float]
-"""Seconds a stage, in the order in which they ran."""
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Where the network ran, and which network it was."""
-
-    ran_on: RanOn
-    model: str
-    model_sha256: str
-    size: int | None
+from fastsim.timing import Timings, stage
+from fastsim.vectors import Environment, to_vectors
 
 
 @dataclass(slots=True)
@@ -62,47 +48,18 @@ def scan(what: Scan, progress: Progress, timings: Timings) -> tuple[tuple[MediaF
         )  # fmt: skip
 
 
-def to_vectors(
-    files: Sequence[MediaFile], compute: Compute, progress: Progress, timings: Timings
-) -> tuple[Embeddings, tuple[Skipped, ...], Environment]:
-    """Decode and embed, side by side; files with equal bytes only once."""
-    with stage("load", timings):
-        model = load_model(compute.model)
-        network = embedding.open_network(
-            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
-        )
-    with stage("hash", timings), progress.bar("hash", len(files), "files") as bar:
-        copies = content.find_copies(files, workers=compute.workers, bar=bar)
-    firsts = [file for file in files if file.id not in copies]
-    with stage("embed", timings), progress.bar("embed", len(firsts), "images") as bar:
-        frames = decode.frame_batches(firsts, size=compute.size, batch=compute.batch, workers=compute.workers)
-        embeddings, skipped = embedding.embed(network, frames, bar)
-    environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size)
-    return content.spread_rows(embeddings, copies), content.spread_skips(skipped, copies, files), environment
-
-
 def compare(
     embeddings: Embeddings, files: Sequence[MediaFile], config: Config, progress: Progress, timings: Timings
 ) -> list[Group]:
     """All n-to-n scores, the groups that they make, and the files to keep."""
-    n, workers = len(embeddings), config.compute.workers
+    n, compute = len(embeddings), config.compute
     with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
         components = group.Components(n)
         for block in similarity.pair_blocks(
-            embeddings, config.thres, device=config.compute.device, workers=workers, labels=components.labels, bar=bar
+            embeddings, config.thres, device=compute.device, workers=compute.workers, labels=components.labels, bar=bar
         ):
             components.add(block)
     with stage("group", timings):
         rows = [files[file_id] for file_id in embeddings.ids.tolist()]
         rank = keep.keep_order(rows, embeddings.sizes, config.keep)
-        return group.find_groups(components, embeddings, rank, config.thres, workers=workers)
-
-
-@contextmanager
-def stage(name: str, timings: Timings) -> Iterator[None]:
-    """Add the seconds of the block to `timings[name]`."""
-    start = time.perf_counter()
-    try:
-        yield
-    finally:
-        timings[name] = timings.get(name, 0.0) + time.perf_counter() - start
+        return group.find_groups(components, embeddings, rank, config.thres, workers=compute.workers)

@@ -30,7 +30,12 @@ def run(tmp_path: Path) -> Run:
             cwd=cwd or tmp_path,
             timeout=300,
             check=False,
-            env={**os.environ, "COLUMNS": "120", "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={
+                **os.environ,
+                "COLUMNS": "120",
+                "FASTSIM_CACHE_DIR": str(tmp_path / ".cache"),
+                "PYTHONPATH": os.pathsep.join(sys.path),
+            },
         )
         result = subprocess.CompletedProcess(
             done.args,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 
 from fastsim import planfile
-from fastsim.apply import check_outs
 from fastsim.commands.shared import confirm, outcome_code, outcome_lines, run_plan
 from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, shown
 from fastsim.journal import count_operations
+from fastsim.outs import check_outs
 from fastsim.progress import for_stream
 from fastsim.records import Plan
 from fastsim.report import plural

@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from fastsim import __version__, config, pipeline, planfile, report
-from fastsim.apply import Outcome, check_outs
+from fastsim.apply import Outcome
 from fastsim.commands.shared import (
+    cache_folder,
     confirm,
     environment_of,
     outcome_code,
@@ -27,10 +28,12 @@ from fastsim.config import Config, Scan
 from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, UsageError, shown
 from fastsim.keep import POLICIES
+from fastsim.outs import check_outs
 from fastsim.plan import describe, make_plan
 from fastsim.progress import for_stream
 from fastsim.records import GroupBy, Mode, Plan
 from fastsim.report import Member, in_bytes, plural
+from fastsim.timing import stage
 
 _SHOWN_GROUPS = 3
 Word = TypeVar("Word", bound=StrEnum)
@@ -59,6 +62,8 @@ class ImagesOptions:
     force: bool
     trash: bool
     json: str | None
+    cache: str | None
+    no_cache: bool
     workers: int | None
     batch: int | None
     quiet: bool
@@ -76,7 +81,7 @@ def images(**typed: Any) -> ExitCode:
     with our_stderr(options.verbose) as stream:
         progress = for_stream(stream, options.quiet)
         found = pipeline.find(settings, progress)
-        with pipeline.stage("plan", found.timings):
+        with stage("plan", found.timings):
             plan = make_plan(
                 found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
                 trash=options.trash, outs=os.path.abspath(options.outs), header=_header(options),
@@ -85,7 +90,7 @@ def images(**typed: Any) -> ExitCode:
     outcome = None
     if acts and plan.operations:
         confirm(plan, options.yes)
-        with our_stderr(options.verbose) as stream, pipeline.stage("apply", found.timings):
+        with our_stderr(options.verbose) as stream, stage("apply", found.timings):
             outcome = run_plan(plan, for_stream(stream, options.quiet))
     elif options.plan:
         planfile.write_plan(plan, options.plan)
@@ -141,7 +146,7 @@ def _resolve(options: ImagesOptions) -> Config:
         ),
         compute=config.resolve_compute(
             size=options.size, model=options.model, device=options.device, runtime=options.runtime,
-            workers=options.workers, batch=options.batch,
+            workers=options.workers, batch=options.batch, cache=cache_folder(options.cache, options.no_cache),
         ),
         thres=options.thres,
         keep=options.keep,
@@ -173,9 +178,9 @@ def _summary(
     """What a person wants to know at the end, most important first."""
     numbers = report.counts(found.files, found.skipped, groups)
     yield (
-        f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of look-alikes at {options.thres:g} "
-        f"or more; {plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) could go, "
-        "the best of each group kept"
+        f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of look-alikes at "
+        f"{options.thres:g} or more; {plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) "
+        "could go, the best of each group kept"
     )
     if not found.files:
         yield f"No images found in {', '.join(map(shown, options.inputs))}."

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 
-from fastsim import __version__, pipeline, report
+from fastsim import __version__, report
 from fastsim.apply import Outcome, apply_plan
+from fastsim.cache import default_folder
 from fastsim.discover import read_list
 from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.progress import Progress
 from fastsim.records import Op, Plan, Skipped
 from fastsim.report import in_bytes, plural
+from fastsim.vectors import Environment
 
 
 def paths_of(inputs: Sequence[str]) -> tuple[str, ...]:
@@ -20,6 +22,13 @@ def paths_of(inputs: Sequence[str]) -> tuple[str, ...]:
         return tuple(inputs)
     listed = read_list(sys.stdin.buffer)
     return tuple(path for given in inputs for path in (listed if given == "-" else (given,)))
+
+
+def cache_folder(chosen: str | None, off: bool) -> str | None:
+    """Where the embedding cache lies, or None for none. Raises UsageError for both at once."""
+    if off and chosen is not None:
+        raise UsageError(f"--cache {chosen} and --no-cache exclude each other; leave one of them out")
+    return None if off else chosen or str(default_folder())
 
 
 def confirm(plan: Plan, yes: bool) -> None:
@@ -49,7 +58,7 @@ def outcome_code(outcome: Outcome) -> ExitCode:
     return ExitCode.SKIPPED if any(not result.done for result in outcome.results) else ExitCode.DONE
 
 
-def environment_of(ran: pipeline.Environment) -> dict[str, object]:
+def environment_of(ran: Environment) -> dict[str, object]:
     return {
         "version": __version__,
         "argv": list(sys.argv),
@@ -59,12 +68,15 @@ def environment_of(ran: pipeline.Environment) -> dict[str, object]:
         "model": ran.model,
         "model_sha256": ran.model_sha256,
         "size": ran.size or "auto",
+        "cached": ran.cached,
     }
 
 
-def where(ran: pipeline.Environment) -> str:
+def where(ran: Environment) -> str:
     size = f"{ran.size} px" if ran.size else "auto size"
-    return f"{ran.ran_on.device}, {ran.ran_on.runtime}, {ran.ran_on.precision}, {size}, model {ran.model_sha256[:12]}"
+    cached = f"; {plural(ran.cached, 'vector')} from the cache" if ran.cached else ""
+    on = ran.ran_on
+    return f"{on.device}, {on.runtime}, {on.precision}, {size}, model {ran.model_sha256[:12]}{cached}"
 
 
 def skipped_lines(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fastsim import config, pipeline, report
-from fastsim.commands.shared import environment_of, paths_of, skipped_lines, where
+from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
 from fastsim.config import Scan
 from fastsim.console import our_stderr
 from fastsim.console import out as show
@@ -16,6 +16,8 @@ from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.progress import for_stream
 from fastsim.records import MediaFile
 from fastsim.report import plural
+from fastsim.timing import Timings
+from fastsim.vectors import to_vectors
 
 
 def compare(
@@ -27,17 +29,21 @@ def compare(
     device: str,
     runtime: str,
     json: str | None,
+    cache: str | None,
+    no_cache: bool,
     quiet: bool,
 ) -> ExitCode:
     """`fastsim compare`: the scores between images, as a table and as JSON."""
     config.check_thres(thres)
-    compute = config.resolve_compute(size=size, model=model, device=device, runtime=runtime)
-    timings: pipeline.Timings = {}
+    compute = config.resolve_compute(
+        size=size, model=model, device=device, runtime=runtime, cache=cache_folder(cache, no_cache)
+    )
+    timings: Timings = {}
     with our_stderr() as stream:
         progress = for_stream(stream, quiet)
         files, unlisted = pipeline.scan(Scan(paths_of(inputs)), progress, timings)
         _need_files(files, inputs)
-        embeddings, undecoded, environment = pipeline.to_vectors(files, compute, progress, timings)
+        embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     names = [files[i].path for i in embeddings.ids.tolist()]
     rows = embeddings.vectors.astype(np.float32)
     norms = np.linalg.norm(rows, axis=1)
@@ -61,20 +67,22 @@ def compare(
 
 def embed(
     *, inputs: Sequence[str], out: str, size: str, model: str | None, device: str, runtime: str, recursive: bool,
-    exclude: list[str] | None, follow_links: bool, workers: int | None, batch: int | None, quiet: bool, verbose: bool,
+    exclude: list[str] | None, follow_links: bool, workers: int | None, batch: int | None, cache: str | None,
+    no_cache: bool, quiet: bool, verbose: bool,
 ) -> ExitCode:  # fmt: skip
     """`fastsim embed`: vectors to an .npz file."""
     if not out:
         raise UsageError("no --out: name the .npz file to write")
     compute = config.resolve_compute(
-        size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch
-    )
-    timings: pipeline.Timings = {}
+        size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
+        cache=cache_folder(cache, no_cache),
+    )  # fmt: skip
+    timings: Timings = {}
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
         what = Scan(paths_of(inputs), recursive, tuple(exclude or ()), follow_links)
         files, unlisted = pipeline.scan(what, progress, timings)
-        embeddings, undecoded, environment = pipeline.to_vectors(files, compute, progress, timings)
+        embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     paths = np.array([files[i].path for i in embeddings.ids.tolist()], dtype=np.str_)
     report.write_npz(out, paths=paths, vectors=embeddings.vectors, sizes=embeddings.sizes)
     skipped = (*unlisted, *undecoded)

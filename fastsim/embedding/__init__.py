@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,6 +24,10 @@ class RanOn:
     """Name and version of the runtime."""
     precision: str
     """The arithmetic of the network: float32, bfloat16, float16."""
+
+
+NOTHING = Embeddings(np.empty(0, np.int64), np.empty((0, 0), np.float16), np.empty((0, 2), np.int32))
+"""The embeddings of no picture."""
 
 
 class Network(Protocol):
@@ -49,8 +53,13 @@ def open_network(model: Model, *, runtime: str, device: str, batch: int, threads
     raise UsageError(f"--runtime {runtime}: unknown; auto, openvino or onnxruntime is allowed")
 
 
-def embed(network: Network, frames: Iterable[FrameBatch | Skipped], bar: Bar) -> tuple[Embeddings, tuple[Skipped, ...]]:
-    """Run everything through the network.
+def embed(
+    network: Network,
+    frames: Iterable[FrameBatch | Skipped],
+    bar: Bar,
+    store: Callable[[FrameBatch, Float16Array], None] = lambda _batch, _rows: None,
+) -> tuple[Embeddings, tuple[Skipped, ...]]:
+    """Run everything through the network. `store` is given each batch with its rows as soon as they are there.
 
     Returns the embeddings in ascending order of id, and the files that could not be decoded. Memory: the rows, and the
     batches that are in flight.
@@ -70,11 +79,10 @@ def embed(network: Network, frames: Iterable[FrameBatch | Skipped], bar: Bar) ->
         ids.append(batch.ids)
         sizes.append(batch.sizes)
         rows.append(unit_rows(raw))
+        store(batch, rows[-1])
         bar.advance(len(batch.ids))
     if not ids:
-        return Embeddings(np.empty(0, np.int64), np.empty((0, 0), np.float16), np.empty((0, 2), np.int32)), tuple(
-            skipped
-        )
+        return NOTHING, tuple(skipped)
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids)
     vectors = np.ascontiguousarray(np.concatenate(rows)[order])

@@ -1,8 +1,8 @@
 """Mish for OpenVINO: the exported formula, found in the graph and replaced by the runtime's own fused operation.
 
-The ONNX file spells Mish out as x * (1 - q*q) / (1 + q*q), q = sigmoid(-x), which ONNX Runtime runs fastest. OpenVINO has
-a Mish of its own that it computes inside the convolution before it, with no pass over memory (bench/stages.py measures
-what that gives). Both are x * tanh(ln(1 + e^x)) (Misra 2019), equal but for rounding.
+The ONNX file spells Mish out as x * (1 - q*q) / (1 + q*q), q = sigmoid(-x), which ONNX Runtime runs fastest. OpenVINO
+has a Mish of its own that it computes inside the convolution before it, with no pass over memory (bench/stages.py
+measures what that gives). Both are x * tanh(ln(1 + e^x)) (Misra 2019), equal but for rounding.
 """
 
 from __future__ import annotations

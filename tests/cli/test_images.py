@@ -266,7 +266,9 @@ def test_quiet_prints_nothing_and_a_pipe_gets_no_bars(run: Run, photos: Path) ->
 
 
 def test_compare_prints_the_scores_between_files(run: Run, photos: Path, tmp_path: Path) -> None:
-    done = run("compare", photos / "chart.png", photos / "backup/chart copy.png", photos / "pebbles.webp", "--json", "c.json")
+    done = run(
+        "compare", photos / "chart.png", photos / "backup/chart copy.png", photos / "pebbles.webp", "--json", "c.json"
+    )
     scores = load(tmp_path / "c.json")["scores"]
     assert scores[0][1] == pytest.approx(1, abs=1e-3)
     assert "1.000*" in done.stdout

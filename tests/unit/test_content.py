@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsim.content import find_copies, spread_rows, spread_skips
+from fastsim.content import digests, find_copies, spread_rows, spread_skips
 from fastsim.progress import NullProgress
 from fastsim.records import Embeddings, MediaFile, Skipped, Snapshot
 
@@ -19,8 +19,12 @@ def copies_of(folder: Path, contents: list[bytes]) -> tuple[list[MediaFile], dic
         path = folder / f"{i:03}"
         path.write_bytes(content)
         files.append(MediaFile(i, str(path), str(folder), Snapshot.of(str(path))))
+    return files, find_copies(files, hashed(files))
+
+
+def hashed(files: list[MediaFile], known: dict[int, bytes] | None = None) -> dict[int, bytes]:
     with NullProgress().bar("hash", None, "files") as bar:
-        return files, find_copies(files, workers=2, bar=bar)
+        return digests(files, known=known, workers=2, bar=bar)
 
 
 def test_copies_point_to_the_first_file_with_the_same_bytes(tmp_path: Path) -> None:
@@ -32,8 +36,19 @@ def test_empty_and_unreadable_files_are_copies_of_nothing(tmp_path: Path) -> Non
     files, copies = copies_of(tmp_path, [b"", b"", b"ab", b"ab"])
     assert copies == {3: 2}
     (tmp_path / "002").unlink()
-    with NullProgress().bar("hash", None, "files") as bar:
-        assert find_copies(files, workers=1, bar=bar) == {}
+    assert find_copies(files, hashed(files)) == {}
+
+
+def test_without_a_cache_only_files_of_equal_size_are_read(tmp_path: Path) -> None:
+    files, _ = copies_of(tmp_path, [b"one", b"two", b"longer"])
+    assert set(hashed(files)) == {0, 1}
+
+
+def test_with_a_cache_every_unknown_file_is_read_and_no_known_one(tmp_path: Path) -> None:
+    files, _ = copies_of(tmp_path, [b"one", b"longer", b"longest"])
+    found = hashed(files, known={0: b"from the cache"})
+    assert set(found) == {0, 1, 2}
+    assert found[0] == b"from the cache"
 
 
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=30))

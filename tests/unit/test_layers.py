@@ -26,7 +26,7 @@ STAGES = {
     "journal": {"planfile"},
     "transfer": set(),
     "apply": {"journal", "outs", "planfile", "transfer", "undo"},
-    "outs": {"journal", "planfile", "undo"},
+    "outs": {"journal", "planfile", "transfer", "undo"},
     "undo": {"journal", "planfile", "transfer"},
     "report": set(),
 }
@@ -36,7 +36,7 @@ BACKENDS = {
     "cv2": ["decode/opencv.py", "decode/video.py"],
     "PIL": ["decode/opencv.py"],
     "av": ["decode/video.py"],
-    "openvino": ["embedding/openvino.py"],
+    "openvino": ["embedding/openvino.py", "embedding/mish.py"],
     "onnxruntime": ["embedding/onnxruntime.py"],
     "cupy": ["similarity/cuda.py"],
     "nvidia": ["decode/dali.py"],

@@ -1,0 +1,78 @@
+"""What all benchmarks share: the machine in words, whole processes measured, medians, tables, JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one run of a whole process took: wall and CPU seconds (all threads), peak resident memory in MB."""
+
+    wall: float
+    cpu: float
+    peak_mb: float
+
+
+def machine() -> dict[str, Any]:
+    """Processor, usable CPUs, system and Python, for the head of a report."""
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        name = names[0] if names else name
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"cpu": name, "cpus": cpus, "system": platform.platform(), "python": platform.python_version()}
+
+
+def measure(command: Sequence[str], **options: Any) -> Cost:
+    """Run `command` to its end; its output goes to /dev/null. Raises RuntimeError if it fails (exit 3, files skipped, is no
+    failure)."""
+    start = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
+    assert process.stderr is not None
+    errors = process.stderr.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in (0, 3):
+        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {errors.decode(errors='replace')[-500:]}")
+    scale = 1e6 if sys.platform == "darwin" else 1e3
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
+
+
+def median(costs: Sequence[Cost]) -> Cost:
+    """The median of each figure; the largest peak."""
+    return Cost(
+        statistics.median(cost.wall for cost in costs),
+        statistics.median(cost.cpu for cost in costs),
+        max(cost.peak_mb for cost in costs),
+    )
+
+
+def spread(values: Sequence[float]) -> str:
+    """`8.1 (7.9-8.6)`: median and range."""
+    return f"{statistics.median(values):.3g} ({min(values):.3g}-{max(values):.3g})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
+    return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines])
+
+
+def write_json(path: str | None, result: dict[str, Any]) -> None:
+    """Write `result` (dataclasses allowed), with the machine, if a path is given."""
+    if path:
+        whole = {"machine": machine(), "argv": sys.argv, **result}
+        Path(path).write_text(json.dumps(whole, indent=1, default=asdict) + "\n", encoding="utf-8")

@@ -1,0 +1,260 @@
+"""The embedding cache: vectors by content, so that an unchanged, renamed or moved file is never embedded twice.
+
+An SQLite file with two tables: `files` (path, size, time, inode -> digest of the content) spares reading a file again,
+and `vectors` (network, digest -> vector) spares embedding it. It is only ever an optimisation: when it is damaged it is
+set aside and rebuilt, when it can't be written (read-only, full, locked for long) the run goes on without it; either is
+noted.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from fastsim.records import Float16Array, MediaFile
+
+NAME = "embeddings.sqlite"
+_VERSION = 1
+"""Goes up when rows of the same key would come out differently: another way to decode or to resize."""
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INT, mtime_ns INT, inode INT, digest BLOB)
+                                  WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS networks (id INTEGER PRIMARY KEY, key TEXT UNIQUE, device TEXT, runtime TEXT,
+                                     precision TEXT);
+CREATE TABLE IF NOT EXISTS vectors (network INT, digest BLOB, width INT, height INT, vector BLOB,
+                                    PRIMARY KEY (network, digest)) WITHOUT ROWID;
+PRAGMA user_version = {_VERSION};
+"""
+_CHUNK = 500
+"""Parameters of one query; SQLite's own limit is higher everywhere."""
+_PENDING = 256
+_SECONDS = 2.0
+"""Rows are committed when so many wait, or the first of them has waited so long: what an interruption can lose."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class CachedRow:
+    """A vector float16[d], and the width and height in pixels of the picture that it came from."""
+
+    vector: Float16Array
+    width: int
+    height: int
+
+
+def default_folder() -> Path:
+    """FASTSIM_CACHE_DIR, or the place that the system has for caches of a program."""
+    chosen = os.environ.get("FASTSIM_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    from platformdirs import user_cache_path
+
+    return user_cache_path("fastsim", appauthor=False)
+
+
+class EmbeddingCache:
+    """The cache in `folder` for one network, named by `key` (whatever changes the vectors must be in it).
+
+    No method raises for trouble with the cache: `note` is told once, and lookups find nothing from then on. Several
+    processes may use one cache at a time. Used from one thread.
+    """
+
+    def __init__(self, folder: Path, key: str, note: Callable[[str], None]) -> None:
+        self.path = folder / NAME
+        self._key = key
+        self._note = note
+        self._network: int | None = None
+        self._waiting: list[tuple[int, bytes, int, int, bytes]] = []
+        self._since = 0.0
+        self._database: sqlite3.Connection | None = None
+        self._safely(lambda: None, None)
+
+    def known_digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
+        """{id: digest} of the files that have the size, time and inode of the last time that they were seen."""
+        return self._safely(lambda: dict(self._known(files)), {})
+
+    def remember_digests(self, files: Iterable[MediaFile], digests: Mapping[int, bytes]) -> None:
+        """Store what `known_digests` will find. Files without a digest are left out."""
+        rows = [
+            (os.fsencode(f.path), f.snapshot.size, f.snapshot.mtime_ns, _signed(f.snapshot.inode), digests[f.id])
+            for f in files
+            if f.id in digests
+        ]
+        self._safely(lambda: self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows), None)
+
+    def rows(self, digests: Sequence[bytes]) -> dict[bytes, CachedRow]:
+        """The vectors that are there, by digest."""
+        return self._safely(lambda: dict(self._rows(digests)), {})
+
+    def ran_on(self) -> tuple[str, str, str] | None:
+        """(device, runtime, precision) that made this network's vectors, if there are any."""
+        return self._safely(self._ran_on, None)
+
+    def add(self, digest: bytes, row: CachedRow, ran_on: tuple[str, str, str]) -> None:
+        """Store one vector, soon."""
+        if self._network is None:
+            self._network = self._safely(lambda: self._new_network(ran_on), None)
+        if self._network is None:
+            return
+        if not self._waiting:
+            self._since = time.monotonic()
+        self._waiting.append((self._network, digest, row.width, row.height, row.vector.tobytes()))
+        if len(self._waiting) >= _PENDING or time.monotonic() - self._since > _SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what `add` was given."""
+        rows, self._waiting = self._waiting, []
+        self._safely(lambda: self._write("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows), None)
+
+    def close(self) -> None:
+        self.flush()
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
+    def _known(self, files: Sequence[MediaFile]) -> Iterator[tuple[int, bytes]]:
+        by_path = {os.fsencode(file.path): file for file in files}
+        for path, size, mtime_ns, inode, digest in self._select(
+            "SELECT path, size, mtime_ns, inode, digest FROM files WHERE path IN", list(by_path)
+        ):
+            seen = by_path[path].snapshot
+            if (seen.size, seen.mtime_ns, _signed(seen.inode)) == (size, mtime_ns, inode):
+                yield by_path[path].id, digest
+
+    def _rows(self, digests: Sequence[bytes]) -> Iterator[tuple[bytes, CachedRow]]:
+        if self._network_id() is None:
+            return
+        query = f"SELECT digest, width, height, vector FROM vectors WHERE network = {self._network} AND digest IN"
+        for digest, width, height, vector in self._select(query, list(digests)):
+            yield digest, CachedRow(np.frombuffer(vector, np.float16), width, height)
+
+    def _ran_on(self) -> tuple[str, str, str] | None:
+        found = self._open().execute("SELECT device, runtime, precision FROM networks WHERE key = ?", (self._key,))
+        row = found.fetchone()
+        return None if row is None else (row[0], row[1], row[2])
+
+    def _network_id(self) -> int | None:
+        if self._network is None:
+            row = self._open().execute("SELECT id FROM networks WHERE key = ?", (self._key,)).fetchone()
+            self._network = None if row is None else row[0]
+        return self._network
+
+    def _new_network(self, ran_on: tuple[str, str, str]) -> int | None:
+        with self._open() as database:
+            database.execute("INSERT OR IGNORE INTO networks VALUES (NULL, ?, ?, ?, ?)", (self._key, *ran_on))
+        return self._network_id()
+
+    def _select(self, query: str, keys: list[bytes]) -> Iterator[tuple[Any, ...]]:
+        for start in range(0, len(keys), _CHUNK):
+            part = keys[start : start + _CHUNK]
+            yield from self._open().execute(f"{query} ({','.join('?' * len(part))})", part)
+
+    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            with self._open() as database:
+                database.executemany(statement, rows)
+
+    def _open(self) -> sqlite3.Connection:
+        if self._database is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._database = sqlite3.connect(self.path, timeout=20)
+            # A crash of the machine can lose the last commits to a write-ahead log, and costs them a new embedding.
+            self._database.execute("PRAGMA journal_mode = WAL")
+            self._database.execute("PRAGMA synchronous = NORMAL")
+            found = self._database.execute("PRAGMA user_version").fetchone()[0]
+            if found not in (0, _VERSION):
+                raise sqlite3.DatabaseError(f"made by another version of fastsim ({found})")
+            self._database.executescript(_SCHEMA)
+        return self._database
+
+    def _safely(self, work: Callable[[], T], otherwise: T) -> T:
+        """`work()`, with the cache set aside and made anew if it is damaged, and switched off if it can't be used."""
+        if self._note is _ignore:
+            return otherwise
+        try:
+            self._open()
+            return work()
+        except (sqlite3.OperationalError, OSError) as error:
+            self._switch_off(f"{error}; the run goes on without it")
+        except sqlite3.DatabaseError as error:
+            self._set_aside(str(error))
+        return otherwise
+
+    def _switch_off(self, reason: str) -> None:
+        self._note(f"fastsim: the embedding cache {self.path} can't be used: {reason}")
+        self._note = _ignore
+        self._waiting.clear()
+        self._database = None
+
+    def _set_aside(self, reason: str) -> None:
+        """Out of the way with the file; the next use makes a new one."""
+        self._network = None
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+        aside = self.path.with_suffix(".damaged")
+        try:
+            for suffix in ("-wal", "-shm"):
+                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+            self.path.replace(aside)
+        except OSError as error:
+            self._switch_off(f"{reason}, {error}")
+            return
+        self._note(f"fastsim: the embedding cache was damaged ({reason}); it is now {aside}, and a new one is made")
+
+
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """What `fastsim cache info` tells. `networks`: (key, number of vectors)."""
+
+    path: Path
+    bytes: int
+    files: int
+    networks: tuple[tuple[str, int], ...]
+
+
+def info(folder: Path) -> CacheInfo | None:
+    """What the cache holds, or None if there is none. Raises sqlite3.DatabaseError if it is damaged."""
+    path = folder / NAME
+    if not path.exists():
+        return None
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=20)
+    try:
+        files = database.execute("SELECT count(*) FROM files").fetchone()[0]
+        query = "SELECT key, count(digest) FROM networks LEFT JOIN vectors ON network = id GROUP BY id ORDER BY id"
+        networks = tuple((key, count) for key, count in database.execute(query))
+    finally:
+        database.close()
+    size = sum(part.stat().st_size for part in _parts(path) if part.exists())
+    return CacheInfo(path, size, files, networks)
+
+
+def clear(folder: Path) -> int:
+    """Remove the cache's files. Returns the bytes that this freed. Raises OSError."""
+    freed = 0
+    for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged")):
+        if part.exists():
+            freed += part.stat().st_size
+            part.unlink()
+    return freed
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    return (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
+
+
+def _signed(value: int) -> int:
+    """An unsigned 64-bit inode as the signed integer that SQLite stores."""
+    return value - (1 << 64) if value >= 1 << 63 else value
+
+
+def _ignore(_line: str) -> None:
+    """The note of a cache that is switched off."""

@@ -1,0 +1,49 @@
+"""`fastsim cache info` and `fastsim cache clear`."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from fastsim import cache
+from fastsim.commands.shared import cache_folder
+from fastsim.console import out
+from fastsim.errors import ExitCode, FastsimError, shown
+from fastsim.report import in_bytes, plural
+
+
+def info(chosen: str | None) -> ExitCode:
+    """Print what the cache holds."""
+    folder = _folder(chosen)
+    try:
+        found = cache.info(folder)
+    except sqlite3.DatabaseError as error:
+        raise FastsimError(
+            f"the embedding cache in {shown(str(folder))} is damaged ({error}); the next run makes a new one, "
+            "or remove it with: fastsim cache clear"
+        ) from None
+    if found is None:
+        out(f"No embedding cache in {shown(str(folder))}.")
+        return ExitCode.DONE
+    out(f"{shown(str(found.path))}: {in_bytes(found.bytes)}, {plural(found.files, 'file')} known")
+    for key, count in found.networks:
+        model, size, device, runtime, version, _ = key.split(" ")
+        out(f"  {plural(count, 'vector')}: model {model[:12]}, size {size}, {device}, {runtime} {version}")
+    return ExitCode.DONE
+
+
+def clear(chosen: str | None) -> ExitCode:
+    """Remove the cache."""
+    folder = _folder(chosen)
+    try:
+        freed = cache.clear(folder)
+    except OSError as error:
+        raise FastsimError(
+            f"the embedding cache in {shown(str(folder))}: {error.strerror}; nothing else was done"
+        ) from None
+    out(f"Removed the embedding cache in {shown(str(folder))} ({in_bytes(freed)}).")
+    return ExitCode.DONE
+
+
+def _folder(chosen: str | None) -> Path:
+    return Path(str(cache_folder(chosen, off=False)))

@@ -1,0 +1,119 @@
+"""Files to vectors: equal bytes once, cached vectors not at all, the rest decoded and embedded side by side."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fastsim import content, decode, embedding
+from fastsim.cache import CachedRow, EmbeddingCache
+from fastsim.config import Compute
+from fastsim.embedding import RanOn
+from fastsim.model import Model, load_model
+from fastsim.progress import Progress
+from fastsim.records import Embeddings, Float16Array, FrameBatch, MediaFile, Skipped
+from fastsim.timing import Timings, stage
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where the network ran, which network it was, and how many vectors came from the cache."""
+
+    ran_on: RanOn
+    model: str
+    model_sha256: str
+    size: int | None
+    cached: int
+
+
+def to_vectors(
+    files: Sequence[MediaFile], compute: Compute, progress: Progress, timings: Timings
+) -> tuple[Embeddings, tuple[Skipped, ...], Environment]:
+    """The embeddings of `files` in ascending order of id, the files that could not be decoded, and where it ran."""
+    with stage("load", timings):
+        model = load_model(compute.model)
+    if compute.cache is None:
+        return _Job(compute, model, None, progress, timings).run(files)
+    with closing(EmbeddingCache(Path(compute.cache), _key(model, compute), progress.note)) as cache:
+        return _Job(compute, model, cache, progress, timings).run(files)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """`to_vectors` with its resources at hand."""
+
+    compute: Compute
+    model: Model
+    cache: EmbeddingCache | None
+    progress: Progress
+    timings: Timings
+
+    def run(self, files: Sequence[MediaFile]) -> tuple[Embeddings, tuple[Skipped, ...], Environment]:
+        digests = self._digests(files)
+        copies = content.find_copies(files, digests)
+        firsts = [file for file in files if file.id not in copies]
+        rows = self.cache.rows([digests[file.id] for file in firsts if file.id in digests]) if self.cache else {}
+        cached = {file.id: rows[digests[file.id]] for file in firsts if digests.get(file.id) in rows}
+        embeddings, skipped, ran_on = self._embed([file for file in firsts if file.id not in cached], digests)
+        merged = content.spread_rows(_with_cached(embeddings, cached), copies)
+        environment = Environment(ran_on, str(self.model.path), self.model.sha256, self.compute.size, len(cached))
+        return merged, content.spread_skips(skipped, copies, files), environment
+
+    def _digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
+        with stage("hash", self.timings), self.progress.bar("hash", len(files), "files") as bar:
+            known = self.cache.known_digests(files) if self.cache else None
+            digests = content.digests(files, known=known, workers=self.compute.workers, bar=bar)
+            if self.cache and known is not None:
+                self.cache.remember_digests((file for file in files if file.id not in known), digests)
+        return digests
+
+    def _embed(
+        self, files: Sequence[MediaFile], digests: Mapping[int, bytes]
+    ) -> tuple[Embeddings, tuple[Skipped, ...], RanOn]:
+        """Decode and embed; where the cache left nothing to do, the network is not even loaded."""
+        if not files and self.cache and (before := self.cache.ran_on()) is not None:
+            return embedding.NOTHING, (), RanOn(*before)
+        compute = self.compute
+        with stage("load", self.timings):
+            network = embedding.open_network(
+                self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
+            )
+
+        def store(batch: FrameBatch, rows: Float16Array) -> None:
+            if self.cache is None:
+                return
+            ran_on = (network.ran_on.device, network.ran_on.runtime, network.ran_on.precision)
+            for file_id, row, (width, height) in zip(batch.ids.tolist(), rows, batch.sizes.tolist(), strict=True):
+                if file_id in digests:
+                    self.cache.add(digests[file_id], CachedRow(row, width, height), ran_on)
+
+        with stage("embed", self.timings), self.progress.bar("embed", len(files), "images") as bar:
+            frames = decode.frame_batches(files, size=compute.size, batch=compute.batch, workers=compute.workers)
+            embeddings, skipped = embedding.embed(network, frames, bar, store)
+        return embeddings, skipped, network.ran_on
+
+
+def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings:
+    """New and cached rows together, by id."""
+    if not cached:
+        return new
+    vectors = np.stack([row.vector for row in cached.values()])
+    sizes = np.array([(row.width, row.height) for row in cached.values()], np.int32)
+    ids = np.array(list(cached), np.int64)
+    if len(new):
+        ids, sizes = np.concatenate([ids, new.ids]), np.concatenate([sizes, new.sizes])
+        vectors = np.concatenate([vectors, new.vectors])
+    order = np.argsort(ids)
+    return Embeddings(ids[order], np.ascontiguousarray(vectors[order]), sizes[order])
+
+
+def _key(model: Model, compute: Compute) -> str:
+    """Everything that changes a vector, but for the picture itself."""
+    package = {"openvino": "openvino", "onnxruntime": "onnxruntime"}[compute.runtime]
+    version = importlib.metadata.version(package)
+    return f"{model.sha256} {compute.size or 'auto'} {compute.device} {compute.runtime} {version} {model.card_digest}"

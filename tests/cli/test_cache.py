@@ -1,0 +1,195 @@
+"""The embedding cache: what is known is not embedded again, and trouble with the cache never costs more than time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from support import Run, tree
+
+COUNT = 11
+DISTINCT = 10
+"""Drawn pictures, and how many of them differ in their bytes."""
+
+
+def images(run: Run, photos: Path, *more: str | Path) -> dict[str, Any]:
+    """The JSON of a dry run; the `run` fixture gives the cache a folder of the test's own."""
+    run("images", photos, "--dry-run", "--json", photos.parent / "r.json", *more)
+    result: dict[str, Any] = json.loads((photos.parent / "r.json").read_text())
+    return result
+
+
+def cached(result: dict[str, Any]) -> int:
+    count: int = result["environment"]["cached"]
+    return count
+
+
+def database(photos: Path) -> Path:
+    return photos.parent / ".cache" / "embeddings.sqlite"
+
+
+def test_a_second_run_embeds_nothing_and_finds_the_same(run: Run, photos: Path) -> None:
+    first, second = images(run, photos), images(run, photos)
+    assert (cached(first), cached(second)) == (0, DISTINCT)
+    assert second["groups"] == first["groups"]
+    assert "embed" not in second["timings"]
+    assert second["environment"]["precision"] == first["environment"]["precision"]
+    assert second["environment"]["runtime"] == first["environment"]["runtime"]
+
+
+def test_another_threshold_costs_only_the_comparison(run: Run, photos: Path) -> None:
+    images(run, photos)
+    assert cached(images(run, photos, "--thres", "0.95")) == DISTINCT
+
+
+def test_renamed_and_moved_files_are_recognised_by_content(run: Run, photos: Path) -> None:
+    images(run, photos)
+    (photos / "pebbles.webp").rename(photos / "stones.webp")
+    (photos / "holiday").rename(photos / "summer")
+    assert cached(images(run, photos)) == DISTINCT
+
+
+def test_a_changed_file_and_another_size_are_embedded_anew(run: Run, photos: Path) -> None:
+    images(run, photos)
+    picture = cv2.imread(str(photos / "pebbles.webp"))
+    cv2.imwrite(str(photos / "pebbles.webp"), 255 - picture)
+    assert cached(images(run, photos)) == DISTINCT - 1
+    assert cached(images(run, photos, "--size", "112")) == 0
+    assert cached(images(run, photos, "--size", "112")) == DISTINCT
+
+
+def test_no_cache_neither_reads_nor_writes_one(run: Run, photos: Path) -> None:
+    assert cached(images(run, photos, "--no-cache")) == 0
+    assert not database(photos).exists()
+    images(run, photos)
+    assert cached(images(run, photos, "--no-cache")) == 0
+
+
+def test_cache_chooses_the_folder(run: Run, photos: Path, tmp_path: Path) -> None:
+    images(run, photos, "--cache", tmp_path / "here")
+    assert (tmp_path / "here" / "embeddings.sqlite").exists()
+    assert not database(photos).exists()
+    failed = run("images", photos, "--cache", "x", "--no-cache", code=2)
+    assert "--no-cache" in failed.stderr
+
+
+@pytest.mark.parametrize("damage", ["garbage", "cut", "other version"])
+def test_a_damaged_cache_is_set_aside_and_rebuilt_with_a_note(run: Run, photos: Path, damage: str) -> None:
+    before = images(run, photos)
+    path = database(photos)
+    if damage == "garbage":
+        path.write_bytes(os.urandom(5000))
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:6000])
+    else:
+        with sqlite3.connect(path) as connection:
+            connection.execute("PRAGMA user_version = 99")
+        connection.close()
+    done = run("images", photos, "--dry-run", "--json", photos.parent / "r.json")
+    assert "cache was damaged" in done.stderr
+    result = json.loads((photos.parent / "r.json").read_text())
+    assert result["groups"] == before["groups"]
+    assert path.with_suffix(".damaged").exists()
+    assert cached(images(run, photos)) == DISTINCT
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_cache_that_cannot_be_written_is_noted_and_done_without(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    done = run("images", photos, "--dry-run", "--cache", tmp_path / "locked")
+    assert "can't be used" in done.stderr
+
+
+def test_a_cache_folder_that_is_a_file_is_noted_and_done_without(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    done = run("images", photos, "--dry-run", "--cache", tmp_path / "file")
+    assert "can't be used" in done.stderr
+    assert "4 groups" in done.stdout
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(1200):
+        cv2.imwrite(str(folder / f"{i:04}.png"), rng.integers(0, 256, (24, 24, 3)).astype(np.uint8))
+    env = {**os.environ, "FASTSIM_CACHE_DIR": str(tmp_path / ".cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-m", "fastsim", "images", str(folder), "--dry-run", "--quiet"]
+    process = subprocess.Popen(command, env=env, cwd=tmp_path)
+    path = tmp_path / ".cache" / "embeddings.sqlite"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and stored(path) == 0:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+    process.wait()
+    saved = stored(path)
+    assert saved > 0
+    result = images(run, folder)
+    assert cached(result) == saved
+
+
+def stored(path: Path) -> int:
+    """Vectors in a cache that another process may be writing."""
+    if not path.exists():
+        return 0
+    connection = sqlite3.connect(path, timeout=10)
+    try:
+        return int(connection.execute("SELECT count(*) FROM vectors").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
+    finally:
+        connection.close()
+
+
+def test_two_runs_at_once_share_a_cache(photos: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(photos, other)
+    env = {**os.environ, "FASTSIM_CACHE_DIR": str(tmp_path / ".cache"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    processes = [
+        subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "fastsim",
+                "images",
+                str(folder),
+                "--dry-run",
+                "--json",
+                str(tmp_path / f"{i}.json"),
+            ],
+            env=env,
+            cwd=tmp_path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        for i, folder in enumerate([photos, other])
+    ]
+    assert [process.communicate()[1] for process in processes] == [b"", b""]
+    assert [process.returncode for process in processes] == [0, 0]
+    results = [json.loads((tmp_path / f"{i}.json").read_text()) for i in range(2)]
+    assert [len(result["groups"]) for result in results] == [4, 4]
+    assert stored(tmp_path / ".cache" / "embeddings.sqlite") == DISTINCT
+
+
+def test_info_and_clear(run: Run, photos: Path) -> None:
+    assert "No embedding cache" in run("cache", "info").stdout
+    before = tree(photos)
+    images(run, photos)
+    text = run("cache", "info").stdout
+    assert f"{DISTINCT} vectors" in text
+    assert f"{COUNT} files known" in text
+    run("cache", "clear")
+    assert not database(photos).exists()
+    assert tree(photos) == before
+    assert cached(images(run, photos)) == 0
