@@ -112,12 +112,12 @@ def write_json(result: Mapping[str, Any], path: str) -> None:
         ) from None
 
 
-def write_npz(path: str, **arrays: np.ndarray[Any, Any]) -> None:
-    """Arrays to an .npz file, whole or not at all (see `write_json`). Raises FastsimError."""
+def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> None:
+    """`paths`, `vectors` (float16[n, d]) and `sizes` (int32[n, 2]) to an .npz file, whole or not at all (see `write_json`). Raises FastsimError."""
     temporary = f"{path}.part"
     try:
         with open(temporary, "wb") as stream:
-            np.savez(stream, **arrays)
+            np.savez(stream, paths=np.array(paths, np.str_), vectors=embeddings.vectors, sizes=embeddings.sizes)
         os.replace(temporary, path)
     except OSError as error:
         if os.path.exists(temporary):

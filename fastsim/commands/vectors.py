@@ -83,8 +83,8 @@ def embed(
         what = Scan(paths_of(inputs), recursive, tuple(exclude or ()), follow_links)
         files, unlisted = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
-    paths = np.array([files[i].path for i in embeddings.ids.tolist()], dtype=np.str_)
-    report.write_npz(out, paths=paths, vectors=embeddings.vectors, sizes=embeddings.sizes)
+    paths = [files[i].path for i in embeddings.ids.tolist()]
+    report.write_npz(out, paths=paths, embeddings=embeddings)
     skipped = (*unlisted, *undecoded)
     if not quiet:
         show(f"{plural(len(paths), 'vector')} of {embeddings.vectors.shape[1]} float16 in {shown(out)}")

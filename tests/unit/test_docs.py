@@ -1,0 +1,48 @@
+"""The README says what --help says: every command and every option, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from fastsim.cli import app
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def commands(group: object = None, prefix: str = "") -> dict[str, object]:
+    """{full name: command}, subcommands included."""
+    group = group or get_command(app)
+    found: dict[str, object] = {}
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
+        if hasattr(command, "commands"):
+            found.update(commands(command, f"{prefix}{name} "))
+        else:
+            found[prefix + name] = command
+    return found
+
+
+@pytest.mark.parametrize("name", commands())
+def test_every_command_and_option_stands_in_the_readme(name: str) -> None:
+    assert f"fastsim {name}" in README
+    for parameter in commands()[name].params:  # type: ignore[attr-defined]
+        for option in (*parameter.opts, *parameter.secondary_opts):
+            if option.startswith("--") and option != "--help":
+                assert re.search(rf"{option}\b", README), f"{name} {option} is not in the README"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "bench/README.md", "model/README.md"])
+def test_links_to_files_lead_somewhere(page: str) -> None:
+    path = ROOT / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+        assert (path.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_the_two_commands_of_the_readme_are_those_of_ci() -> None:
+    assert "pip install . && fastsim images tests/media/photos --outs ./similar" in README
+    assert "pip install '.[test]' && pytest" in README
+    assert "'.[test]' && pytest" in (ROOT / ".ci/run").read_text(encoding="utf-8")
