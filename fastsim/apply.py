@@ -11,7 +11,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 
 from fastsim import transfer
@@ -114,19 +113,24 @@ class _Run:
                     self._bar.advance()
 
     def _was_done(self, i: int) -> bool:
-        """Whether an earlier run did operation `i`; if it was killed there, what it left half-done is rolled back."""
+        """Whether an earlier run did operation `i`. If that, or an undo, was killed there, the disk tells; what is only
+        half-done is rolled back."""
         entry = self._log.entries.get(i)
         if entry is None or entry.undone or entry.failed:
             return False
+        if entry.done and not entry.undoing:
+            return True
         one = entry.operation
-        if not entry.done:
-            there = one.target is None or (one.op == Op.MOVE and os.path.lexists(one.target))
-            if there and not os.path.lexists(one.source):
+        arrived = one.target is None or os.path.lexists(one.target)
+        if arrived and (entry.done if one.op == Op.COPY else not os.path.lexists(one.source)):
+            if not entry.done:
                 self._log.done(i, None if one.target is None else Snapshot.from_stat(os.lstat(one.target)), None)
-            else:
-                with suppress(CannotUndoError, OSError):
-                    take_back(entry, temporary_names(self._log, i, entry), self._stop)
-        return entry.done
+            return True
+        try:
+            take_back(entry, temporary_names(self._log, i, entry), self._stop)
+        except (CannotUndoError, OSError):
+            return entry.done  # it lies at its target, and something new at its source
+        return False
 
     def _new_folders(self, operations: Iterable[Operation]) -> list[str]:
         """The folders that `operations` need and that do not exist, outer ones first."""

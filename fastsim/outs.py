@@ -56,12 +56,15 @@ def open_run(plan: Plan) -> Journal:
             f"--outs {shown(plan.outs)}: can't be made ({reason_of(error)}); give another --outs"
         ) from None
     _look_into(plan.outs)
+    plan_path = os.path.join(plan.outs, PLAN_NAME)
     log = Journal(os.path.join(plan.outs, JOURNAL_NAME), create=True)
     try:
         if log.header is None:
             _start(plan, log, made)
         elif log.header.get("digest") != plan_digest(plan):
             raise _other_run(plan.outs)
+        elif not os.path.lexists(plan_path):  # an undo was killed when it had removed it
+            write_plan(plan, plan_path)
     except BaseException:
         log.close()
         raise

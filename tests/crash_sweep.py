@@ -4,14 +4,16 @@
 
 Each step gets a fresh tree, and a child process that kills itself (SIGKILL) before its n-th call of one of `CALLS`; then
 again with half of its data written where that call is a write. THEN is what follows: `undo`, `finish` (the same plan
-again), or `undo killed` (a whole run, an undo that is killed, and an undo). Prints how many kills there were; whatever
-is not as it must be is an AssertionError.
+again), or `undo killed` (a whole run, an undo that is killed, and an undo). With THEN `thrice`, runs and undos are
+killed in turn at random steps before one of them may end. Prints how many kills there were; whatever is not as it must
+be is an AssertionError.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import signal
 import sys
@@ -73,7 +75,18 @@ def check(step: int, torn: bool, then: str, mode: Mode, folder: Path, outs: Path
     (ins / "ÿ empty.jpg").touch()  # the last by its path, so that it is no keeper: those may not be empty
     before = state(ins)
     plan = plan_of(listed(ins), outs, mode, size=3)
-    if then == "undo killed":
+    if then == "thrice":
+        dice = random.Random(step * 2 + torn)
+        steps = [dice.randrange(1, 60) for _ in range(3)]
+        killed(lambda: apply_plan(plan, bar=None), steps[0], torn)
+        for at in steps[1:]:
+            if (outs / "fastsim_journal.jsonl").exists():
+                action = dice.choice([lambda: undo(str(outs), bar=None), lambda: apply_plan(plan, bar=None)])
+                killed(action, at, torn)
+        # Undone across file systems, files have other inodes: the same plan then rightly leaves them alone.
+        here = mode == Mode.GROUP_COPY or folder.stat().st_dev == outs.parent.stat().st_dev
+        then, hit = dice.choice(["undo", "finish"]) if here else "undo", step < 40
+    elif then == "undo killed":
         apply_plan(plan, bar=None)
         hit = killed(lambda: undo(str(outs), bar=None), step, torn)
     else:
