@@ -255,8 +255,8 @@ def main() -> None:
             raise
         reason = (str(error).splitlines() or [""])[0]
         print(
-            f"fastsim: internal error, {type(error).__name__}: {_printable(reason)}; a journal, if one was begun, tells "
-            "how far it came. FASTSIM_DEBUG=1 shows the details for a report",
+            f"fastsim: internal error, {type(error).__name__}: {_printable(reason)}; a journal, if one was begun, "
+            "tells how far it came. FASTSIM_DEBUG=1 shows the details for a report",
             file=sys.stderr,
         )
         sys.exit(ExitCode.ERROR)

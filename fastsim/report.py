@@ -113,7 +113,10 @@ def write_json(result: Mapping[str, Any], path: str) -> None:
 
 
 def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> None:
-    """`paths`, `vectors` (float16[n, d]) and `sizes` (int32[n, 2]) to an .npz file, whole or not at all (see `write_json`). Raises FastsimError."""
+    """`paths`, `vectors` (float16[n, d]) and `sizes` (int32[n, 2]) to an .npz file, whole or not at all.
+
+    Raises FastsimError.
+    """
     temporary = f"{path}.part"
     try:
         with open(temporary, "wb") as stream:
@@ -168,7 +171,7 @@ def summary_groups(groups: Sequence[Sequence[Member]], limit: int) -> Iterator[s
         if len(group) > 4:
             yield f"              and {len(group) - 4} more"
     if len(groups) > limit:
-        yield f"  and {len(groups) - limit} more groups"
+        yield f"  and {plural(len(groups) - limit, 'more group')}"
 
 
 def summary_timings(timings: Mapping[str, float]) -> str:

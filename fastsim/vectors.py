@@ -76,9 +76,11 @@ class _Job:
         self, files: Sequence[MediaFile], digests: Mapping[int, bytes]
     ) -> tuple[Embeddings, tuple[Skipped, ...], RanOn]:
         """Decode and embed; where the cache left nothing to do, the network is not even loaded."""
-        if not files and self.cache and (before := self.cache.ran_on()) is not None:
-            return embedding.NOTHING, (), RanOn(*before)
         compute = self.compute
+        if not files:
+            before = self.cache.ran_on() if self.cache else None
+            ran_on = RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run")
+            return embedding.NOTHING, (), ran_on
         with stage("load", self.timings):
             network = embedding.open_network(
                 self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers

@@ -25,8 +25,7 @@ def apply(*, plan: str, yes: bool, quiet: bool) -> ExitCode:
         return ExitCode.DONE
     check_outs(steps.outs, _argv_of(steps))
     confirm(steps, yes)
-    with our_stderr() as stream:
-        outcome = run_plan(steps, for_stream(stream, quiet))
+    outcome = run_plan(steps, quiet=quiet)
     if not quiet:
         for line in outcome_lines(steps, outcome):
             out(line)

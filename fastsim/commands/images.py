@@ -90,8 +90,8 @@ def images(**typed: Any) -> ExitCode:
     outcome = None
     if acts and plan.operations:
         confirm(plan, options.yes)
-        with our_stderr(options.verbose) as stream, stage("apply", found.timings):
-            outcome = run_plan(plan, for_stream(stream, options.quiet))
+        with stage("apply", found.timings):
+            outcome = run_plan(plan, quiet=options.quiet)
     elif options.plan:
         planfile.write_plan(plan, options.plan)
     if options.json:
@@ -177,13 +177,15 @@ def _summary(
 ) -> Iterator[str]:
     """What a person wants to know at the end, most important first."""
     numbers = report.counts(found.files, found.skipped, groups)
+    if not found.files:
+        yield f"No images found in {', '.join(map(shown, options.inputs))}; no file was changed."
+        yield from skipped_lines(found.skipped, options.verbose)
+        return
     yield (
         f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of look-alikes at "
         f"{options.thres:g} or more; {plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) "
         "could go, the best of each group kept"
     )
-    if not found.files:
-        yield f"No images found in {', '.join(map(shown, options.inputs))}."
     yield from report.summary_groups(groups, len(groups) if options.verbose else _SHOWN_GROUPS)
     if outcome is not None:
         yield from outcome_lines(plan, outcome)

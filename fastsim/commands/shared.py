@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from fastsim import __version__, report
 from fastsim.apply import Outcome, apply_plan
 from fastsim.cache import default_folder
+from fastsim.console import our_stderr
 from fastsim.discover import read_list
 from fastsim.errors import ExitCode, FastsimError, UsageError, shown
-from fastsim.progress import Progress
+from fastsim.progress import for_stream
 from fastsim.records import Op, Plan, Skipped
 from fastsim.report import in_bytes, plural
 from fastsim.vectors import Environment
@@ -45,9 +46,13 @@ def confirm(plan: Plan, yes: bool) -> None:
         raise FastsimError("not confirmed; no file was changed")
 
 
-def run_plan(plan: Plan, progress: Progress) -> Outcome:
-    with progress.bar("apply", len(plan.operations), "files") as bar:
-        return apply_plan(plan, bar=bar)
+def run_plan(plan: Plan, *, quiet: bool) -> Outcome:
+    """Carry `plan` out. What ended it early is said on stderr, quiet or not."""
+    with our_stderr() as stream, for_stream(stream, quiet).bar("apply", len(plan.operations), "files") as bar:
+        outcome = apply_plan(plan, bar=bar)
+    if outcome.stopped:
+        print(f"fastsim: {outcome.stopped}", file=sys.stderr)
+    return outcome
 
 
 def outcome_code(outcome: Outcome) -> ExitCode:
@@ -108,11 +113,7 @@ def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
             yield f"  {shown(result.operation.source)}: {result.reason}"
         if len(failed) > 10:
             yield f"  and {len(failed) - 10} more (all of them in --json FILE)"
-    if outcome.stopped:
-        yield f"Stopped: {outcome.stopped}"
-        if outcome.plan:
-            yield f"Finish with:  fastsim apply {quoted(outcome.plan)}"
-    if outcome.journal and op != Op.DELETE:
+    if outcome.journal and op in (Op.COPY, Op.MOVE) and not outcome.stopped:
         yield f"Take it back: fastsim undo {quoted(outcome.journal)}"
 
 

@@ -198,9 +198,9 @@ def _square(image: Uint8Array, size: int) -> Uint8Array:
     """BGR uint8[h, w, 3] to RGB uint8[size, size, 3]: area averages where a side shrinks, linear where it grows."""
     height, width = image.shape[:2]
     if size < min(width, height) and max(width, height) <= 3.5 * size:
-        # To twice the target first, then blocks of 2x2 averaged: OpenCV has SIMD for both, and takes a third of the time
-        # of area averages over fractions of pixels, for nearly the same pixels (bench/stages.py). Most pictures come
-        # here, as JPEGs were scaled down by the decoder.
+        # To twice the target first, then blocks of 2x2 averaged: OpenCV has SIMD for both, and takes a third of the
+        # time of area averages over fractions of pixels, for nearly the same pixels (bench/stages.py). Most pictures
+        # come here, as JPEGs were scaled down by the decoder.
         image = cv2.resize(image, (2 * size, 2 * size), interpolation=cv2.INTER_LINEAR)
     shrunk = (min(image.shape[1], size), min(image.shape[0], size))
     if shrunk != (image.shape[1], image.shape[0]):

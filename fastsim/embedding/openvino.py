@@ -30,7 +30,7 @@ class OpenVinoNetwork:
         self._read()  # a file that is no network is an error now, not after the scan
         self._idle: dict[int, list[Any]] = {}
         # "2026.4.1-22982-...": the release is enough
-        self.ran_on = RanOn("cpu", f"OpenVINO {ov.get_version().split('-')[0]}", "unknown")
+        self.ran_on = RanOn("cpu", f"OpenVINO {ov.get_version().split('-')[0]}", "not run")
 
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
         """See `Network.run`. Raises FastsimError if the network itself fails."""
