@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable, Iterator
 
@@ -32,9 +33,9 @@ def pair_blocks(
     """
     thres = effective(thres)
     if device.startswith("cuda"):
-        from fastsim.similarity import cuda
-
-        return cuda.pair_blocks(embeddings.vectors, thres, device=device, labels=labels, bar=bar)
+        cuda = importlib.import_module("fastsim.similarity.cuda")
+        blocks: Iterator[PairBlock] = cuda.pair_blocks(embeddings.vectors, thres, device=device, labels=labels, bar=bar)
+        return blocks
     from fastsim.similarity import cpu
 
     return cpu.pair_blocks(embeddings.vectors, thres, workers=workers, isa=isa, labels=labels, bar=bar)

@@ -7,6 +7,7 @@ speed, never the pairs.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -69,15 +70,26 @@ def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool,
     dissimilar = (sample[:half] @ sample[half:].T < thres) if similar_is_free else np.True_
     products, halves = PRODUCTS[isa]
     full = max(d, 16) / halves
-    best, best_cost = None, full
-    for k in (k for k in WIDTHS if k <= basis.shape[1]):
+
+    def fit(k: int) -> tuple[float, Sketch | None]:
         sketch = _fit(sample @ basis[:, :k], basis[:, :k], error)
         if sketch is None:
-            continue
+            return float("inf"), None
         alive = (_bounds(sample @ sketch.basis, half, sketch) >= thres) & dissimilar
-        cost = k / products + (40 + 2.5 * full) * float(alive.mean())  # a survivor costs a mispredicted branch or two
-        if cost < best_cost:
-            best, best_cost = sketch, cost
+        return k / products + (40 + 2.5 * full) * float(alive.mean()), sketch  # 40: a mispredicted branch or two
+
+    cost, best = _lowest(fit, [k for k in WIDTHS if k <= basis.shape[1]])
+    return best if cost < full else None
+
+
+def _lowest(fit: Callable[[int], tuple[float, Sketch | None]], widths: list[int]) -> tuple[float, Sketch | None]:
+    """The least cost and its sketch. The cost falls and then rises with the width: walk downhill from the middle."""
+    at = len(widths) // 2
+    best = fit(widths[at])
+    for step in (-1, 1):
+        walk = at + step
+        while 0 <= walk < len(widths) and (tried := fit(widths[walk]))[0] < best[0]:
+            best, at, walk = tried, walk, walk + step
     return best
 
 
@@ -97,12 +109,15 @@ def principal_basis(unit: Float32Array) -> tuple[Float32Array, float]:
     k is a multiple of 4, at most the last of WIDTHS. Works for fewer rows than dimensions and for rows without rank.
     """
     d = unit.shape[1]
-    most = 4 * WIDTHS[-1]  # the eigenvectors of a larger matrix would take too long: stay inside the span of some rows
-    span = np.eye(d) if d <= most else np.linalg.qr(unit[:most].T.astype(np.float64))[0]
-    inside = unit @ span.astype(np.float32)
-    _, vectors = np.linalg.eigh((inside.T @ inside).astype(np.float64))
-    k = min(WIDTHS[-1], vectors.shape[1] // 4 * 4)
-    basis = np.ascontiguousarray((span @ vectors[:, ::-1])[:, :k], dtype=np.float32)
+    most = 4 * WIDTHS[-1]
+    if d <= most:
+        _, directions = np.linalg.eigh((unit.T @ unit).astype(np.float64))
+    else:  # the eigenvectors of a larger matrix would take too long: stay inside the span of some rows
+        span = np.linalg.qr(unit[:most].T.astype(np.float64))[0]
+        inside = unit @ span.astype(np.float32)
+        directions = span @ np.linalg.eigh((inside.T @ inside).astype(np.float64))[1]
+    k = min(WIDTHS[-1], directions.shape[1] // 4 * 4)
+    basis = np.ascontiguousarray(directions[:, ::-1][:, :k], dtype=np.float32)
     exact = basis.astype(np.float64)
     return basis, float(np.linalg.norm(exact.T @ exact - np.eye(k)))
 

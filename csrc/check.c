@@ -1,0 +1,154 @@
+/* The core without Python: every kernel of this machine against the serial one, bit for bit, and the walk over a tile against
+ * plain loops. sanitize.sh runs it under the sanitizers; cross-compiled, it runs in an emulator. Exits 1 at the first fault. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "keepers.h"
+#include "scan.h"
+#include "union_find.h"
+
+#define EXPECT(truth)                                                             \
+    do {                                                                          \
+        if (!(truth)) {                                                           \
+            printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #truth);          \
+            exit(1);                                                              \
+        }                                                                         \
+    } while (0)
+
+static uint32_t draw(void) { /* xorshift: the same numbers everywhere */
+    static uint32_t state = 2463534242u;
+    state ^= state << 13, state ^= state >> 17, state ^= state << 5;
+    return state;
+}
+
+static uint16_t *draw_halves(size_t count) { /* exact-sized on the heap, so that one read too many is seen */
+    uint16_t *halves = malloc(count * sizeof *halves + 1);
+    EXPECT(halves != NULL);
+    for (size_t i = 0; i < count; i++)
+        halves[i] = (uint16_t)(draw() % 0x3c00u | (draw() & 0x8000u)); /* -1 to 1, subnormals too */
+    return halves;
+}
+
+static int same_bits(const float *a, const float *b, size_t count) { return memcmp(a, b, count * sizeof *a) == 0; }
+
+static void check_products(const struct tile_kernel *kernel, size_t d) {
+    uint16_t *halves = draw_halves(8 * d);
+    const uint16_t *a[4], *b[4];
+    float expected[16], got[16], one;
+    for (size_t i = 0; i < 4; i++)
+        a[i] = halves + i * d, b[i] = halves + (4 + i) * d;
+    tile_serial.dots(a, b, d, expected);
+    kernel->dots(a, b, d, got);
+    EXPECT(same_bits(expected, got, 16));
+    kernel->dot4(a[0], b, d, got);
+    EXPECT(same_bits(expected, got, 4));
+    one = kernel->dot(a[1], b[2], d);
+    EXPECT(same_bits(expected + 6, &one, 1));
+    free(halves);
+}
+
+static void check_sift(const struct tile_kernel *kernel, size_t steps) {
+    enum { N = 192 };
+    int8_t *code = malloc(N * 4 * steps);
+    int32_t bias[N], sum[N];
+    EXPECT(code != NULL);
+    for (size_t i = 0; i < N * 4 * steps; i++)
+        code[i] = (int8_t)((int)(draw() % 255u) - 127);
+    struct sketch sketch = {.code = code, .bias = bias, .sum = sum, .steps = steps};
+    for (size_t i = 0; i < N; i++) {
+        const int8_t *p = sketch_at(&sketch, i);
+        sum[i] = 0, bias[i] = (int32_t)(draw() % 1000u);
+        for (size_t s = 0; s < steps; s++, p += TILE_STEP)
+            sum[i] += p[0] + p[1] + p[2] + p[3];
+    }
+    for (int32_t floor = 0; floor < 120000; floor += 7001)
+        for (size_t row = 0; row < N; row += TILE_ROWS) {
+            uint64_t expected[TILE_ROWS] = {0}, got[TILE_ROWS] = {0};
+            const size_t at = tile_serial.sift(&sketch, floor, row, N, TILE_COLS, expected);
+            EXPECT(kernel->sift(&sketch, floor, row, N, TILE_COLS, got) == at);
+            EXPECT(at >= N || memcmp(expected, got, sizeof got) == 0);
+        }
+    free(code);
+}
+
+/* All pairs of n random rows, with a full buffer and with the smallest one, against two plain loops. */
+static void check_scan(const struct tile_kernel *kernel, size_t n, size_t d, float thres) {
+    uint16_t *halves = draw_halves(n * d);
+    int64_t *left = malloc(SCAN_ROOM * 8), *right = malloc(SCAN_ROOM * 8);
+    float *score = malloc(SCAN_ROOM * 4);
+    struct rows rows;
+    EXPECT(left && right && score && rows_init(&rows, kernel, halves, n, d));
+    struct pairs pairs = {left, right, score, 0, SCAN_ROOM};
+    size_t cursor = 0, found = 0, expected = 0;
+    while (cursor != SCAN_DONE) {
+        pairs.count = 0;
+        cursor = scan(&rows, thres, (struct tile){0, n, 0, n}, (struct labels){NULL, NULL}, cursor, &pairs);
+        for (size_t i = 0; i < pairs.count; i++) {
+            const size_t a = (size_t)left[i], b = (size_t)right[i];
+            EXPECT(a < b && b < n);
+            EXPECT(score[i] == rows_score(&rows, a, b, tile_serial.dot(rows_at(&rows, a), rows_at(&rows, b), rows.d)));
+        }
+        found += pairs.count;
+    }
+    for (size_t a = 0; a < n; a++)
+        for (size_t b = a + 1; b < n; b++)
+            expected += rows_score(&rows, a, b, tile_serial.dot(rows_at(&rows, a), rows_at(&rows, b), rows.d)) >= thres;
+    EXPECT(found == expected);
+    rows_free(&rows);
+    free(halves), free(left), free(right), free(score);
+}
+
+static void check_keepers(const struct tile_kernel *kernel) {
+    enum { N = 77, D = 4 };
+    uint16_t *halves = draw_halves(N * D);
+    int64_t member[N], by[N], keeper[N];
+    float score[N];
+    struct rows rows;
+    EXPECT(rows_init(&rows, kernel, halves, N, D));
+    for (int64_t i = 0; i < N; i++)
+        member[i] = i, by[i] = -1;
+    const size_t k = keepers_choose(&rows, 0.8f, member, N / 2, by, score, keeper);
+    keepers_cover(&rows, 0.8f, keeper, k, member + N / 2, N - N / 2, by + N / 2, score + N / 2);
+    for (size_t i = 0; i < N; i++) {
+        int64_t first = -1;
+        for (size_t j = 0; j < k && first < 0 && keeper[j] <= member[i]; j++) {
+            const float *norm = rows.norm;
+            const size_t at = (size_t)keeper[j];
+            const float value = tile_serial.dot(rows_at(&rows, i), rows_at(&rows, at), rows.d) / (norm[i] * norm[at]);
+            first = at == i || value >= 0.8f ? keeper[j] : -1;
+        }
+        EXPECT(by[i] == first);
+    }
+    rows_free(&rows);
+    free(halves);
+}
+
+static void check_union_find(void) {
+    int32_t parent[100], label[100];
+    const int64_t left[] = {1, 5, 98, 5}, right[] = {5, 7, 99, 1}, outside[] = {100};
+    for (int i = 0; i < 100; i++)
+        parent[i] = -1;
+    EXPECT(union_find_join(parent, 100, left, right, 4) == 3);
+    EXPECT(union_find_join(parent, 100, outside, left, 1) == -1);
+    union_find_labels(parent, 0, 100, label);
+    EXPECT(label[1] == label[7] && label[98] == label[99] && label[1] != label[98] && label[0] == 0);
+}
+
+int main(void) {
+    const struct tile_kernel *kernels[TILE_KERNELS];
+    const int count = tile_available(kernels);
+    for (int i = 0; i < count; i++) {
+        for (size_t d = TILE_LANES; d <= 3 * TILE_SLAB; d += d < 128 ? TILE_LANES : 944)
+            check_products(kernels[i], d);
+        for (size_t steps = 1; steps <= 64; steps += 9)
+            check_sift(kernels[i], steps);
+        for (size_t n = 1; n < 140; n += 23)
+            check_scan(kernels[i], n, 1 + n % 40, 0.1f);
+        check_keepers(kernels[i]);
+        printf("%s: as the serial kernel\n", kernels[i]->name);
+    }
+    check_union_find();
+    return 0;
+}
