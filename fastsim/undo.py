@@ -128,9 +128,10 @@ def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], boo
         return Fate.UNTOUCHED
     if one.op == Op.COPY:
         return _take_copy_away(entry, one.target)
-    if entry.undoing and os.path.lexists(one.source) and not _has_two_names(one.source, one.target):
+    if entry.undoing and os.path.lexists(one.source):
         # An earlier undo may have been killed when it had taken the name, and not yet filled it.
-        if Snapshot.from_stat(os.lstat(one.source)) != one.snapshot:
+        original = Snapshot.from_stat(os.lstat(one.source)) == one.snapshot
+        if not original and not _has_two_names(one.source, one.target):
             _remove_placeholder(one.source)
     if not os.path.lexists(one.source):
         os.makedirs(os.path.dirname(one.source), exist_ok=True)

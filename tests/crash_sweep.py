@@ -1,10 +1,10 @@
-"""A program for test_undo: kill a run, or its undo, before every single call that changes the disk, and look at the rest.
+"""A program for test_undo: kill a run, or its undo, before every call that changes the disk, and look at the rest.
 
     python crash_sweep.py MODE DISKS THEN FOLDER OUTS
 
-Each step gets a fresh tree, and a child process that kills itself (SIGKILL) before its n-th call of one of `CALLS`; then
-again with half of its data written where that call is a write. THEN is what follows: `undo`, `finish` (the same plan
-again), or `undo killed` (a whole run, an undo that is killed, and an undo). With THEN `thrice`, runs and undos are
+Each step gets a fresh tree, and a child process that kills itself (SIGKILL) before its n-th call of one of `CALLS`;
+then again with half of its data written where that call is a write. THEN is what follows: `undo`, `finish` (the same
+plan again), or `undo killed` (a whole run, an undo that is killed, and an undo). With THEN `thrice`, runs and undos are
 killed in turn at random steps before one of them may end. Prints how many kills there were; whatever is not as it must
 be is an AssertionError.
 """
@@ -69,9 +69,9 @@ def killed(action: Callable[[], object], step: int, torn: bool) -> bool:
     return os.WIFSIGNALED(status)
 
 
-def check(step: int, torn: bool, then: str, mode: Mode, folder: Path, outs: Path) -> bool:
+def check(step: int, torn: bool, then: str, *, mode: Mode, folder: Path, outs: Path) -> bool:
     """One kill and what follows; False if the run ended before `step`."""
-    ins = fill(folder / "in", 4)
+    ins = fill(folder / "in", 2)
     (ins / "ÿ empty.jpg").touch()  # the last by its path, so that it is no keeper: those may not be empty
     before = state(ins)
     plan = plan_of(listed(ins), outs, mode, size=3)
@@ -85,7 +85,7 @@ def check(step: int, torn: bool, then: str, mode: Mode, folder: Path, outs: Path
                 killed(action, at, torn)
         # Undone across file systems, files have other inodes: the same plan then rightly leaves them alone.
         here = mode == Mode.GROUP_COPY or folder.stat().st_dev == outs.parent.stat().st_dev
-        then, hit = dice.choice(["undo", "finish"]) if here else "undo", step < 40
+        then, hit = dice.choice(["undo", "finish"]) if here else "undo", step < 30
     elif then == "undo killed":
         apply_plan(plan, bar=None)
         hit = killed(lambda: undo(str(outs), bar=None), step, torn)
@@ -140,6 +140,7 @@ def main(mode: str, disks: str, then: str, folder: Path, outs: Path) -> None:
             raise OSError(errno.EPERM, "Operation not permitted")
 
         os.link = refuse  # type: ignore[assignment]
+    os.fsync = lambda fd: None  # slow, and a kill, unlike a power failure, does not ask for it
     kills = 0
     for torn in (False, True):
         for step in range(1, 1000):
@@ -147,7 +148,7 @@ def main(mode: str, disks: str, then: str, folder: Path, outs: Path) -> None:
                 shutil.rmtree(path, ignore_errors=True)
             folder.mkdir()
             try:
-                hit = check(step, torn, then, Mode(mode), folder, outs)
+                hit = check(step, torn, then, mode=Mode(mode), folder=folder, outs=outs)
             except AssertionError as error:
                 raise AssertionError(f"step {step}, torn {torn}: {error}") from error
             if not hit:

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -322,7 +322,7 @@ class TestTroubles:
         with other_file_system(tmp_path) as other:
             outs = other / "out"
             plan = plan_of(listed(ins), outs, mode)
-            create, left = transfer._create, [5]
+            create, left = transfer._create, [None] * 5
 
             def full(path: str) -> Any:
                 file = create(path)
@@ -332,8 +332,7 @@ class TestTroubles:
                 left.pop()
                 return file
 
-            monkeypatch.setattr(transfer, "_create", lambda path: full(path))
-            left[:] = [1] * 5
+            monkeypatch.setattr(transfer, "_create", full)
             outcome = run(plan)
             monkeypatch.undo()
             assert [one.done for one in outcome.results] == [True] * 5 + [False]
@@ -503,7 +502,7 @@ class TestOuts:
         (tmp_path / "file").write_bytes(b"x")
         with pytest.raises(UsageError, match="it is not a folder; give a new or an empty folder"):
             check_outs(str(tmp_path / "file"))
-        with pytest.raises(UsageError, match="no folder can be made in .*file; give another --outs"):
+        with pytest.raises(UsageError, match=r"no folder can be made in .*file; give another --outs"):
             check_outs(str(tmp_path / "file" / "out"))
         for bad in (tmp_path / "file", tmp_path / "file" / "out"):
             with pytest.raises(UsageError, match="can't be made"):
@@ -557,7 +556,7 @@ class TestSignals:
             (ins / name).write_bytes(os.urandom(100_000))
         before = state(ins)
         with other_file_system(tmp_path) as other:
-            asked: list[int] = []
+            asked: list[None] = []
             outcome = apply_plan(
                 plan_of(listed(ins), other / "out", mode), bar=None, stop=lambda: asked.append(1) or len(asked) > 150
             )
