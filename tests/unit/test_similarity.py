@@ -10,7 +10,7 @@ from fastsim import _core
 from fastsim.group import Components
 from fastsim.records import Embeddings
 from fastsim.similarity import cpu, pair_blocks, similar_pairs
-from fastsim.similarity.sketch import choose_sketch
+from fastsim.similarity.sketch import choose_sketch, principal_basis
 
 
 def embeddings(vectors: np.ndarray) -> Embeddings:
@@ -42,6 +42,23 @@ def test_pairs_are_those_of_the_oracle_with_a_sketch(isa: str, thres: float) -> 
     left, right, score = similar_pairs(vectors, thres, isa=isa)
     found[left, right] = score
     assert_same_pairs(found, oracle(vectors), min(thres, 1 - 1e-6))
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [np.zeros((50, 40)), np.ones((50, 40)), np.eye(40)[:3], np.random.default_rng(1).normal(size=(60, 1100))],
+    ids=["zero", "of rank one", "fewer than dimensions", "of more dimensions than are decomposed"],
+)
+def test_a_basis_is_orthonormal_whatever_the_rows(rows: np.ndarray) -> None:
+    basis, error = principal_basis(rows.astype(np.float32))
+    assert basis.shape[1] % 4 == 0
+    assert basis.shape[1] >= min(rows.shape) // 4 * 4
+    assert error < 1e-5
+
+
+def test_rows_without_structure_are_compared_in_full() -> None:
+    rows = np.random.default_rng(2).normal(size=(4200, 64))
+    assert choose_sketch((rows / 8).astype(np.float16), 0.1, similar_is_free=False) is None
 
 
 def test_threads_and_kernels_do_not_change_a_bit() -> None:
