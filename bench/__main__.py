@@ -84,7 +84,7 @@ def plot(bars: list[tuple[str, float]]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height * (len(bars) + 2)}" '
         'font-family="sans-serif">',
         '<rect width="100%" height="100%" fill="white"/>',
-        "<text x='10' y='20' font-size='14'>Time of the rival in times of fastsim's (longer: fastsim is further ahead)</text>",
+        "<text x='10' y='20' font-size='14'>Time of each rival in times of fastsim's</text>",
     ]
     for row, (name, ratio) in enumerate(bars, start=1):
         y, length = row * height + 8, max(2.0, (width - label - 70) * ratio / longest)

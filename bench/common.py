@@ -36,8 +36,10 @@ def machine() -> dict[str, Any]:
 
 
 def measure(command: Sequence[str], **options: Any) -> Cost:
-    """Run `command` to its end; its output goes to /dev/null. Raises RuntimeError if it fails (exit 3, files skipped, is no
-    failure)."""
+    """Run `command` to its end; its output goes to /dev/null.
+
+    Raises RuntimeError if it fails; exit 3 (some files were skipped) is no failure.
+    """
     start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
     assert process.stderr is not None
