@@ -16,7 +16,7 @@ import numpy as np
 from fastsim import _core
 from fastsim.records import Float16Array, Float32Array
 
-FEWEST_ROWS = 4096
+FEWEST_ROWS = 8192
 """Below, comparing all pairs in full takes less than finding a basis."""
 WIDTHS = (16, 32, 48, 64, 80, 96, 112, 128, 160, 256)
 """Dimensions to choose from."""

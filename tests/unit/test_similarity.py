@@ -9,8 +9,13 @@ from oracle import assert_same_pairs, make, oracle
 from fastsim import _core
 from fastsim.group import Components
 from fastsim.records import Embeddings
-from fastsim.similarity import cpu, pair_blocks, similar_pairs
+from fastsim.similarity import cpu, pair_blocks, similar_pairs, sketch
 from fastsim.similarity.sketch import choose_sketch, principal_basis
+
+
+@pytest.fixture(autouse=True)
+def a_sketch_for_few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sketch, "FEWEST_ROWS", 1500)
 
 
 def embeddings(vectors: np.ndarray) -> Embeddings:
@@ -36,9 +41,9 @@ class Counter:
 @pytest.mark.parametrize("isa", _core.isas()[:2])
 @pytest.mark.parametrize("thres", [0.5, 0.75, 0.9, 1.0])
 def test_pairs_are_those_of_the_oracle_with_a_sketch(isa: str, thres: float) -> None:
-    vectors = structured(4500, 1)
+    vectors = structured(2200, 1)
     assert choose_sketch(vectors, 0.9, similar_is_free=False) is not None
-    found = np.full((4500, 4500), -np.inf, np.float32)
+    found = np.full((2200, 2200), -np.inf, np.float32)
     left, right, score = similar_pairs(vectors, thres, isa=isa)
     found[left, right] = score
     assert_same_pairs(found, oracle(vectors), min(thres, 1 - 1e-6))
@@ -57,12 +62,12 @@ def test_a_basis_is_orthonormal_whatever_the_rows(rows: np.ndarray) -> None:
 
 
 def test_rows_without_structure_are_compared_in_full() -> None:
-    rows = np.random.default_rng(2).normal(size=(4200, 64))
+    rows = np.random.default_rng(2).normal(size=(2000, 64))
     assert choose_sketch((rows / 8).astype(np.float16), 0.1, similar_is_free=False) is None
 
 
 def test_threads_and_kernels_do_not_change_a_bit() -> None:
-    vectors = structured(5000, 2)
+    vectors = structured(2500, 2)
     one = similar_pairs(vectors, 0.7, workers=1)
     for workers, isa in [(2, None), (3, None), (7, None), (2, "serial"), (2, _core.isas()[-2])]:
         for a, b in zip(one, similar_pairs(vectors, 0.7, workers=workers, isa=isa), strict=True):
@@ -96,13 +101,13 @@ def test_the_bar_counts_every_pair(n: int) -> None:
 
 @pytest.mark.parametrize("thres", [0.3, 0.75])
 def test_labels_leave_the_components_as_they_are(thres: float) -> None:
-    vectors = structured(4500, 5)
-    with_labels, without = Components(4500), Components(4500)
+    vectors = structured(2200, 5)
+    with_labels, without = Components(2200), Components(2200)
     for block in pair_blocks(embeddings(vectors), thres, workers=2, labels=with_labels.labels):
         with_labels.add(block)
     for block in pair_blocks(embeddings(vectors), thres, workers=2):
         without.add(block)
-    rank = np.arange(4500)
+    rank = np.arange(2200)
     assert [m.tolist() for m in with_labels.members(rank)] == [m.tolist() for m in without.members(rank)]
 
 
