@@ -221,6 +221,35 @@ def doctor() -> None:
         print(line)
 
 
+@app.command()
+def tune(
+    inputs: Inputs = None,
+    ins: Ins = None,
+    outs: Annotated[
+        str, typer.Option(metavar="DIR", help="Where the page, the chart and the table go.")
+    ] = "./fastsim_tune",
+    size: Size = "224",
+    model: ModelPath = None,
+    device: DeviceName = "auto",
+    runtime: RuntimeName = "auto",
+    recursive: Recursive = True,
+    exclude: Exclude = None,
+    follow_links: FollowLinks = False,
+    json: JsonFile = None,
+    cache: CacheDir = None,
+    no_cache: NoCache = False,
+    workers: Workers = None,
+    batch: Batch = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Advise a threshold from your own pictures: what each would group and remove, and borderline pairs to look at."""
+    options = locals()
+    from fastsim.commands.tune import tune_thresholds as command
+
+    _exit(command(**_with_inputs(options)))
+
+
 cache_app = typer.Typer(help="Look at the embedding cache, or remove it.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(cache_app, name="cache")
 

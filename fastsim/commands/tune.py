@@ -1,0 +1,124 @@
+"""`fastsim tune`: threshold advice from the user's own pictures."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from fastsim import config, gallery, keep, pipeline, report, similarity, tune
+from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
+from fastsim.config import Scan
+from fastsim.console import our_stderr, out
+from fastsim.errors import ExitCode, FastsimError, shown
+from fastsim.progress import for_stream
+from fastsim.records import Embeddings
+from fastsim.timing import Timings, stage
+from fastsim.tune import Advice
+from fastsim.vectors import to_vectors
+
+LIMIT = 50_000
+"""More files than this are sampled: the advice would not change, and all pairs from 0.6 on are counted."""
+_NEAR = (0.75, 0.85, 0.9, 0.95)
+
+
+def tune_thresholds(
+    *, inputs: Sequence[str], outs: str, size: str, model: str | None, device: str, runtime: str, recursive: bool,
+    exclude: list[str] | None, follow_links: bool, json: str | None, cache: str | None, no_cache: bool,
+    workers: int | None, batch: int | None, quiet: bool, verbose: bool,
+) -> ExitCode:  # fmt: skip
+    """Embed (or take from the cache), count, print the table, write the page, the chart and the table to `outs`."""
+    folder = os.path.abspath(outs)
+    compute = config.resolve_compute(
+        size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
+        cache=cache_folder(cache, no_cache),
+    )  # fmt: skip
+    timings: Timings = {}
+    with our_stderr(verbose) as stream:
+        progress = for_stream(stream, quiet)
+        what = Scan(paths_of(inputs), recursive, tuple(exclude or ()), follow_links, folder)
+        files, unlisted = pipeline.scan(what, progress, timings)
+        embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
+        embeddings, sampled = _sample(embeddings)
+        if len(embeddings) < 2:
+            raise FastsimError(
+                f"{len(embeddings)} readable images in {', '.join(map(shown, inputs))}; at least 2 are needed"
+            )
+        n = len(embeddings)
+        with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
+            blocks = similarity.pair_blocks(
+                embeddings, tune.LOWEST, device=compute.device, workers=compute.workers, bar=bar
+            )
+            rank = keep.keep_order([files[i] for i in embeddings.ids.tolist()], embeddings.sizes, "largest")
+            advice = tune.advise(blocks, embeddings, rank, near=_NEAR, workers=compute.workers)
+    paths = [files[i].path for i in embeddings.ids.tolist()]
+    page = _write(folder, advice, paths)
+    skipped = (*unlisted, *undecoded)
+    if json:
+        report.write_json({**_as_dict(advice, paths), "environment": environment_of(environment)}, json)
+    if not quiet:
+        for line in _lines(advice, n, sampled):
+            out(line)
+        for line in skipped_lines(skipped, verbose):
+            out(line)
+        out(f"Look at the borderline pairs: {shown(page)}")
+        out(f"Ran on {where(environment)}")
+        out(f"Time {report.summary_timings(timings)}; another threshold costs no new embedding")
+    return ExitCode.SKIPPED if skipped else ExitCode.DONE
+
+
+def _sample(embeddings: Embeddings) -> tuple[Embeddings, bool]:
+    if len(embeddings) <= LIMIT:
+        return embeddings, False
+    rows = np.sort(np.random.default_rng(0).choice(len(embeddings), LIMIT, replace=False))
+    return Embeddings(embeddings.ids[rows], embeddings.vectors[rows], embeddings.sizes[rows]), True
+
+
+def _write(folder: str, advice: Advice, paths: Sequence[str]) -> str:
+    """The page, the chart and the table; returns the page's path. Existing files of these names are replaced."""
+    page = os.path.join(folder, "tune.html")
+    try:
+        os.makedirs(folder, exist_ok=True)
+        with open(page, "w", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(gallery.page(advice, paths, "fastsim: which threshold?"))
+        with open(os.path.join(folder, "scores.svg"), "w", encoding="utf-8") as stream:
+            stream.write(gallery.chart(advice))
+        with open(os.path.join(folder, "thresholds.csv"), "w", encoding="utf-8", newline="") as stream:
+            writer = csv.DictWriter(stream, list(asdict(advice.curve[0])))
+            writer.writeheader()
+            writer.writerows(asdict(at) for at in advice.curve)
+    except OSError as error:
+        raise FastsimError(f"--outs {shown(folder)}: {error.strerror}; name a folder that can be written") from None
+    return page
+
+
+def _lines(advice: Advice, n: int, sampled: bool) -> Iterator[str]:
+    yield f"{n:,} images{' (a sample)' if sampled else ''}; unrelated pairs score {advice.unrelated[0]:.2f} (median), " \
+          f"999 of 1,000 under {advice.unrelated[1]:.2f}"  # fmt: skip
+    yield ""
+    yield f"{'threshold':>10} {'pairs':>12} {'groups':>8} {'in groups':>10} {'removable':>10} {'largest':>8}"
+    for at in advice.curve:
+        mark = "  <- suggested" if abs(at.thres - advice.suggested) <= 0.0125 else ""
+        yield f"{at.thres:>10g} {at.pairs:>12,} {at.groups:>8,} {at.grouped:>10,} {at.removable:>10,} {at.largest:>8,}{mark}"
+    yield ""
+    yield f"Suggested: --thres {advice.suggested:g}: {advice.reason}."
+
+
+def _as_dict(advice: Advice, paths: Sequence[str]) -> dict[str, object]:
+    return {
+        "suggested": advice.suggested,
+        "reason": advice.reason,
+        "unrelated": {"median": advice.unrelated[0], "p99_9": advice.unrelated[1]},
+        "curve": [asdict(at) for at in advice.curve],
+        "histogram": [
+            {"from": round(float(edge), 4), "pairs": int(count)}
+            for edge, count in zip(advice.edges, advice.histogram, strict=False)
+        ],
+        "borderline": [
+            {"thres": pair.thres, "a": paths[pair.left], "b": paths[pair.right], "score": round(pair.score, 6)}
+            for pair in advice.borderline
+        ],
+    }
