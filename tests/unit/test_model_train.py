@@ -1,0 +1,204 @@
+"""Training: edits keep shapes and ranges, losses do what they say, weights survive export and checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'fastsim[train]'")
+pytest.importorskip("scipy", reason="SciPy is not installed: pip install 'fastsim[train]'")
+
+# PyTorch warns about its own exporter and about NumPy's read-only arrays; neither is this project's to mend.
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+from model.train import checkpoint  # noqa: E402
+from model.train.calibrate import raise_needed, table  # noqa: E402
+from model.train.config import PRESETS  # noqa: E402
+from model.train.edits import Region, jpeg, make_views  # noqa: E402
+from model.train.export import prepare_network  # noqa: E402
+from model.train.initial import load_onnx, unfold_norms  # noqa: E402
+from model.train.loss import LossWeights, Memory, infonce, semi_hard_triplet, total_loss  # noqa: E402
+from model.train.network import FEATURES, FastMish, Network, fast_mish, fold_norms  # noqa: E402
+from model.train.prepare import Pictures, difference_hash, distinct, source_of  # noqa: E402
+from model.train.procedural import PAINTERS, paint  # noqa: E402
+from model.train.refit import discriminants  # noqa: E402
+from model.train.train import Trainer  # noqa: E402
+
+MODEL = Path(__file__).parents[2] / "model" / "model.onnx"
+
+
+def painted(count: int, side: int = 48) -> Pictures:
+    drawn = [paint(seed, side) for seed in range(count)]
+    masks = np.random.default_rng(0).integers(0, 256, (3, 1, 12, 48), np.uint8)
+    source = np.array([kind for kind, _ in drawn], np.int32)
+    return Pictures(np.stack([p for _, p in drawn]), np.linspace(0.5, 2, count), source, masks)
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("size", [32, 40, 64])
+def test_edited_views_are_pictures_of_the_wanted_size(strength: float, size: int) -> None:
+    pictures, rng = painted(20), np.random.default_rng(3)
+    own, others = torch.from_numpy(pictures.pixels[:16]), torch.from_numpy(pictures.pixels[16:])
+    masks = torch.from_numpy(pictures.masks)
+    region = Region.draw(rng, 16, 0.3)
+    views = make_views(rng, own, others, masks, pictures.aspect[:16], region, np.full(16, strength), size)
+    assert views.shape == (16, 3, size, size)
+    assert torch.isfinite(views).all()
+    assert views.min() >= 0
+    assert views.max() <= 1
+
+
+def test_the_same_seed_draws_the_same_views() -> None:
+    pictures = painted(12)
+    results = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        rng = np.random.default_rng(5)
+        own, others = torch.from_numpy(pictures.pixels[:8]), torch.from_numpy(pictures.pixels[8:])
+        region = Region.draw(rng, 8, 0.1)
+        masks = torch.from_numpy(pictures.masks)
+        results.append(make_views(rng, own, others, masks, pictures.aspect[:8], region, np.full(8, 0.7), 48))
+    assert torch.equal(*results)
+
+
+def test_views_without_strength_stay_close_to_the_picture() -> None:
+    pictures, rng = painted(40, 64), np.random.default_rng(1)
+    own, others = torch.from_numpy(pictures.pixels[:32]), torch.from_numpy(pictures.pixels[32:])
+    whole = Region(np.tile([0.0, 0, 1, 1], (32, 1)))
+    masks = torch.from_numpy(pictures.masks)
+    views = make_views(rng, own, others, masks, np.ones(32), whole, np.zeros(32), 64)
+    difference = (views - own.permute(0, 3, 1, 2).float() / 255).abs().mean((1, 2, 3))
+    assert difference.median() < 0.12
+
+
+def test_jpeg_at_the_top_quality_changes_little_and_at_the_bottom_more() -> None:
+    x = torch.from_numpy(paint(1, 64)[1]).permute(2, 0, 1).float()[None] / 255
+    x = x.repeat(64, 1, 1, 1)
+    light = (jpeg(np.random.default_rng(0), x.clone(), np.zeros(64)) - x).abs().mean()
+    strong = (jpeg(np.random.default_rng(0), x.clone(), np.ones(64)) - x).abs().mean()
+    assert 0 < light < strong < 0.1
+
+
+@pytest.mark.parametrize("seed", range(2 * len(PAINTERS)))
+def test_painted_pictures_are_the_same_for_the_same_seed(seed: int) -> None:
+    kind, picture = paint(seed, 64)
+    assert picture.shape == (64, 64, 3)
+    assert picture.dtype == np.uint8
+    assert np.array_equal(paint(seed, 64)[1], picture)
+    assert kind == seed % len(PAINTERS)
+
+
+def test_mish_in_its_fast_form_is_mish() -> None:
+    x = torch.linspace(-90, 90, 10_001)
+    assert torch.allclose(FastMish()(x), torch.nn.functional.mish(x), atol=1e-6)
+
+
+def test_infonce_is_small_where_the_positive_is_nearest() -> None:
+    negative = torch.tensor([[False, True, True]])
+    near = infonce(torch.tensor([[0.9, 0.1, 0.0]]), torch.tensor([0]), negative, 0.1)
+    far = infonce(torch.tensor([[0.1, 0.9, 0.0]]), torch.tensor([0]), negative, 0.1)
+    assert near < 0.001 < far
+
+
+def test_a_semi_hard_negative_is_the_nearest_beyond_the_positive() -> None:
+    scores = torch.tensor([[0.8, 0.95, 0.7, 0.1]])
+    negative = torch.tensor([[False, True, True, True]])
+    loss = semi_hard_triplet(scores, torch.tensor([0]), negative, 0.3)
+    assert loss == pytest.approx(2 * (0.7 - 0.8) + 0.3)
+
+
+def test_pictures_in_the_memory_are_negatives_of_others_only() -> None:
+    vectors = torch.nn.functional.normalize(torch.randn(8, 256, generator=torch.Generator().manual_seed(0)), dim=1)
+    ids = torch.arange(4).repeat(2)
+    memory = Memory(6, 256, torch.device("cpu"))
+    alone, _ = total_loss(vectors, ids, memory, LossWeights())
+    memory.push(vectors[:4], ids[:4])
+    with_own, _ = total_loss(vectors, ids, memory, LossWeights())
+    assert torch.isfinite(alone)
+    assert with_own > alone  # each picture meets the three others once more
+    assert memory.ids.tolist() == [0, 1, 2, 3, -1, -1]
+
+
+def test_near_duplicates_are_dropped_and_sources_named() -> None:
+    pictures = [paint(seed, 96)[1] for seed in (0, 5, 0)]
+    pictures[2] = np.clip(pictures[2].astype(int) + 6, 0, 255).astype(np.uint8)
+    assert distinct(np.stack([difference_hash(p) for p in pictures])).tolist() == [True, True, False]
+    assert source_of("grocery_00012.webp", "x") == "grocery"
+    assert source_of("holiday.jpg", "2024") == "2024"
+
+
+def test_discriminants_keep_what_pictures_differ_in_and_drop_what_edits_change() -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(200), 4)
+    features = np.zeros((800, 6))
+    features[:, :2] = rng.normal(size=(200, 2))[labels]
+    features[:, 2:] = rng.normal(size=(800, 4)) * 3
+    weight, bias = discriminants(torch.tensor(features), labels, 2, shrink=0.01, power=0.0)
+    assert weight[:, :2].abs().sum() > 20 * weight[:, 2:].abs().sum()
+    assert (torch.tensor(features).float() @ weight.T + bias).mean(0).abs().max() < 1e-4
+
+
+def test_folding_norms_and_fast_mish_leave_the_vectors_as_they_are() -> None:
+    torch.manual_seed(0)
+    network = Network()
+    x = torch.rand(6, 3, 48, 64)
+    with torch.no_grad():
+        for _ in range(3):
+            network.train()(x)
+        network.eval()
+        before = network(x)
+        fold_norms(network)
+        fast_mish(network)
+        assert torch.allclose(network(x), before, atol=1e-4)
+
+
+def test_the_shipped_model_can_be_trained_on() -> None:
+    pytest.importorskip("onnx", reason="onnx is not installed")
+    network = Network()
+    load_onnx(network, MODEL)
+    network.eval()
+    x = torch.from_numpy(np.stack([paint(seed, 64)[1] for seed in range(8)])).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        before = network(x)
+        unfold_norms(network, x)
+        after = network(x)
+    assert (before * after).sum(1).min() > 0.9999
+
+
+def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    config = replace(PRESETS["tiny"], minutes=10)
+    trainer = Trainer(config, painted(30), torch.device("cpu"))
+    for _ in range(2):
+        values = trainer.step()
+        assert all(torch.isfinite(value).all() for value in values.values())
+    trainer.seconds = 60
+    trainer.save(tmp_path)
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) < 16 * 2**20
+    again = Trainer(config, painted(30), torch.device("cpu"))
+    again.restore(tmp_path)
+    assert again.step_number == 2
+    assert again.done == pytest.approx(0.1)
+    for name, value in trainer.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], value)
+    again.step()
+    average = checkpoint.load_average(tmp_path)
+    assert average["head.weight"].shape == (256, FEATURES)
+
+
+def test_a_constant_dimension_raises_scores_as_calibrated() -> None:
+    c = raise_needed(0.7, 0.85)
+    assert c == pytest.approx(1.0)
+    assert raise_needed(0.9, 0.85) == 0
+    network = Network()
+    plain, raised = prepare_network(network.state_dict()), prepare_network(network.state_dict(), c)
+    images = torch.from_numpy(np.stack([paint(seed, 48)[1] for seed in range(6)]))
+    with torch.no_grad():
+        rows, more = plain(images), raised(images)
+    assert more.shape == (6, 256)
+    assert torch.allclose(more.norm(dim=1), torch.ones(6), atol=1e-5)
+    assert ((more @ more.T) >= (rows @ rows.T) - 0.2).all()
+    scores = np.array([0.5, 0.72, 0.9], np.float32)
+    assert table(scores, scores, c)["0.85"]["true_pairs"] == pytest.approx(2 / 3, abs=1e-3)
