@@ -1,0 +1,1 @@
+"""`fastsim video-duplicates`: which videos, or parts of them, show the same thing."""

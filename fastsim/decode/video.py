@@ -1,0 +1,278 @@
+"""Videos on the CPU, by FFmpeg: the frames that are wanted, each known by its number and its time.
+
+A frame's number is its place among all frames that the video decodes to, in the order in which they are shown, from 0.
+Its time is its presentation time minus that of the stream's start. Neither depends on what is skipped, nor on how.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import av
+from av.error import FFmpegError
+from av.stream import Disposition
+
+from fastsim.decode.pixels import Squarer, turn_of, whole_picture
+from fastsim.decode.presentation import Presentation, UnprovenError
+from fastsim.decode.sampling import Sampling, Selector
+from fastsim.records import Uint8Array
+
+_HEVC_LAYERS_AT = 21
+_MOST_ERRORS = 250
+"""Packets in a row that can't be decoded, after which the rest of the video is given up."""
+
+
+class UnreadableError(Exception):
+    """Nothing can be had of the file; the text says why, in one line."""
+
+
+class TakenFrame:
+    """One frame. Holds the decoder's own memory (about 1.5 bytes a pixel) until it is dropped."""
+
+    __slots__ = ("_image", "index", "seconds")
+
+    def __init__(self, index: int, seconds: float, image: av.VideoFrame) -> None:
+        self.index = index
+        self.seconds = seconds
+        self._image = image
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as it is shown."""
+        width, height = self._image.width, self._image.height
+        return (height, width) if turn_of(self._image).transpose else (width, height)
+
+    @property
+    def bytes(self) -> int:
+        return sum(plane.buffer_size for plane in self._image.planes)
+
+    def square(self, squarer: Squarer, size: int) -> Uint8Array:
+        """RGB uint8[size, size, 3] for the network."""
+        return squarer.square(self._image, size)
+
+    def picture(self) -> Uint8Array:
+        """BGR uint8[h, w, 3]: all of it."""
+        return whole_picture(self._image)
+
+
+class Video:
+    """An opened video. `frames` is read once; then `frames_read` and `problem` hold."""
+
+    def __init__(self, path: str, threads: int) -> None:
+        """Raises UnreadableError."""
+        self._path = path
+        self._threads = threads
+        self._stopped = False
+        self.frames_read = 0
+        """Frames of the video up to where reading ended, taken or not."""
+        self.problem = ""
+        """One line if the video broke off or had damaged parts; what was read before and between them is good."""
+        self.reached = 0.0
+        """Seconds: the time of the last frame that was read."""
+        self._open()
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._container.close()
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, by the container's word; None where it says nothing of the pictures."""
+        stream = self._stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        with suppress(KeyError, ValueError):
+            hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        if self._container.duration and len(self._container.streams) == 1:
+            return float(self._container.duration) / 1e6
+        return None
+
+    def expected_frames(self) -> int | None:
+        """About how many frames there are, for a progress bar."""
+        if self._stream.frames:
+            return int(self._stream.frames)
+        seconds, rate = self.duration or (self._container.duration or 0) / 1e6, self._stream.average_rate
+        return round(seconds * float(rate)) if seconds and rate else None
+
+    def frames(self, sampling: Sampling) -> Iterator[TakenFrame]:
+        """The frames that `sampling` takes, in the order in which they are shown.
+
+        A break in the file ends them early, and damaged frames are left out; `problem` then says so. Raises
+        UnreadableError if there is not a single frame.
+        """
+        last = -1
+        try:
+            if sampling.is_sparse and self._can_discard():
+                try:
+                    for frame in self._planned(Selector(sampling)):
+                        last = frame.index
+                        yield frame
+                except UnprovenError:
+                    self._reopen()
+                    yield from self._in_full(Selector(sampling), last)
+            else:
+                yield from self._in_full(Selector(sampling), last)
+        except MemoryError:
+            self.problem = "not enough memory to decode it"
+        if not self.frames_read:
+            raise UnreadableError(self.problem or "no frame in it can be decoded")
+        self._look_for_a_break()
+
+    def _open(self) -> None:
+        try:
+            status = os.stat(self._path)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError("not a regular file")
+            if status.st_size == 0:
+                raise UnreadableError("empty file")
+            # Playlists and the like name other files and addresses: none of them is opened.
+            options = {"protocol_whitelist": "file"}
+            self._container = av.open(self._path, options=options, metadata_errors="ignore")
+        except FFmpegError as error:
+            reason = _lower(error.strerror or str(error))
+            raise UnreadableError(f"not a video, or of an unknown or broken format ({reason})") from None
+        except OSError as error:
+            raise UnreadableError(_lower(error.strerror or str(error))) from None
+        except (ValueError, MemoryError) as error:
+            raise UnreadableError(f"not a video that can be opened ({_lower(str(error))})") from None
+        streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
+        best = self._container.streams.best("video")
+        if not streams:
+            audio = bool(self._container.streams.audio)
+            self._container.close()
+            raise UnreadableError("audio only: it has no pictures" if audio else "it has no video stream")
+        self._stream: Any = best if best in streams else streams[0]
+        self._context: Any = self._stream.codec_context
+        if self._context is None:
+            self._container.close()
+            raise UnreadableError("its codec is unknown here")
+        self._context.thread_type = "AUTO"
+        self._context.thread_count = self._threads
+        self._origin: int | None = self._stream.start_time
+        self._time_base = float(self._stream.time_base or 1)
+
+    def _reopen(self) -> None:
+        self._container.close()
+        self.frames_read, self.problem = 0, ""
+        self._open()
+
+    def _can_discard(self) -> bool:
+        """Non-reference frames are marked, and no frame that is kept ever depends on them."""
+        if self._context.name == "h264":
+            return True
+        extra = self._context.extradata
+        # With temporal layers, a frame that its own layer does not refer to may serve a higher one: not for us.
+        one_layer = extra and len(extra) > _HEVC_LAYERS_AT and extra[0] == 1 and extra[_HEVC_LAYERS_AT] >> 3 & 7 == 1
+        return bool(self._context.name == "hevc" and one_layer)
+
+    def _in_full(self, select: Selector, after: int) -> Iterator[TakenFrame]:
+        """Decode everything; give the frames that are taken and come after number `after`."""
+        step = float(1 / self._stream.average_rate) if self._stream.average_rate else 0.04
+        for image in self._decoded():
+            index = self.frames_read
+            if image.pts is None:
+                seconds = self.reached + step if index else 0.0
+            else:
+                self._origin = image.pts if self._origin is None else self._origin
+                seconds = (image.pts - self._origin) * self._time_base
+            self.frames_read += 1
+            self.reached = seconds
+            if select(index, seconds) and index > after:
+                yield TakenFrame(index, max(0.0, seconds), image)
+            if select.done:
+                self._stopped = True
+                return
+
+    def _decoded(self) -> Iterator[Any]:
+        """Every frame; errors of single packets are counted, an error of the container ends it."""
+        errors = in_a_row = 0
+        for packet in self._packets():
+            try:
+                frames = self._context.decode(packet)
+            except FFmpegError as error:
+                errors, in_a_row = errors + 1, in_a_row + 1
+                self.problem = f"damaged frames in it ({_lower(error.strerror or str(error))})"
+                if in_a_row > _MOST_ERRORS:
+                    return
+                continue
+            in_a_row = 0
+            yield from frames
+        for _ in range(self._threads + 2):  # each thread of the decoder may have an error to tell
+            try:
+                yield from self._context.decode(None)
+                return
+            except EOFError:
+                return
+            except FFmpegError as error:
+                self.problem = f"damaged frames in it ({_lower(error.strerror or str(error))})"
+
+    def _packets(self) -> Iterator[Any]:
+        """The video's packets, without the empty one at the end."""
+        try:
+            for packet in self._container.demux(self._stream):
+                if packet.size:
+                    yield packet
+        except FFmpegError as error:
+            self.problem = f"the file breaks off ({_lower(error.strerror or str(error))})"
+
+    def _planned(self, select: Selector) -> Iterator[TakenFrame]:
+        """As `_in_full`, but frames that nobody wants and no other needs are never decoded. Raises UnprovenError."""
+        plan = Presentation(select, self._time_base, self._origin)
+        waiting: deque[Any] = deque()
+        for packet in self._packets():
+            if packet.is_corrupt:
+                raise UnprovenError
+            if not packet.is_discard:
+                plan.add(packet.pts, packet.dts)
+            waiting.append(packet)
+            yield from self._feed(waiting, plan)
+            if select.done and not any(plan.owed()):
+                self.frames_read, self._stopped = plan.count, True
+                return
+        plan.end()
+        yield from self._feed(waiting, plan)
+        yield from self._feed(deque((None,)), plan)
+        self.frames_read = plan.count
+        if any(plan.owed()):
+            raise UnprovenError
+
+    def _feed(self, waiting: deque[Any], plan: Presentation) -> Iterator[TakenFrame]:
+        """Decode the first packets of `waiting`, as long as it is known which of their frames are wanted."""
+        while waiting:
+            packet = waiting[0]
+            slot = plan.slot(packet.pts) if packet is not None and not packet.is_discard else None
+            if slot is None and packet is not None and not packet.is_discard:
+                return
+            waiting.popleft()
+            self._context.skip_frame = "NONREF" if slot is not None and not slot.must_come else "DEFAULT"
+            try:
+                images = self._context.decode(packet)
+            except (FFmpegError, EOFError):
+                raise UnprovenError from None
+            for image in images:
+                come = plan.come(image.pts)
+                self.frames_read, self.reached = come.index + 1, come.seconds
+                if come.wanted:
+                    yield TakenFrame(come.index, max(0.0, come.seconds), image)
+
+    def _look_for_a_break(self) -> None:
+        """A file that was cut off says how long it should be: note where it ends instead."""
+        whole = self.duration
+        if self._stopped or whole is None or self.problem.startswith("the file breaks off"):
+            return
+        missing = whole - self.reached
+        if missing > max(1.0, 0.02 * whole, 3.0 * whole / self.frames_read):
+            self.problem = f"it ends at {self.reached:.1f} s of {whole:.1f} s: cut off or damaged"
+
+
+def _lower(text: str) -> str:
+    line = (text.strip().splitlines() or [""])[0][:200]
+    return line[:1].lower() + line[1:]

@@ -1,0 +1,256 @@
+"""The order for videos: decode -> embed -> keepers -> write, side by side, one video after the other."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, closing
+from dataclasses import dataclass, field
+
+from fastsim import embedding
+from fastsim.model import load_model
+from fastsim.progress import Bar, Progress
+from fastsim.records import Float16Array, MediaFile, Skipped
+from fastsim.timing import Timings, stage
+from fastsim.vectors import Environment
+from fastsim.videos import frames
+from fastsim.videos.folders import folders
+from fastsim.videos.journal import NAME, Journal
+from fastsim.videos.keepers import CHUNK, Decision, Keepers
+from fastsim.videos.results import Extract, Kept, Settings
+from fastsim.videos.vectors import Row, with_rows
+from fastsim.videos.writing import Album
+
+_BLOCK = 32
+_BLOCK_BYTES = 128 * 2**20
+"""Frames that are compared together where much is kept: the kept rows then pass through the cache once for all of them."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a run found. extracts: in the order of the videos."""
+
+    extracts: list[Extract]
+    skipped: list[Skipped]
+    environment: Environment
+    timings: Timings = field(default_factory=dict)
+
+
+def extract(
+    videos: Sequence[MediaFile], settings: Settings, outs: str | None, progress: Progress, timings: Timings
+) -> Findings:
+    """Keep the frames that differ, of each video or (settings.across) of all together, and write them below `outs`.
+
+    outs None: nothing is written. Raises FastsimError where the network or the disk fails; the pictures that are there
+    are whole then, and a later run with the same settings goes on from the first video that is not done.
+    """
+    compute = settings.compute
+    with stage("load", timings):
+        model = load_model(compute.model)
+        identity = settings.identity(model.sha256)
+        network = embedding.open_network(
+            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
+        )
+    with ExitStack() as stack, stage("extract", timings):
+        journal = stack.enter_context(Journal(outs, identity)) if outs is not None else None
+        pool = stack.enter_context(ThreadPoolExecutor(min(4, compute.workers), "fastsim-write"))
+        run = _Run(settings, videos, journal, Writer(pool))
+        bars = stack.enter_context(_Bars(progress, len(videos)))
+        bars.pass_over(len(videos) - len(run.todo))
+        source = frames.events(
+            run.todo, settings.sampling, crop=settings.crop, size=compute.size, threads=compute.workers,
+            with_frames=journal is not None,
+        )  # fmt: skip
+        with closing(source), closing(with_rows(source, network, compute.batch)) as stream:
+            for event, row in stream:
+                bars.see(event)
+                run.take(event, row)
+        run.writer.wait()
+    environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0)
+    return Findings(run.in_order(), run.skipped, environment, timings)
+
+
+class Writer:
+    """Work for other threads, in order, little of it waiting. An exception is raised at the next call."""
+
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._running: deque[Future[None]] = deque()
+
+    def submit(self, work: object, *arguments: object) -> Future[None]:
+        while len(self._running) >= 8 or (self._running and self._running[0].done()):
+            self._running.popleft().result()
+        future: Future[None] = self._pool.submit(work, *arguments)  # type: ignore[arg-type]
+        self._running.append(future)
+        return future
+
+    def wait(self) -> None:
+        while self._running:
+            self._running.popleft().result()
+
+
+class _Run:
+    """The state of a run: what is kept so far, and the video that is being read."""
+
+    def __init__(
+        self, settings: Settings, videos: Sequence[MediaFile], journal: Journal | None, writer: Writer
+    ) -> None:
+        self._settings = settings
+        self._videos = videos
+        self._journal = journal
+        self.writer = writer
+        self.skipped: list[Skipped] = []
+        self._extracts: dict[int, Extract] = {}
+        self._keepers = Keepers(settings.thres)
+        self._owners: list[Kept] = []
+        """What each kept row belongs to; rows of earlier videos come before `_first`."""
+        self._first = 0
+        self._block: list[tuple[frames.Taken, Row]] = []
+        self._album: Album | None = None
+        self.todo = self._not_done()
+        given = journal.chosen_folders(videos) if journal else {}
+        reserved = [NAME, *(set(journal.taken_folders()) - set(given.values()))] if journal else [NAME]
+        self._folders: Mapping[int, str] = folders(videos, given, reserved)
+
+    def in_order(self) -> list[Extract]:
+        """The extracts in the order of the videos."""
+        return [self._extracts[video.id] for video in self._videos if video.id in self._extracts]
+
+    def take(self, event: frames.Event, row: Row | None) -> None:
+        """The next event of the stream."""
+        if isinstance(event, frames.Taken):
+            assert row is not None
+            self._block.append((event, row))
+            if len(self._block) >= self._block_size(event.bytes):
+                self._decide()
+        elif isinstance(event, frames.Opened):
+            self._open(event.video)
+        else:
+            self._decide()
+            self._close(event)
+
+    def _not_done(self) -> list[MediaFile]:
+        todo = []
+        for video in self._videos:
+            known = self._journal.finished(video) if self._journal else None
+            if known is None:
+                todo.append(video)
+                continue
+            self._extracts[video.id] = known
+            if known.problem:
+                self.skipped.append(Skipped(video.path, known.problem, video.id))
+            rows = self._journal.rows(video) if self._journal and self._settings.across else None
+            if rows is not None:
+                self._keepers.add(rows)
+                self._owners += known.kept
+        return todo
+
+    def _block_size(self, frame_bytes: int) -> int:
+        if len(self._keepers) < CHUNK:
+            return 1
+        return max(1, min(_BLOCK, _BLOCK_BYTES // max(1, frame_bytes)))
+
+    def _open(self, video: MediaFile) -> None:
+        if not self._settings.across:
+            self._keepers, self._owners = Keepers(self._settings.thres), []
+        self._first = len(self._keepers)
+        self._extracts[video.id] = found = Extract(video.path, self._folders[video.id])
+        self._album = Album(video, found, self._journal, self._settings, self.writer)
+
+    def _decide(self) -> None:
+        """Decide on the block, one frame after the other."""
+        if not self._block:
+            return
+        album, block = self._album, self._block
+        assert album is not None
+        self._block = []
+        if album.timeline is not None:  # wants each frame's similarity to all that was kept before it
+            decided = self._one_by_one(block)
+        else:
+            decided = iter(self._keepers.decide(_stack([row for _, row in block])))
+        for (frame, _), decision in zip(block, decided, strict=True):
+            album.extract.frames_taken += 1
+            if decision.is_new:
+                self._owners.append(album.keep(frame))
+            elif decision.keeper < self._first:
+                album.extract.seen_elsewhere += 1
+            else:
+                self._owners[decision.keeper].cover(round(decision.score, 6))
+
+    def _one_by_one(self, block: Sequence[tuple[frames.Taken, Row]]) -> Iterator[Decision]:
+        assert self._album is not None
+        for frame, row in block:
+            best = self._keepers.best(row)
+            [decision] = self._keepers.decide(_stack([row]))
+            self._album.mark(frame.seconds, best, decision.is_new)
+            yield decision
+
+    def _close(self, event: frames.Ended | frames.Unreadable) -> None:
+        album, self._album = self._album, None
+        if isinstance(event, frames.Unreadable):
+            self.skipped.append(Skipped(event.video.path, event.reason, event.video.id))
+            found = self._extracts.get(event.video.id)
+            if found is None or not found.frames_taken:  # nothing was had of it
+                self._extracts.pop(event.video.id, None)
+                return
+            found.problem = event.reason
+        elif event.problem:
+            self.skipped.append(Skipped(event.video.path, event.problem, event.video.id))
+        assert album is not None
+        if isinstance(event, frames.Ended):
+            album.extract.frames_read, album.extract.problem = event.frames_read, event.problem
+        album.finish(self._keepers.rows[self._first :].copy() if self._settings.across else None)
+
+
+def _stack(rows: Sequence[Row]) -> Float16Array:
+    import numpy as np
+
+    return np.stack(rows)
+
+
+class _Bars:
+    """A bar over videos where there are several, and one over the frames of each."""
+
+    def __init__(self, progress: Progress, videos: int) -> None:
+        self._progress = progress
+        self._several = videos > 1
+        self._total = videos
+        self._stack = ExitStack()
+        self._videos: Bar | None = None
+        self._inner: AbstractContextManager[Bar] | None = None
+        self._frames: Bar | None = None
+        self._seen = 0
+
+    def __enter__(self) -> _Bars:
+        if self._several:
+            self._videos = self._stack.enter_context(self._progress.bar("videos", self._total, "videos"))
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._close()
+        self._stack.close()
+
+    def pass_over(self, count: int) -> None:
+        """Videos that an earlier run has done."""
+        if self._videos is not None and count:
+            self._videos.advance(count)
+
+    def see(self, event: frames.Event) -> None:
+        if isinstance(event, frames.Opened):
+            self._close()
+            self._inner = self._progress.bar("frames", event.expected, "frames")
+            self._frames, self._seen = self._inner.__enter__(), 0
+        elif isinstance(event, frames.Taken):
+            if self._frames is not None:
+                self._frames.advance(event.index + 1 - self._seen)
+                self._seen = event.index + 1
+        else:
+            self._close()
+            if self._videos is not None:
+                self._videos.advance()
+
+    def _close(self) -> None:
+        if self._inner is not None:
+            self._inner.__exit__(None, None, None)
+            self._inner = self._frames = None

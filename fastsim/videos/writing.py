@@ -1,0 +1,92 @@
+"""What is written for one video: kept frames at once, by other threads; contact sheet, table and timeline at its end."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from fastsim.records import Float16Array, MediaFile
+from fastsim.videos.frames import Taken
+from fastsim.videos.journal import SHEET, TABLE, TIMELINE, Journal
+from fastsim.videos.pictures import Sheet, Timeline, clock, shrunk, write_picture, write_sheet, write_table
+from fastsim.videos.results import Extract, Kept, Settings
+
+
+class Threads(Protocol):
+    """Runs work on other threads, in the order in which it is given."""
+
+    def submit(self, work: object, *arguments: object) -> Future[None]: ...
+
+
+class Album:
+    """The pictures of one video. `journal` None: nothing is written. The folder is made when there is something for it."""
+
+    def __init__(
+        self, video: MediaFile, extract: Extract, journal: Journal | None, settings: Settings, threads: Threads
+    ) -> None:
+        self.extract = extract
+        self._video = video
+        self._journal = journal
+        self._folder: str | None = None
+        self._settings = settings
+        self._threads = threads
+        self._sheet = Sheet()
+        self._lock = threading.Lock()
+        self._thumbs: dict[int, Any] = {}
+        self._added = 0
+        self._writing: list[Future[None]] = []
+        self.timeline = Timeline() if settings.timeline and journal is not None else None
+
+    def keep(self, frame: Taken) -> Kept:
+        """Note a frame that is kept, and have it written."""
+        name = f"frame_{frame.index:07d}_{clock(frame.seconds).replace(':', '-')}.{self._settings.form}"
+        kept = Kept(frame.index, round(frame.seconds, 6), name)
+        number = len(self.extract.kept)
+        self.extract.kept.append(kept)
+        if self._journal is not None:
+            self._folder = self._folder or self._journal.begin(self._video, self.extract.folder)
+            self._writing = [one for one in self._writing if not one.done() or one.exception()]
+            self._writing.append(self._threads.submit(self._write, number, kept, frame.frame))
+        return kept
+
+    def mark(self, seconds: float, score: float, kept: bool) -> None:
+        """A frame's highest similarity to what was kept before it, for the timeline."""
+        if self.timeline is not None:
+            self.timeline.add(seconds, score, kept)
+
+    def finish(self, rows: Float16Array | None) -> None:
+        """When all frames are written, write the rest, and then note in the journal that the video is done."""
+        if self._journal is not None:
+            self._folder = self._folder or self._journal.begin(self._video, self.extract.folder)
+            self._threads.submit(self._finish, self._journal, self._folder, rows)
+
+    def _write(self, number: int, kept: Kept, frame: Any) -> None:
+        picture = frame.picture()
+        assert self._folder is not None
+        path = os.path.join(self._folder, kept.file)
+        write_picture(path, picture, self._settings.form, self._settings.quality)
+        with self._lock:  # several threads write: the sheet has to be in the order of time
+            self._thumbs[number] = (shrunk(picture, 240, 180), clock(kept.seconds))
+            while self._added in self._thumbs:
+                self._sheet.add(*self._thumbs.pop(self._added))
+                self._added += 1
+
+    def _finish(self, journal: Journal, folder: str, rows: Float16Array | None) -> None:
+        for one in self._writing:  # they were given before this, so that none of them waits for a thread
+            one.result()
+        write_sheet(os.path.join(folder, SHEET), self._sheet)
+        if self.timeline is not None:
+            write_picture(os.path.join(folder, TIMELINE), self.timeline.draw(self._settings.thres), "png", 0)
+        write_table(os.path.join(folder, TABLE), list(table(self.extract)))
+        journal.end(self._video, self.extract, rows)
+
+
+def table(extract: Extract) -> Iterator[str]:
+    """index.csv: a line a kept frame. `stands_for` counts the other frames that it is kept for."""
+    yield "frame,seconds,file,stands_for,lowest_score"
+    for kept in extract.kept:
+        lowest = "" if kept.lowest_score is None else f"{kept.lowest_score:.6f}"
+        yield f"{kept.index},{kept.seconds:.6f},{kept.file},{kept.stands_for},{lowest}"
