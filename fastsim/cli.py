@@ -311,3 +311,6 @@ def _printable(text: str) -> str:
 
 def _exit(code: ExitCode) -> None:
     raise typer.Exit(int(code))
+
+
+from fastsim import cli_video  # noqa: E402, F401 - registers the commands for videos, with the options from above
