@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, ExitStack, closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from fastsim import embedding
 from fastsim.model import load_model
-from fastsim.progress import Bar, Progress
-from fastsim.records import Float16Array, MediaFile, Skipped
+from fastsim.progress import Progress
+from fastsim.records import MediaFile, Skipped
 from fastsim.timing import Timings, stage
 from fastsim.vectors import Environment
 from fastsim.videos import frames
+from fastsim.videos.bars import Bars
 from fastsim.videos.folders import folders
 from fastsim.videos.journal import NAME, Journal
 from fastsim.videos.keepers import CHUNK, Decision, Keepers
@@ -56,7 +59,7 @@ def extract(
         journal = stack.enter_context(Journal(outs, identity)) if outs is not None else None
         pool = stack.enter_context(ThreadPoolExecutor(min(4, compute.workers), "fastsim-write"))
         run = _Run(settings, videos, journal, Writer(pool))
-        bars = stack.enter_context(_Bars(progress, len(videos)))
+        bars = stack.enter_context(Bars(progress, len(videos)))
         bars.pass_over(len(videos) - len(run.todo))
         source = frames.events(
             run.todo, settings.sampling, crop=settings.crop, size=compute.size, threads=compute.workers,
@@ -168,7 +171,7 @@ class _Run:
         if album.timeline is not None:  # wants each frame's similarity to all that was kept before it
             decided = self._one_by_one(block)
         else:
-            decided = iter(self._keepers.decide(_stack([row for _, row in block])))
+            decided = iter(self._keepers.decide(np.stack([row for _, row in block])))
         for (frame, _), decision in zip(block, decided, strict=True):
             album.extract.frames_taken += 1
             if decision.is_new:
@@ -182,7 +185,7 @@ class _Run:
         assert self._album is not None
         for frame, row in block:
             best = self._keepers.best(row)
-            [decision] = self._keepers.decide(_stack([row]))
+            [decision] = self._keepers.decide(np.stack([row]))
             self._album.mark(frame.seconds, best, decision.is_new)
             yield decision
 
@@ -201,56 +204,3 @@ class _Run:
         if isinstance(event, frames.Ended):
             album.extract.frames_read, album.extract.problem = event.frames_read, event.problem
         album.finish(self._keepers.rows[self._first :].copy() if self._settings.across else None)
-
-
-def _stack(rows: Sequence[Row]) -> Float16Array:
-    import numpy as np
-
-    return np.stack(rows)
-
-
-class _Bars:
-    """A bar over videos where there are several, and one over the frames of each."""
-
-    def __init__(self, progress: Progress, videos: int) -> None:
-        self._progress = progress
-        self._several = videos > 1
-        self._total = videos
-        self._stack = ExitStack()
-        self._videos: Bar | None = None
-        self._inner: AbstractContextManager[Bar] | None = None
-        self._frames: Bar | None = None
-        self._seen = 0
-
-    def __enter__(self) -> _Bars:
-        if self._several:
-            self._videos = self._stack.enter_context(self._progress.bar("videos", self._total, "videos"))
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._close()
-        self._stack.close()
-
-    def pass_over(self, count: int) -> None:
-        """Videos that an earlier run has done."""
-        if self._videos is not None and count:
-            self._videos.advance(count)
-
-    def see(self, event: frames.Event) -> None:
-        if isinstance(event, frames.Opened):
-            self._close()
-            self._inner = self._progress.bar("frames", event.expected, "frames")
-            self._frames, self._seen = self._inner.__enter__(), 0
-        elif isinstance(event, frames.Taken):
-            if self._frames is not None:
-                self._frames.advance(event.index + 1 - self._seen)
-                self._seen = event.index + 1
-        else:
-            self._close()
-            if self._videos is not None:
-                self._videos.advance()
-
-    def _close(self) -> None:
-        if self._inner is not None:
-            self._inner.__exit__(None, None, None)
-            self._inner = self._frames = None

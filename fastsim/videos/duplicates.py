@@ -1,0 +1,222 @@
+"""Videos that show the same thing: frames sampled by time, all compared with all, matches aligned in time, grouped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from fastsim import embedding, group, similarity
+from fastsim.config import Compute
+from fastsim.decode.sampling import Sampling
+from fastsim.model import load_model
+from fastsim.progress import Progress
+from fastsim.records import Embeddings, Float32Array, Int32Array, MediaFile, PairBlock, Skipped, Uint8Array
+from fastsim.timing import Timings, stage
+from fastsim.vectors import Environment
+from fastsim.videos import frames
+from fastsim.videos.align import Float64Array, Part, align
+from fastsim.videos.bars import Bars
+from fastsim.videos.vectors import Row, with_rows
+
+FLAT = 9.0
+"""Grey levels (standard deviation): a frame with less is black, blank or a fade, and like every other such frame."""
+STILL = 0.95
+"""A part whose frames are all this similar to its first one is a still scene: it fits at any offset."""
+MOST_PAIRS = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a search is asked for: a frame every so many seconds, and parts of at least so many seconds."""
+
+    compute: Compute
+    every: float = 1.0
+    least: float = 5.0
+    crop: float = 0.85
+    thres: float = 0.85
+
+
+@dataclass(slots=True)
+class Sampled:
+    """The rows of one video. times: seconds; `end`: about where it ends."""
+
+    video: MediaFile
+    times: list[float] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    flat: int = 0
+    end: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A part that videos number a < b (of `Duplicates.videos`) share."""
+
+    a: int
+    b: int
+    part: Part
+    still: bool
+
+
+@dataclass(slots=True)
+class Duplicates:
+    """What was found. groups: videos (numbers) that share parts, directly or by others, largest first."""
+
+    videos: list[Sampled]
+    matches: list[Match]
+    groups: list[list[int]]
+    skipped: list[Skipped]
+    environment: Environment
+    crowded: int = 0
+    """Frames that were left out because they look like very many others."""
+
+
+def find_duplicates(files: Sequence[MediaFile], asked: Asked, progress: Progress, timings: Timings) -> Duplicates:
+    """Which of `files` share parts of at least `asked.least` seconds. No file is changed. Raises FastsimError."""
+    sampled, skipped, environment = sample(files, asked, progress, timings)
+    with stage("compare", timings):
+        pairs = _Pairs(sampled)
+        pairs.find(asked, progress)
+    with stage("align", timings):
+        matches = list(_matches(sampled, pairs, asked))
+        groups = _groups(len(sampled), matches)
+    return Duplicates(sampled, matches, groups, skipped, environment, pairs.crowded)
+
+
+def sample(
+    files: Sequence[MediaFile], asked: Asked, progress: Progress, timings: Timings
+) -> tuple[list[Sampled], list[Skipped], Environment]:
+    """The rows of each video that can be read; flat frames are left out."""
+    compute = asked.compute
+    with stage("load", timings):
+        model = load_model(compute.model)
+        network = embedding.open_network(
+            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
+        )
+    sampled: list[Sampled] = []
+    skipped: list[Skipped] = []
+    with stage("embed", timings), ExitStack() as stack:
+        bars = stack.enter_context(Bars(progress, len(files)))
+        source = stack.enter_context(
+            closing(
+                frames.events(
+                    files, Sampling(every=asked.every), crop=asked.crop, size=compute.size, threads=compute.workers,
+                    with_frames=False,
+                )
+            )
+        )  # fmt: skip
+        for event, row in stack.enter_context(closing(with_rows(source, network, compute.batch))):
+            bars.see(event)
+            if isinstance(event, frames.Opened):
+                sampled.append(Sampled(event.video))
+            elif isinstance(event, frames.Taken):
+                assert row is not None
+                _add(sampled[-1], event, row, asked.every)
+            elif isinstance(event, frames.Unreadable):
+                skipped.append(Skipped(event.video.path, event.reason, event.video.id))
+            elif event.problem:
+                skipped.append(Skipped(event.video.path, event.problem, event.video.id))
+    readable = [one for one in sampled if one.times or one.flat]
+    return readable, skipped, Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0)
+
+
+def is_flat(pixels: Uint8Array) -> bool:
+    """Hardly any structure: uint8[h, w, 3] that is black, of one colour, or nearly so."""
+    return float(pixels[::2, ::2].mean(2).std()) < FLAT
+
+
+def _add(video: Sampled, frame: frames.Taken, row: Row, every: float) -> None:
+    video.end = frame.seconds + every
+    if is_flat(frame.pixels):
+        video.flat += 1
+        return
+    video.times.append(frame.seconds)
+    video.rows.append(row)
+
+
+class _Pairs:
+    """Similar frames of different videos: left int32[k], right int32[k], score float32[k]; at most MOST_PAIRS."""
+
+    def __init__(self, sampled: Sequence[Sampled]) -> None:
+        counts = [len(one.times) for one in sampled]
+        self.owner = np.repeat(np.arange(len(sampled), dtype=np.int32), counts)
+        self.times: Float64Array = np.array([t for one in sampled for t in one.times], np.float64)
+        rows = [row for one in sampled for row in one.rows]
+        self.rows = np.stack(rows) if rows else np.empty((0, 1), np.float16)
+        self._crowded = np.zeros(len(rows), bool)
+        self._parts: list[tuple[Int32Array, Int32Array, Float32Array]] = []
+        self._stored = 0
+
+    @property
+    def crowded(self) -> int:
+        return int(self._crowded.sum())
+
+    def find(self, asked: Asked, progress: Progress) -> None:
+        n = len(self.rows)
+        embeddings = Embeddings(np.arange(n, dtype=np.int64), self.rows, np.zeros((n, 2), np.int32))
+        compute = asked.compute
+        with progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
+            for block in similarity.pair_blocks(
+                embeddings, asked.thres, device=compute.device, workers=compute.workers, bar=bar
+            ):
+                self._keep(block)
+
+    def all(self) -> tuple[Int32Array, Int32Array, Float32Array]:
+        empty = (np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.float32))
+        parts = [empty, *self._parts]
+        left, right, score = (np.concatenate(column) for column in zip(*parts, strict=True))
+        return left, right, score
+
+    def _keep(self, block: PairBlock) -> None:
+        good = self.owner[block.left] != self.owner[block.right]
+        good &= ~(self._crowded[block.left] | self._crowded[block.right])
+        part = (block.left[good].astype(np.int32), block.right[good].astype(np.int32), block.score[good])
+        self._parts.append(part)
+        self._stored += len(part[0])
+        if self._stored > MOST_PAIRS:
+            self._thin()
+
+    def _thin(self) -> None:
+        """Leave out the frames with the most matches until half the room is free: what looks like everything says
+        nothing about time."""
+        left, right, score = self.all()
+        n = len(self.rows)
+        degree = np.bincount(left, minlength=n) + np.bincount(right, minlength=n)
+        order = np.argsort(-degree, kind="stable")
+        lost = np.cumsum(degree[order])
+        self._crowded[order[: int(np.searchsorted(lost, MOST_PAIRS)) + 1]] = True
+        good = ~(self._crowded[left] | self._crowded[right])
+        self._parts = [(left[good], right[good], score[good])]
+        self._stored = int(good.sum())
+
+
+def _matches(sampled: Sequence[Sampled], pairs: _Pairs, asked: Asked) -> Iterator[Match]:
+    left, right, score = pairs.all()
+    a, b = pairs.owner[left], pairs.owner[right]
+    which = a.astype(np.int64) * len(sampled) + b
+    order = np.argsort(which, kind="stable")
+    starts = np.flatnonzero(np.diff(which[order], prepend=-1))
+    for part in np.split(order, starts[1:]) if len(order) else []:
+        one, two = int(a[part[0]]), int(b[part[0]])
+        for found in align(
+            pairs.times[left[part]], pairs.times[right[part]], score[part], every=asked.every, least=asked.least,
+            a_end=sampled[one].end, b_end=sampled[two].end,
+        ):  # fmt: skip
+            yield Match(one, two, found, _is_still(sampled[one], found))
+
+
+def _is_still(video: Sampled, part: Part) -> bool:
+    rows = [row for t, row in zip(video.times, video.rows, strict=True) if part.a_start <= t < part.a_end]
+    wide = np.stack(rows).astype(np.float32)
+    wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-6)
+    return bool((wide @ wide[0]).min() >= STILL)
+
+
+def _groups(count: int, matches: Sequence[Match]) -> list[list[int]]:
+    components = group.Components(count)
+    left = np.array([match.a for match in matches], np.int64)
+    right = np.array([match.b for match in matches], np.int64)
+    components.add(PairBlock(left, right, np.ones(len(matches), np.float32)))
+    return [part.tolist() for part in components.members(np.arange(count, dtype=np.int64))]
