@@ -131,6 +131,8 @@ class _Scan:
             raise UsageError(f"{shown(text)}: neither a file nor a folder; give files or folders")
         elif not self._rules.excluded(os.path.basename(path), os.path.basename(path), path):
             self._add(path, path, status, _folder_id(os.path.dirname(path)))
+            if self._bar is not None:
+                self._bar.advance()
 
     def add_linked(self) -> None:
         """Follow the links that were seen, by their paths, and after all that is real: that comes first."""

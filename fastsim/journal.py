@@ -86,6 +86,7 @@ class Journal:
             os.close(self._fd)
             raise
         self._end = self._contents.end
+        self._torn = True
 
     @property
     def header(self) -> dict[str, object] | None:
@@ -146,9 +147,9 @@ class Journal:
         self.entries[i].failed = True
         self._append([{"i": i, "failed": reason}])
 
-    def undoing(self, i: int) -> None:
-        """Note that operation `i` is about to be taken back: a later undo must know that this one was at it."""
-        self._append([{"i": i, "undoing": True}])
+    def undoing(self, indices: Iterable[int]) -> None:
+        """Note what is about to be taken back: a later undo must know that this one was at it."""
+        self._append({"i": i, "undoing": True} for i in indices)
 
     def undone(self, i: int) -> None:
         """Note that operation `i` was taken back."""
@@ -159,12 +160,15 @@ class Journal:
         data = memoryview("".join(json.dumps(line) + "\n" for line in lines).encode("ascii"))
         size = len(data)
         try:
-            os.ftruncate(self._fd, self._end)  # a torn line must not become the start of this one
+            if self._torn:  # what a crash left must not become the start of this line
+                os.ftruncate(self._fd, self._end)
+                self._torn = False
             while data:
                 data = data[os.write(self._fd, data) :]
             if durable:
                 os.fsync(self._fd)
         except OSError:
+            self._torn = True
             with suppress(OSError):
                 os.ftruncate(self._fd, self._end)
             raise

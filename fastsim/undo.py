@@ -22,6 +22,9 @@ from fastsim.planfile import remove_plan
 from fastsim.progress import Bar
 from fastsim.records import Op, Skipped, Snapshot
 
+_BATCH = 256
+"""Operations that are announced to the journal at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Undone:
@@ -69,9 +72,12 @@ def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: Fa
     failed: list[Skipped] = []
     interrupted = False
     with Journal(journal_in(journal)) as log, held_back(stop) as stopping:
-        for i in sorted(log.entries, reverse=True):
+        order = sorted(log.entries, reverse=True)
+        for at, i in enumerate(order):
             if interrupted := stopping():
                 break
+            if at % _BATCH == 0:
+                _announce(log, order[at : at + _BATCH])
             entry = log.entries[i]
             try:
                 fate = _undo_one(log, i, stopping)
@@ -96,17 +102,19 @@ def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: Fa
     )  # fmt: skip
 
 
+def _announce(log: Journal, indices: Iterable[int]) -> None:
+    # A full disk must not stop an undo that makes room: without its marks, the disk alone tells what was undone.
+    with suppress(OSError):
+        log.undoing(i for i in indices if log.entries[i].operation.target is not None and not log.entries[i].undone)
+
+
 def _undo_one(log: Journal, i: int, stop: Callable[[], bool]) -> Fate:
     entry = log.entries[i]
     if entry.undone:
         return Fate.UNTOUCHED
-    # A full disk must not stop an undo that makes room; without these marks the disk alone tells what was undone.
-    with suppress(OSError):
-        if entry.operation.target is not None:
-            log.undoing(i)
     fate = take_back(entry, temporary_names(log, i, entry), stop)
-    with suppress(OSError):
-        if fate in (Fate.RESTORED, Fate.REMOVED):
+    if fate in (Fate.RESTORED, Fate.REMOVED):
+        with suppress(OSError):  # as above
             log.undone(i)
     return fate
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from fastsim.apply import Outcome, apply_plan
 from fastsim.discover import discover
 from fastsim.plan import make_plan
 from fastsim.records import Group, GroupBy, MediaFile, Mode, Plan
@@ -77,3 +82,43 @@ def plan_of(files: Sequence[MediaFile], outs: Path, mode: Mode, *, size: int = 5
         groups_of(len(files), size), {file.id: file for file in files}, mode=mode, group_by=GroupBy.COMPONENT,
         trash=False, outs=str(outs), header={"argv": ["fastsim", "test"], "mode": mode.value},
     )  # fmt: skip
+
+
+def run(plan: Plan) -> Outcome:
+    return apply_plan(plan, bar=None)
+
+
+class Halt:
+    """A bar that asks to stop after some operations."""
+
+    def __init__(self, operations: int) -> None:
+        self._left = operations
+
+    def advance(self, n: int = 1) -> None:
+        self._left -= n
+
+    def __call__(self) -> bool:
+        return self._left <= 0
+
+
+def run_until(operations: int, plan: Plan) -> Outcome:
+    halt = Halt(operations)
+    return apply_plan(plan, bar=halt, stop=halt)
+
+
+def reasons(outcome: Outcome) -> dict[str, str]:
+    return {Path(one.operation.source).name: one.reason for one in outcome.results if not one.done}
+
+
+def no_hard_links(*_: object, **__: object) -> None:
+    raise OSError(errno.EPERM, "Operation not permitted")
+
+
+@contextmanager
+def other_file_system(here: Path) -> Iterator[Path]:
+    """A folder on another file system than `here`; skips the test where /dev/shm is none."""
+    shm = Path("/dev/shm")
+    if not shm.is_dir() or shm.stat().st_dev == here.stat().st_dev or not os.access(shm, os.W_OK):
+        pytest.skip("needs a second file system: /dev/shm is none")
+    with tempfile.TemporaryDirectory(dir=shm) as folder:
+        yield Path(folder)

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from disk import contents, fill, listed, plan_of, state
+from disk import Halt, contents, fill, listed, no_hard_links, other_file_system, plan_of, reasons, run, run_until, state
 
 from fastsim import transfer
-from fastsim.apply import Outcome, apply_plan, check_outs
+from fastsim.apply import Outcome, apply_plan
 from fastsim.errors import UsageError
 from fastsim.journal import JOURNAL_NAME, Journal
-from fastsim.planfile import PLAN_NAME, read_plan, write_plan
+from fastsim.planfile import PLAN_NAME, read_plan
 from fastsim.records import Mode, Op, Plan
 from fastsim.undo import undo
 
@@ -36,32 +33,6 @@ def ins(tmp_path: Path) -> Path:
 @pytest.fixture
 def outs(tmp_path: Path) -> Path:
     return tmp_path / "deep" / "out"
-
-
-def run(plan: Plan) -> Outcome:
-    return apply_plan(plan, bar=None)
-
-
-class Halt:
-    """A bar that asks to stop after some operations."""
-
-    def __init__(self, operations: int) -> None:
-        self._left = operations
-
-    def advance(self, n: int = 1) -> None:
-        self._left -= n
-
-    def __call__(self) -> bool:
-        return self._left <= 0
-
-
-def run_until(operations: int, plan: Plan) -> Outcome:
-    halt = Halt(operations)
-    return apply_plan(plan, bar=halt, stop=halt)
-
-
-def reasons(outcome: Outcome) -> dict[str, str]:
-    return {Path(one.operation.source).name: one.reason for one in outcome.results if not one.done}
 
 
 class TestModes:
@@ -242,10 +213,6 @@ class TestNothingIsOverwritten:
         assert set(state(outs)) == {f"group_00001/{first.name}", f"group_00001/{first.stem}_2.jpg"}
 
 
-def no_hard_links(*_: object, **__: object) -> None:
-    raise OSError(errno.EPERM, "Operation not permitted")
-
-
 @pytest.fixture(params=["hard links", "no hard links", "another file system"])
 def disks(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -258,25 +225,6 @@ def disks(
     if request.param == "no hard links":
         monkeypatch.setattr(os, "link", no_hard_links)
     yield tmp_path / "in", tmp_path / "out"
-
-
-class other_file_system:  # noqa: N801
-    """A folder on /dev/shm, if that is another file system than `here`."""
-
-    def __init__(self, here: Path) -> None:
-        self._here = here
-
-    def __enter__(self) -> Path:
-        shm = Path("/dev/shm")
-        if not shm.is_dir() or shm.stat().st_dev == self._here.stat().st_dev or not os.access(shm, os.W_OK):
-            pytest.skip("needs a second file system: /dev/shm is none")
-        import tempfile
-
-        self._folder = tempfile.TemporaryDirectory(dir=shm)
-        return Path(self._folder.name)
-
-    def __exit__(self, *_: object) -> None:
-        self._folder.cleanup()
 
 
 @pytest.mark.parametrize("mode", [Mode.GROUP_COPY, Mode.GROUP_MOVE, Mode.CLEAN_MOVE])
@@ -465,158 +413,3 @@ class TestResuming:
         run_until(0, plan)
         with Journal(str(outs / JOURNAL_NAME)), pytest.raises(UsageError, match="another fastsim is at work"):
             run(plan)
-
-
-class TestOuts:
-    def test_new_empty_and_littered_folders_are_taken(self, ins: Path, tmp_path: Path) -> None:
-        for name in ("new", "empty", "littered"):
-            if name != "new":
-                (tmp_path / name).mkdir()
-            if name == "littered":
-                (tmp_path / name / ".DS_Store").touch()
-            check_outs(str(tmp_path / name), ["fastsim"])
-            assert not reasons(run(plan_of(listed(ins), tmp_path / name, Mode.GROUP_COPY)))
-
-    def test_a_folder_with_other_files_is_refused(self, ins: Path, tmp_path: Path) -> None:
-        (tmp_path / "out").mkdir()
-        (tmp_path / "out" / "mine.jpg").touch()
-        for attempt in (
-            lambda: check_outs(str(tmp_path / "out")),
-            lambda: run(plan_of(listed(ins), tmp_path / "out", Mode.GROUP_COPY)),
-        ):
-            with pytest.raises(UsageError, match=r"not empty \(mine.jpg is there\); give a new or an empty folder"):
-                attempt()
-        assert os.listdir(tmp_path / "out") == ["mine.jpg"]
-
-    def test_a_folder_with_another_run_is_refused_but_for_the_same_words(self, ins: Path, outs: Path) -> None:
-        run(plan_of(listed(ins), outs, Mode.GROUP_COPY))
-        check_outs(str(outs), ["fastsim", "test"])
-        hint = r"another run is there; give another --outs, finish .*fastsim apply .*, or .*fastsim undo "
-        for argv in (None, ["fastsim", "other"]):
-            with pytest.raises(UsageError, match=hint):
-                check_outs(str(outs), argv)
-        with pytest.raises(UsageError, match=hint):
-            run(plan_of(listed(ins), outs, Mode.GROUP_MOVE))
-
-    def test_a_file_and_a_folder_below_a_file_are_refused(self, ins: Path, tmp_path: Path) -> None:
-        (tmp_path / "file").write_bytes(b"x")
-        with pytest.raises(UsageError, match="it is not a folder; give a new or an empty folder"):
-            check_outs(str(tmp_path / "file"))
-        with pytest.raises(UsageError, match=r"no folder can be made in .*file; give another --outs"):
-            check_outs(str(tmp_path / "file" / "out"))
-        for bad in (tmp_path / "file", tmp_path / "file" / "out"):
-            with pytest.raises(UsageError, match="can't be made"):
-                run(plan_of(listed(ins), bad, Mode.GROUP_COPY))
-        assert (tmp_path / "file").read_bytes() == b"x"
-
-    @posix
-    def test_a_place_that_cannot_be_written_is_refused(self, outs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "access", lambda *_: False)  # chmod would not stop root
-        with pytest.raises(UsageError, match="no folder can be made in"):
-            check_outs(str(outs))
-        outs.mkdir(parents=True)
-        with pytest.raises(UsageError, match="it can't be written to; give another --outs"):
-            check_outs(str(outs))
-
-    def test_what_a_run_leaves_that_was_killed_at_once_is_no_hindrance(self, ins: Path, outs: Path) -> None:
-        outs.mkdir(parents=True)
-        (outs / PLAN_NAME).write_bytes(b"")
-        (outs / (PLAN_NAME + ".123.part")).write_bytes(b"{")
-        (outs / JOURNAL_NAME).write_bytes(b'{"form')
-        assert not reasons(run(plan_of(listed(ins), outs, Mode.GROUP_COPY)))
-
-
-class TestSignals:
-    pytestmark = posix
-
-    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-    def test_a_signal_ends_the_run_after_the_operation_under_way(self, ins: Path, outs: Path, number: int) -> None:
-        class Killer:
-            count = 0
-
-            def advance(self, n: int = 1) -> None:
-                self.count += n
-                if self.count == 3:
-                    os.kill(os.getpid(), number)
-
-        before, handler = state(ins), signal.getsignal(number)
-        outcome = apply_plan(plan_of(listed(ins), outs, Mode.GROUP_MOVE), bar=Killer())
-        assert (outcome.interrupted, len(outcome.results)) == (True, 3)
-        assert signal.getsignal(number) is handler
-        assert undo(str(outs), bar=None).complete
-        assert state(ins) == before
-
-    @pytest.mark.parametrize("mode", [Mode.GROUP_COPY, Mode.GROUP_MOVE])
-    def test_a_long_copy_is_rolled_back(self, tmp_path: Path, mode: Mode, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(transfer, "_CHUNK", 1000)
-        monkeypatch.delattr(os, "copy_file_range", raising=False)
-        ins = tmp_path / "in"
-        ins.mkdir()
-        for name in ("a.jpg", "b.jpg"):
-            (ins / name).write_bytes(os.urandom(100_000))
-        before = state(ins)
-        with other_file_system(tmp_path) as other:
-            asked: list[None] = []
-            outcome = apply_plan(
-                plan_of(listed(ins), other / "out", mode), bar=None, stop=lambda: asked.append(1) or len(asked) > 150
-            )
-            assert (outcome.interrupted, len(outcome.results)) == (True, 1)
-            assert len(state(other / "out" / "group_00001")) == 1
-            assert undo(str(other / "out"), bar=None).complete
-        assert state(ins) == before
-
-
-WORKER = """
-import sys
-from fastsim.apply import apply_plan
-from fastsim.planfile import read_plan
-plan = read_plan(sys.argv[1])
-print("go", flush=True)
-apply_plan(plan, bar=None)
-print("end", flush=True)
-"""
-
-
-@posix
-@pytest.mark.parametrize("where", ["here", "another file system"])
-@pytest.mark.parametrize("mode", [Mode.GROUP_COPY, Mode.GROUP_MOVE, Mode.CLEAN_MOVE])
-@pytest.mark.parametrize("then", ["undo", "finish"])
-def test_kill_9_at_any_moment_loses_nothing(tmp_path: Path, where: str, mode: Mode, then: str) -> None:
-    """500 files, in a process of its own, killed after 2 to 60 ms of work; thrice, each time going on from there."""
-    if where == "here":
-        kill_and(then, tmp_path, tmp_path / "out", mode)
-    else:
-        with other_file_system(tmp_path) as other:
-            kill_and(then, tmp_path, other / "out", mode)
-
-
-def kill_and(then: str, tmp_path: Path, outs: Path, mode: Mode) -> None:
-    ins = fill(tmp_path / "in", 500)
-    before = state(ins)
-    plan = plan_of(listed(ins), outs, mode)
-    write_plan(plan, str(tmp_path / "plan"))
-    for delay in (0.002, 0.02, 0.06):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WORKER, str(tmp_path / "plan")], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )  # fmt: skip
-        with process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "go\n"
-            time.sleep(delay)
-            process.kill()
-        assert contents(ins, outs) >= {row[0] for row in before.values()}
-    if then == "undo":
-        if outs.exists():
-            undone = undo(str(outs), bar=None)
-            assert (undone.failed, undone.complete) == ((), True)
-        assert state(ins) == before
-        assert not outs.exists() or not os.listdir(outs)  # killed before its journal knew that the folder is its own
-    else:
-        outcome = run(plan)
-        assert len(outcome.results) == len(plan.operations)
-        assert not reasons(outcome)
-        rows = {
-            os.path.relpath(str(one.target), outs): before[os.path.relpath(one.source, ins)] for one in plan.operations
-        }
-        assert {name: row for name, row in state(outs).items() if name not in OWN} == rows

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from disk import contents, fill, listed, plan_of, state
+from disk import contents, fill, listed, other_file_system, plan_of, state
 
 from fastsim import transfer
 from fastsim.apply import apply_plan
@@ -199,15 +199,12 @@ def test_across_file_systems_time_and_mode_come_back_even_where_they_were_lost(
     ins: Path, outs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on FAT, which rounds times and knows no modes."""
-    shm = Path("/dev/shm")
-    if not shm.is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("needs a second file system: /dev/shm is none")
     before = state(ins)
-    with tempfile.TemporaryDirectory(dir=shm) as other:
+    with other_file_system(tmp_path) as other:
         with monkeypatch.context() as patch:
             patch.setattr(transfer, "_copy_status", lambda *_: None)
-            applied(ins, Path(other) / "out", Mode.GROUP_MOVE)
-        assert undo(os.path.join(other, "out"), bar=None).complete
+            applied(ins, other / "out", Mode.GROUP_MOVE)
+        assert undo(str(other / "out"), bar=None).complete
     assert state(ins) == before
 
 
@@ -226,18 +223,22 @@ def test_across_file_systems_time_and_mode_come_back_even_where_they_were_lost(
 def test_a_kill_before_any_call_that_changes_the_disk_loses_nothing(
     tmp_path: Path, mode: Mode, disks: str, then: str
 ) -> None:
-    shm = Path("/dev/shm")
-    if disks == "another file system" and (not shm.is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev):
-        pytest.skip("needs a second file system: /dev/shm is none")
-    fast = shm if shm.is_dir() else tmp_path
-    with tempfile.TemporaryDirectory(dir=fast) as other:
-        work = tmp_path if disks == "another file system" else Path(other)
-        done = subprocess.run(
-            [sys.executable, "-m", "crash_sweep", mode, disks, then, work / "work", Path(other) / "out"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+    if disks == "another file system":
+        with other_file_system(tmp_path) as other:
+            sweep(mode, disks, then, tmp_path / "work", other / "out")
+    else:
+        fast = Path("/dev/shm")
+        with tempfile.TemporaryDirectory(dir=fast if fast.is_dir() else tmp_path) as folder:
+            sweep(mode, disks, then, Path(folder) / "work", Path(folder) / "out")
+
+
+def sweep(*args: str | Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "crash_sweep", *args],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "OPENBLAS_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout) >= 2
