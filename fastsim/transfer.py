@@ -7,6 +7,7 @@ import hashlib
 import os
 import shutil
 import stat
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, NamedTuple
@@ -66,9 +67,9 @@ def copy(source: str, target: str, temporary: str, *, stop: Callable[[], bool] =
 
     Nothing is fsynced: the source stays, and can be copied again. Raises as `move` does.
     """
+    before = os.stat(source)  # and not fstat, whose numbers may differ from these on Windows
     with _leftover_removed(temporary):
         with open(source, "rb") as reader, _create(temporary) as writer:
-            before = os.fstat(reader.fileno())
             _copy_fast(reader, writer, stop)
         _copy_status(source, temporary, before, None)
         _check_same(before, os.stat(source))
@@ -151,9 +152,9 @@ def _unlink_moved(source: str, target: str, before: os.stat_result) -> None:
 
 
 def _copy_verified(source: str, target: str, temporary: str, stop: Callable[[], bool], stamp: Stamp | None) -> None:
+    before = os.stat(source)
     with _leftover_removed(temporary):
         with open(source, "rb") as reader, _create(temporary) as writer:
-            before = os.fstat(reader.fileno())
             written = hashlib.sha256()
             while block := reader.read(_CHUNK):
                 if stop():
@@ -162,7 +163,7 @@ def _copy_verified(source: str, target: str, temporary: str, stop: Callable[[], 
                 writer.write(block)
             writer.flush()
             os.fsync(writer.fileno())
-            if hasattr(os, "posix_fadvise"):  # read back what is on the disk, not what is still in memory
+            if sys.platform == "linux":  # read back what is on the disk, not what is still in memory
                 os.posix_fadvise(writer.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
         with open(temporary, "rb") as reader:
             if hashlib.file_digest(reader, "sha256").digest() != written.digest():
@@ -194,8 +195,8 @@ def _copy_fast(reader: BinaryIO, writer: BinaryIO, stop: Callable[[], bool]) -> 
 
 def _copy_status(source: str, target: str, status: os.stat_result, stamp: Stamp | None) -> None:
     """Owner (as root), times, mode and extended attributes, as far as the file system takes them."""
-    with suppress(OSError, AttributeError):
-        if os.geteuid() == 0:
+    with suppress(OSError):
+        if sys.platform != "win32" and os.geteuid() == 0:
             os.chown(target, status.st_uid, status.st_gid)
     with suppress(OSError):
         shutil.copystat(source, target)

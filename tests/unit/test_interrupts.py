@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from disk import contents, fill, listed, other_file_system, plan_of, reasons, ru
 
 from fastsim import transfer
 from fastsim.apply import apply_plan
+from fastsim.interrupts import held_back
 from fastsim.journal import JOURNAL_NAME
 from fastsim.planfile import PLAN_NAME, write_plan
 from fastsim.records import Mode
@@ -49,6 +51,33 @@ def test_a_signal_ends_the_run_after_the_operation_under_way(ins: Path, outs: Pa
     assert signal.getsignal(number) is handler
     assert undo(str(outs), bar=None).complete
     assert state(ins) == before
+
+
+def test_outside_of_the_main_thread_only_the_function_is_asked() -> None:
+    found: list[bool] = []
+
+    def ask() -> None:
+        with held_back(lambda: True) as stopping:
+            found.append(stopping())
+
+    handler = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join()
+    assert found == [True]
+    assert signal.getsignal(signal.SIGINT) is handler
+
+
+def test_a_signal_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with held_back(lambda: False) as stopping:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not stopping()
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stopping()
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.mark.parametrize("mode", [Mode.GROUP_COPY, Mode.GROUP_MOVE])
