@@ -133,9 +133,9 @@ def videos(
 def video_duplicates(
     inputs: Inputs = None,
     ins: Ins = None,
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="Compare a frame every so many seconds.")] = 1.0,
+    every: Annotated[float, typer.Option(metavar="SECONDS", help="Compare a frame every so many seconds.")] = 0.5,
     crop: Crop = 0.85,
-    thres: Thres = 0.85,
+    thres: Thres = 0.8,
     least: Annotated[
         float, typer.Option("--least", metavar="SECONDS", help="The shortest common part that is reported.")
     ] = 5.0,

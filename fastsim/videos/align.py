@@ -1,4 +1,8 @@
-"""Alignment in time: from pairs of similar frames of two videos to the parts that both show."""
+"""Alignment in time: from pairs of similar frames of two videos to the parts that both show.
+
+Two thresholds: frames that are similar for sure say which offsets in time are worth a look, and along such an offset
+frames that are merely alike count too. In two samplings of a moving picture, few samples fall on the same moment.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Float32Array
+from fastsim.records import Float32Array, Int64Array
 
 Float64Array = NDArray[np.float64]
 
-_DENSITY = 0.6
-"""Of the frames in a common part, how many must have a match there: single frames look alike in any two videos."""
+WEAKER = 0.25
+"""How much less similar than --thres the frames of a part may be, and at least WEAKEST."""
+WEAKEST = 0.5
+_DENSITY = 0.8
+"""Of the frames in a part, how many must be alike."""
+_SURE = 0.2
+"""Of the frames in a part, how many must be similar for sure."""
 _GAP = 3.5
-"""Samples: a longer stretch without a match ends a part."""
-_MOST_RUNS = 2000
+"""Samples: a longer stretch of other frames ends a part."""
+_MOST_OFFSETS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """The sampled frames of a video. times: float64[n], seconds, ascending; rows: float32[n, d], unit; end: its length."""
+
+    times: Float64Array
+    rows: Float32Array
+    end: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,55 +49,92 @@ class Part:
     """Frames of A that match."""
 
 
-def align(
-    a: Float64Array, b: Float64Array, score: Float32Array, *, every: float, least: float, a_end: float, b_end: float
-) -> list[Part]:
+def align(a: Track, b: Track, i: Int64Array, j: Int64Array, *, every: float, least: float, thres: float) -> list[Part]:
     """The parts that two videos have in common, best first, none overlapping another in either video.
 
-    a, b: float64[k], the times in seconds of frames of A and of B that are similar; score: float32[k]. every: seconds from
-    sample to sample; least: the shortest part in seconds (of videos that are shorter than that: four fifths of them);
-    a_end, b_end: where the videos end.
+    i, j: int64[k], frames of A and of B that are similar (score >= thres). every: seconds from sample to sample; least:
+    the shortest part in seconds (of videos that are shorter than that: four fifths of the shorter one).
     """
-    least = min(least, 0.8 * min(a_end, b_end))
-    runs = _runs(a, b, score, every)
+    least = min(least, 0.8 * min(a.end, b.end))
+    found: list[Part] = []
+    for offset in _offsets(a.times[i], b.times[j], i, every):
+        found += _along(a, b, offset, every=every, thres=thres)
+    found.sort(key=lambda part: (-part.frames * part.score, part.a_start, part.b_start))
     parts: list[Part] = []
-    for a0, a1, b0, b1, mean, count in runs:
-        part = Part(
-            a0, min(a1 + every, max(a_end, a1)), b0, min(b1 + every, max(b_end, b1)), round(mean, 4), int(count)
-        )
-        long_enough = min(part.a_end - part.a_start, part.b_end - part.b_start) >= least
+    for part in found:
+        long_enough = min(part.a_end - part.a_start, part.b_end - part.b_start) >= least - 1e-6
         if long_enough and not any(_overlap(part, other) for other in parts):
             parts.append(part)
     return parts
 
 
-def _runs(a: Float64Array, b: Float64Array, score: Float32Array, every: float) -> list[tuple[float, ...]]:
-    """Runs of matches with one offset, dense enough: (first and last time in A, in B, mean score, frames), best first.
+def _offsets(at: Float64Array, bt: Float64Array, i: Int64Array, every: float) -> list[float]:
+    """The offsets (seconds, B minus A) with the most frames of A that have a match there, the best first.
 
     An offset between two samples falls on either side of it, so that each band is two samples wide, and bands overlap.
     """
-    if not len(a):
+    offset = bt - at
+    band = np.floor(offset / every + 0.5).astype(np.int64)
+    band, frame = np.concatenate([band, band - 1]), np.concatenate([i, i])
+    offset = np.concatenate([offset, offset])
+    order = np.lexsort((frame, band))
+    band, frame, offset = band[order], frame[order], offset[order]
+    new = np.r_[True, (np.diff(band) != 0) | (np.diff(frame) != 0)] if len(band) else np.empty(0, bool)
+    starts = np.flatnonzero(np.r_[True, np.diff(band) != 0]) if len(band) else np.empty(0, np.int64)
+    if not len(starts):
         return []
-    band = np.floor((b - a) / every + 0.5).astype(np.int64)
-    order = np.concatenate([np.arange(len(a)), np.arange(len(a))])
-    band = np.concatenate([band, band - 1])
-    by = np.lexsort((a[order], band))
-    order, band = order[by], band[by]
-    at, bt, value = a[order], b[order], score[order].astype(np.float64)
-    starts = np.flatnonzero(np.r_[True, (np.diff(band) != 0) | (np.diff(at) > _GAP * every)])
-    new = np.r_[True, np.diff(at) > 0]
-    new[starts] = True
-    # Of several matches of one frame the best counts.
-    firsts = np.flatnonzero(new)
-    best, place = np.maximum.reduceat(value, firsts), np.searchsorted(firsts, starts)
-    total, count = np.add.reduceat(best, place), np.add.reduceat(np.ones(len(best)), place)
-    a0, a1 = np.minimum.reduceat(at, starts), np.maximum.reduceat(at, starts)
-    b0, b1 = np.minimum.reduceat(bt, starts), np.maximum.reduceat(bt, starts)
-    dense = count >= _DENSITY * ((a1 - a0) / every + 1)
-    good = np.flatnonzero(dense)
-    good = good[np.argsort(-total[good], kind="stable")][:_MOST_RUNS]
-    columns = (a0, a1, b0, b1, total / count, count)
-    return [tuple(float(column[i]) for column in columns) for i in good]
+    count = np.add.reduceat(new.astype(np.int64), starts)
+    best = np.argsort(-count, kind="stable")[:_MOST_OFFSETS]
+    ends = np.r_[starts[1:], len(band)]
+    return [float(np.median(offset[starts[k] : ends[k]])) for k in best]
+
+
+def _along(a: Track, b: Track, offset: float, *, every: float, thres: float) -> list[Part]:
+    """The parts at one offset."""
+    score, other = _profile(a, b, offset, every)
+    alike = np.flatnonzero(score >= max(min(WEAKEST, thres), thres - WEAKER))
+    if not len(alike):
+        return []
+    parts = []
+    for run in np.split(alike, np.flatnonzero(np.diff(a.times[alike]) > _GAP * every) + 1):
+        run = _without_ends(run, other)  # noqa: PLW2901
+        first, last = run[0], run[-1]
+        enough = len(run) >= _DENSITY * (last - first + 1)
+        sure = int((score[run] >= thres).sum())
+        if enough and sure >= max(2 if len(a.times) > 1 else 1, _SURE * len(run)):
+            begin, end = float(a.times[first]), float(a.times[last])
+            b_begin, b_end = float(b.times[other[first]]), float(b.times[other[last]])
+            parts.append(
+                Part(
+                    begin, min(end + every, max(a.end, end)), b_begin, min(b_end + every, max(b.end, b_end)),
+                    round(float(score[run].mean()), 4), len(run),
+                )
+            )  # fmt: skip
+    return parts
+
+
+def _profile(a: Track, b: Track, offset: float, every: float) -> tuple[Float32Array, Int64Array]:
+    """For each frame of A the best score with the frames of B within one sample of `offset`, and which one that is."""
+    low = np.searchsorted(b.times, a.times + offset - 1.01 * every)
+    high = np.searchsorted(b.times, a.times + offset + 1.01 * every)
+    score, other = np.full(len(a.times), -1, np.float32), np.zeros(len(a.times), np.int64)
+    for step in range(int((high - low).max(initial=0))):
+        at = np.flatnonzero(low + step < high)
+        place = low[at] + step
+        new = np.einsum("ij,ij->i", a.rows[at], b.rows[place])
+        better = new > score[at]
+        score[at[better]], other[at[better]] = new[better], place[better]
+    return score, other
+
+
+def _without_ends(run: Int64Array, other: Int64Array) -> Int64Array:
+    """Off with frames of A beyond where B begins or ends: several that all match the outermost frame of B."""
+    start, stop = 0, len(run)
+    while stop - start > 1 and other[run[start]] == other[run[start + 1]]:
+        start += 1
+    while stop - start > 1 and other[run[stop - 1]] == other[run[stop - 2]]:
+        stop -= 1
+    return run[start:stop]
 
 
 def _overlap(one: Part, other: Part) -> bool:

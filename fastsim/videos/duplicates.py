@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -17,11 +17,11 @@ from fastsim.records import Embeddings, Float32Array, Int32Array, MediaFile, Pai
 from fastsim.timing import Timings, stage
 from fastsim.vectors import Environment
 from fastsim.videos import frames
-from fastsim.videos.align import Float64Array, Part, align
+from fastsim.videos.align import Part, Track, align
 from fastsim.videos.bars import Bars
 from fastsim.videos.vectors import Row, with_rows
 
-FLAT = 9.0
+FLAT = 6.0
 """Grey levels (standard deviation): a frame with less is black, blank or a fade, and like every other such frame."""
 STILL = 0.95
 """A part whose frames are all this similar to its first one is a still scene: it fits at any offset."""
@@ -33,10 +33,10 @@ class Asked:
     """What a search is asked for: a frame every so many seconds, and parts of at least so many seconds."""
 
     compute: Compute
-    every: float = 1.0
+    every: float = 0.5
     least: float = 5.0
     crop: float = 0.85
-    thres: float = 0.85
+    thres: float = 0.8
 
 
 @dataclass(slots=True)
@@ -107,7 +107,8 @@ def sample(
                 )
             )
         )  # fmt: skip
-        for event, row in stack.enter_context(closing(with_rows(source, network, compute.batch))):
+        plain = (_without_colour(event) for event in source)
+        for event, row in stack.enter_context(closing(with_rows(plain, network, compute.batch))):
             bars.see(event)
             if isinstance(event, frames.Opened):
                 sampled.append(Sampled(event.video))
@@ -127,6 +128,14 @@ def is_flat(pixels: Uint8Array) -> bool:
     return float(pixels[::2, ::2].mean(2).std()) < FLAT
 
 
+def _without_colour(event: frames.Event) -> frames.Event:
+    """Frames in grey: then a tint, or a copy in black and white, changes little."""
+    if not isinstance(event, frames.Taken):
+        return event
+    grey = (event.pixels @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)
+    return replace(event, pixels=np.repeat(grey[..., None], 3, axis=2))
+
+
 def _add(video: Sampled, frame: frames.Taken, row: Row, every: float) -> None:
     video.end = frame.seconds + every
     if is_flat(frame.pixels):
@@ -142,7 +151,7 @@ class _Pairs:
     def __init__(self, sampled: Sequence[Sampled]) -> None:
         counts = [len(one.times) for one in sampled]
         self.owner = np.repeat(np.arange(len(sampled), dtype=np.int32), counts)
-        self.times: Float64Array = np.array([t for one in sampled for t in one.times], np.float64)
+        self.first = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         rows = [row for one in sampled for row in one.rows]
         self.rows = np.stack(rows) if rows else np.empty((0, 1), np.float16)
         self._crowded = np.zeros(len(rows), bool)
@@ -193,25 +202,28 @@ class _Pairs:
 
 
 def _matches(sampled: Sequence[Sampled], pairs: _Pairs, asked: Asked) -> Iterator[Match]:
-    left, right, score = pairs.all()
+    left, right, _ = pairs.all()
     a, b = pairs.owner[left], pairs.owner[right]
     which = a.astype(np.int64) * len(sampled) + b
     order = np.argsort(which, kind="stable")
     starts = np.flatnonzero(np.diff(which[order], prepend=-1))
     for part in np.split(order, starts[1:]) if len(order) else []:
         one, two = int(a[part[0]]), int(b[part[0]])
-        for found in align(
-            pairs.times[left[part]], pairs.times[right[part]], score[part], every=asked.every, least=asked.least,
-            a_end=sampled[one].end, b_end=sampled[two].end,
-        ):  # fmt: skip
-            yield Match(one, two, found, _is_still(sampled[one], found))
+        i, j = left[part] - pairs.first[one], right[part] - pairs.first[two]
+        track, other = _track(sampled[one]), _track(sampled[two])
+        for found in align(track, other, i, j, every=asked.every, least=asked.least, thres=asked.thres):
+            yield Match(one, two, found, _is_still(track, found))
 
 
-def _is_still(video: Sampled, part: Part) -> bool:
-    rows = [row for t, row in zip(video.times, video.rows, strict=True) if part.a_start <= t < part.a_end]
-    wide = np.stack(rows).astype(np.float32)
-    wide /= np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), 1e-6)
-    return bool((wide @ wide[0]).min() >= STILL)
+def _track(video: Sampled) -> Track:
+    rows = np.stack(video.rows).astype(np.float32)
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+    return Track(np.array(video.times), rows, video.end)
+
+
+def _is_still(track: Track, part: Part) -> bool:
+    rows = track.rows[(track.times >= part.a_start) & (track.times < part.a_end)]
+    return bool((rows @ rows[0]).min() >= STILL)
 
 
 def _groups(count: int, matches: Sequence[Match]) -> list[list[int]]:
