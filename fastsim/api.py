@@ -34,7 +34,7 @@ class Embedded(NamedTuple):
 def embed(
     paths: StrPath | Iterable[StrPath],
     *,
-    size: int | str = 224,
+    size: int | str | None = None,
     model: str | None = None,
     device: str = "auto",
     runtime: str = "auto",
@@ -59,7 +59,7 @@ def find_groups(
     thres: float = config.DEFAULT_THRES,
     *,
     keep: str = "largest",
-    size: int | str = 224,
+    size: int | str | None = None,
     model: str | None = None,
     device: str = "auto",
     runtime: str = "auto",
@@ -80,7 +80,7 @@ def find_groups(
 
 
 def _compute(
-    size: int | str,
+    size: int | str | None,
     model: str | None,
     *,
     device: str,
@@ -90,7 +90,13 @@ def _compute(
     cache: str | None,
 ) -> Compute:
     return config.resolve_compute(
-        size=str(size), model=model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache
+        size=None if size is None else str(size),
+        model=model,
+        device=device,
+        runtime=runtime,
+        workers=workers,
+        batch=batch,
+        cache=cache,
     )
 
 

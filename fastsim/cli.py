@@ -34,9 +34,9 @@ Outs = Annotated[
     typer.Option(metavar="DIR", help="Where groups or removed files go, and the journal. Empty or new; never scanned."),
 ]
 Size = Annotated[
-    str,
+    str | None,
     typer.Option(help="Side of the network's input: 224, 160, 112, any multiple of 16 from 64 to 512, or auto (112 for "
-                 "an image smaller than 112x112, else 224)."),
+                 "an image smaller than 112x112, else 224).", show_default="224, or what the model's card says"),
 ]  # fmt: skip
 ModelPath = Annotated[
     str | None, typer.Option("--model", metavar="PATH", help="An ONNX model in place of the packaged one.")
@@ -109,7 +109,7 @@ def images(
     inputs: Inputs = None,
     ins: Ins = None,
     outs: Outs = "./fastsim_outputs",
-    size: Size = "224",
+    size: Size = None,
     model: ModelPath = None,
     thres: Thres = DEFAULT_THRES,
     mode: Mode = "group_copy",
@@ -167,7 +167,7 @@ def undo(
 def compare(
     inputs: Inputs = None,
     ins: Ins = None,
-    size: Size = "224",
+    size: Size = None,
     model: ModelPath = None,
     thres: Thres = DEFAULT_THRES,
     device: DeviceName = "auto",
@@ -191,7 +191,7 @@ def embed(
     out: Annotated[
         str, typer.Option(metavar="FILE", help="The .npz file: paths, vectors (float16[n, d]), sizes.")
     ] = "",
-    size: Size = "224",
+    size: Size = None,
     model: ModelPath = None,
     device: DeviceName = "auto",
     runtime: RuntimeName = "auto",
@@ -228,7 +228,7 @@ def tune(
     outs: Annotated[
         str, typer.Option(metavar="DIR", help="Where the page, the chart and the table go.")
     ] = "./fastsim_tune",
-    size: Size = "224",
+    size: Size = None,
     model: ModelPath = None,
     device: DeviceName = "auto",
     runtime: RuntimeName = "auto",

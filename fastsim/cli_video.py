@@ -74,7 +74,7 @@ def video(
     end: End = None,
     crop: Crop = 0.85,
     thres: VideoThres = DEFAULT_THRES,
-    size: Size = "224",
+    size: Size = None,
     model: ModelPath = None,
     device: DeviceName = "auto",
     runtime: RuntimeName = "auto",
@@ -106,7 +106,7 @@ def videos(
     crop: Crop = 0.85,
     thres: VideoThres = DEFAULT_THRES,
     across: Across = False,
-    size: Size = "224",
+    size: Size = None,
     model: ModelPath = None,
     device: DeviceName = "auto",
     runtime: RuntimeName = "auto",
@@ -139,7 +139,7 @@ def video_duplicates(
     least: Annotated[
         float, typer.Option("--least", metavar="SECONDS", help="The shortest common part that is reported.")
     ] = 5.0,
-    size: Size = "224",
+    size: Size = None,
     model: ModelPath = None,
     device: DeviceName = "auto",
     runtime: RuntimeName = "auto",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from fastsim.errors import UsageError
+from fastsim.model import card_size
 
 
 class Device(StrEnum):
@@ -81,7 +82,7 @@ class Config:
 
 def resolve_compute(
     *,
-    size: str = "224",
+    size: str | None = None,
     model: str | None = None,
     device: str = Device.AUTO,
     runtime: str = Runtime.AUTO,
@@ -95,7 +96,7 @@ def resolve_compute(
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: at least 1 is needed")
     return Compute(
-        size=resolve_size(size), model=model, device=device, runtime=runtime,
+        size=resolve_size(size or str(card_size(model) or 224)), model=model, device=device, runtime=runtime,
         workers=workers or usable_cpus(), batch=batch or (2 if runtime == Runtime.OPENVINO else 4), cache=cache,
     )  # fmt: skip
 

@@ -84,12 +84,6 @@ class Model:
     def card_path(self) -> Path:
         return self.path.with_suffix(".json")
 
-    @property
-    def fixed_size(self) -> int | None:
-        """The one input side in pixels that the card asks for with `"fixed_size": true`, else None."""
-        card = self._section("input")
-        return int(card["size"]) if card.get("fixed_size") else None
-
     def _section(self, key: str) -> dict[str, Any]:
         section = self.card.get(key, {})
         if not isinstance(section, dict):
@@ -104,20 +98,33 @@ def load_model(path: str | None = None) -> Model:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
         raise UsageError(f"--model {file}: {error.strerror}; name an ONNX file that can be read") from None
-    card_path = file.with_suffix(".json")
-    card: Any = {}
-    if card_path.exists():
-        try:
-            card = json.loads(card_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{card_path}: not a JSON file that can be read ({error}); {_CARD_HINT}") from None
-        if not isinstance(card, dict):
-            raise UsageError(f"{card_path}: holds a {type(card).__name__}; an object is needed ({_CARD_HINT})")
-        if card.get("sha256", sha256) != sha256:
-            raise UsageError(
-                f"{card_path}: describes another file (its sha256 is not that of {file.name}); get both anew"
-            )
+    card = _read_card(file.with_suffix(".json"))
+    if card.get("sha256", sha256) != sha256:
+        raise UsageError(
+            f"{file.with_suffix('.json')}: describes another file (its sha256 is not that of {file.name}); get both anew"
+        )
     return Model(file, sha256, card)
+
+
+def card_size(path: str | None) -> int | None:
+    """The input size in pixels that the card of the model at `path` asks for, if it has one that says so."""
+    if path is None:
+        return None
+    section = _read_card(Path(path).with_suffix(".json")).get("input")
+    size = section.get("size") if isinstance(section, dict) else None
+    return size if isinstance(size, int) else None
+
+
+def _read_card(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        card = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a JSON file that can be read ({error}); {_CARD_HINT}") from None
+    if not isinstance(card, dict):
+        raise UsageError(f"{path}: holds a {type(card).__name__}; an object is needed ({_CARD_HINT})")
+    return card
 
 
 def _layout_of(shape: Sequence[int | None]) -> str | None:

@@ -45,7 +45,7 @@ class ImagesOptions:
 
     inputs: tuple[str, ...]
     outs: str
-    size: str
+    size: str | None
     model: str | None
     thres: float
     mode: str

@@ -26,7 +26,7 @@ _NEAR = (0.75, 0.85, 0.9, 0.95)
 
 
 def tune_thresholds(
-    *, inputs: Sequence[str], outs: str, size: str, model: str | None, device: str, runtime: str, recursive: bool,
+    *, inputs: Sequence[str], outs: str, size: str | None, model: str | None, device: str, runtime: str, recursive: bool,
     exclude: list[str] | None, follow_links: bool, json: str | None, cache: str | None, no_cache: bool,
     workers: int | None, batch: int | None, quiet: bool, verbose: bool,
 ) -> ExitCode:  # fmt: skip

@@ -23,7 +23,7 @@ from fastsim.vectors import to_vectors
 def compare(
     *,
     inputs: Sequence[str],
-    size: str,
+    size: str | None,
     model: str | None,
     thres: float,
     device: str,
@@ -66,7 +66,7 @@ def compare(
 
 
 def embed(
-    *, inputs: Sequence[str], out: str, size: str, model: str | None, device: str, runtime: str, recursive: bool,
+    *, inputs: Sequence[str], out: str, size: str | None, model: str | None, device: str, runtime: str, recursive: bool,
     exclude: list[str] | None, follow_links: bool, workers: int | None, batch: int | None, cache: str | None,
     no_cache: bool, quiet: bool, verbose: bool,
 ) -> ExitCode:  # fmt: skip

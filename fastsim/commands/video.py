@@ -37,7 +37,7 @@ class VideoOptions:
     end: str | None
     crop: float
     thres: float
-    size: str
+    size: str | None
     model: str | None
     device: str
     runtime: str

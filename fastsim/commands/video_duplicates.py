@@ -31,7 +31,7 @@ class DuplicatesOptions:
     crop: float
     thres: float
     least: float
-    size: str
+    size: str | None
     model: str | None
     device: str
     runtime: str

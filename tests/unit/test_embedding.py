@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastsim
+from fastsim.config import resolve_compute
 from fastsim.embedding import embed, open_network, unit_rows
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import load_model
@@ -121,6 +122,13 @@ def test_a_wrong_card_is_a_clear_error(
     with pytest.raises(UsageError, match=complaint) as caught:
         run_all(model, runtime, noise)
     assert "\n" not in str(caught.value)
+
+
+def test_the_card_says_the_size_where_the_user_does_not(tmp_path: Path) -> None:
+    model = mean_network(tmp_path / "mean.onnx", "NCHW", size=96)
+    assert resolve_compute(model=model).size == 96
+    assert resolve_compute(model=model, size="112").size == 112
+    assert resolve_compute().size == 224
 
 
 def test_a_card_of_another_file_is_refused(tmp_path: Path) -> None:
