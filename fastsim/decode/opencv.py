@@ -80,7 +80,7 @@ def decode_file(path: str, choose_size: Callable[[int, int], int]) -> tuple[Uint
     except MemoryError:
         raise UnreadableError("not enough memory to decode it") from None
     except Exception as error:  # a decoder met what its authors did not expect: this file is skipped, the run goes on
-        raise UnreadableError(_reason(error)) from error
+        raise UnreadableError(f"can't be decoded: {_reason(error)}") from error
 
 
 def _read(path: str) -> bytes:
