@@ -150,13 +150,14 @@ class Video:
             self._container.close()
             raise UnreadableError("audio only: it has no pictures" if audio else "it has no video stream")
         self._stream: Any = best if best in streams else streams[0]
-        self._context: Any = self._stream.codec_context
+        self._context: Any = getattr(self._stream, "codec_context", None)
         if self._context is None:
             self._container.close()
             raise UnreadableError("its codec is unknown here")
         self._context.thread_type = "AUTO"
         self._context.thread_count = self._threads
-        self._origin: int | None = self._stream.start_time
+        # AVI has no presentation times; FFmpeg makes them up, and those begin too late by the frames that are reordered.
+        self._origin: int | None = None if self._container.format.name == "avi" else self._stream.start_time
         self._time_base = float(self._stream.time_base or 1)
 
     def _reopen(self) -> None:

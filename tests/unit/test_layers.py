@@ -33,9 +33,9 @@ STAGES = {
 """Each stage, and what it may import of the package beyond SHARED."""
 
 BACKENDS = {
-    "cv2": ["decode/opencv.py", "decode/video.py"],
+    "cv2": ["decode/opencv.py", "videos/pictures.py"],
     "PIL": ["decode/opencv.py"],
-    "av": ["decode/video.py"],
+    "av": ["decode/pixels.py", "decode/video.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
     "onnxruntime": ["embedding/onnxruntime.py"],
     "cupy": ["similarity/cuda.py"],
