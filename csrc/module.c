@@ -70,35 +70,33 @@ static PyObject *Rows_isa(PyObject *object, void *closure) {
 
 static PyObject *Rows_sketch(PyObject *object, PyObject *args) {
     Rows *self = (Rows *)object;
-    Py_ssize_t k;
+    PyObject *basis;
+    Py_buffer view;
     double scale, limit, slack;
-    if (!PyArg_ParseTuple(args, "nddd:sketch", &k, &scale, &limit, &slack))
+    if (!PyArg_ParseTuple(args, "Oddd:sketch", &basis, &scale, &limit, &slack) ||
+        PyObject_GetBuffer(basis, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0)
         return NULL;
-    if (k < 4 || k > SKETCH_MAX || k % 4 != 0 || !(scale > 0.0) || !(limit >= 0.0) || !(slack >= 0.0))
-        return PyErr_Format(PyExc_ValueError, "sketch: k must be a multiple of 4 up to %d, scale > 0, limit and slack >= 0", SKETCH_MAX);
-    if (!rows_sketch(&self->rows, (size_t)k, scale, limit, slack))
+    const Py_ssize_t k = is_halves(&view) && view.shape[1] == self->view.shape[1] ? view.shape[0] : 0;
+    const int fits = k >= 4 && k <= SKETCH_MAX && k % 4 == 0 && scale > 0.0 && limit >= 0.0 && slack >= 0.0;
+    const int enough = fits && rows_sketch(&self->rows, view.buf, (size_t)k, (size_t)view.shape[1], scale, limit, slack);
+    PyBuffer_Release(&view);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "sketch: basis must be float16[k, d], k a multiple of 4 up to %d, scale > 0", SKETCH_MAX);
+    if (!enough)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
 }
 
 static PyObject *Rows_encode(PyObject *object, PyObject *args) {
     Rows *self = (Rows *)object;
-    const size_t width = 4 * self->rows.sketch.steps * sizeof(float);
-    Py_ssize_t start;
-    Py_buffer y;
-    if (!PyArg_ParseTuple(args, "ny*:encode", &start, &y))
+    Py_ssize_t start, stop;
+    if (!PyArg_ParseTuple(args, "nn:encode", &start, &stop))
         return NULL;
-    const size_t count = width == 0 ? 0 : (size_t)y.len / width;
-    const int fits = width != 0 && (size_t)y.len % width == 0 && start >= 0 && (size_t)start <= self->rows.n &&
-                     count <= self->rows.n - (size_t)start;
-    if (fits) {
-        Py_BEGIN_ALLOW_THREADS
-        rows_encode(&self->rows, (size_t)start, count, y.buf);
-        Py_END_ALLOW_THREADS
-    }
-    PyBuffer_Release(&y);
-    if (!fits)
-        return PyErr_Format(PyExc_ValueError, "encode: y must be float32[rows, k] for rows from start on, after sketch()");
+    if (self->rows.sketch.code == NULL || start < 0 || start > stop || (size_t)stop > self->rows.n)
+        return PyErr_Format(PyExc_ValueError, "encode: rows from start to stop are needed, after sketch()");
+    Py_BEGIN_ALLOW_THREADS
+    rows_encode(&self->rows, (size_t)start, (size_t)stop);
+    Py_END_ALLOW_THREADS
     Py_RETURN_NONE;
 }
 

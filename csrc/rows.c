@@ -24,11 +24,11 @@ int rows_init(struct rows *rows, const struct tile_kernel *kernel, const uint16_
     return 1;
 }
 
-int rows_sketch(struct rows *rows, size_t k, double scale, double limit, double slack) {
+int rows_sketch(struct rows *rows, const uint16_t *basis, size_t k, size_t d, double scale, double limit, double slack) {
     const size_t padded = (rows->n + TILE_COLS - 1) / TILE_COLS * TILE_COLS;
     free(rows->sketch.memory);
     memset(&rows->sketch, 0, sizeof rows->sketch);
-    char *memory = calloc(padded * (k + 2 * sizeof(int32_t)) + 64, 1);
+    char *memory = calloc(padded * (k + 2 * sizeof(int32_t)) + k * rows->d * sizeof(uint16_t) + 64, 1);
     if (memory == NULL)
         return 0;
     char *aligned = memory + (64 - (uintptr_t)memory % 64);
@@ -37,6 +37,9 @@ int rows_sketch(struct rows *rows, size_t k, double scale, double limit, double 
     sketch->code = (int8_t *)aligned;
     sketch->bias = (int32_t *)(void *)(aligned + padded * k);
     sketch->sum = sketch->bias + padded;
+    sketch->basis = (uint16_t *)(void *)(sketch->sum + padded);
+    for (size_t i = 0; i < k; i++)
+        memcpy(sketch->basis + i * rows->d, basis + i * d, d * sizeof(uint16_t));
     for (size_t i = 0; i < padded; i++)
         sketch->bias[i] = SKETCH_NEVER;
     return 1;
@@ -51,12 +54,12 @@ static int32_t bias_of(const struct sketch *sketch, double residual, double code
     return coded <= sketch->limit && bias < SKETCH_ALWAYS - 1 ? (int32_t)ceil(bias) : SKETCH_ALWAYS;
 }
 
-static void encode_row(struct sketch *sketch, size_t row, const float *y) {
+static void encode_row(struct sketch *sketch, size_t row, const float *dots, float norm) {
     int8_t *out = sketch->code + row / TILE_COLS * sketch->steps * TILE_STEP + row % TILE_COLS * 4;
     double residual = 0.0, coded = 0.0, length = 0.0;
     int32_t sum = 0;
     for (size_t i = 0; i < 4 * sketch->steps; i++) {
-        const double value = y[i], wish = nearbyint(value / sketch->scale);
+        const double value = dots[i] / norm, wish = nearbyint(value / sketch->scale);
         const double code = wish > 127.0 ? 127.0 : wish < -127.0 ? -127.0 : wish;
         const double shown = code * sketch->scale;
         out[i / 4 * TILE_STEP + i % 4] = (int8_t)code;
@@ -69,10 +72,24 @@ static void encode_row(struct sketch *sketch, size_t row, const float *y) {
     sketch->bias[row] = bias_of(sketch, sqrt(residual), sqrt(coded), sqrt(length));
 }
 
-void rows_encode(struct rows *rows, size_t start, size_t count, const float *y) {
-    for (size_t i = 0; i < count; i++)
-        if (rows->norm[start + i] > 0.0f) /* not NaN: such a row keeps its zero codes and SKETCH_NEVER */
-            encode_row(&rows->sketch, start + i, y + i * 4 * rows->sketch.steps);
+void rows_encode(struct rows *rows, size_t start, size_t stop) {
+    const struct sketch *sketch = &rows->sketch;
+    float y[4][SKETCH_MAX], dots[16];
+    for (size_t row = start; row < stop; row += 4) {
+        const uint16_t *a[4], *b[4];
+        for (size_t i = 0; i < 4; i++)
+            a[i] = rows_at(rows, row + i < stop ? row + i : stop - 1);
+        for (size_t k = 0; k < 4 * sketch->steps; k += 4) {
+            for (size_t j = 0; j < 4; j++)
+                b[j] = sketch->basis + (k + j) * rows->d;
+            rows->kernel->dots(a, b, rows->d, dots);
+            for (size_t i = 0; i < 16; i++)
+                y[i / 4][k + i % 4] = dots[i];
+        }
+        for (size_t i = 0; i < 4 && row + i < stop; i++)
+            if (rows->norm[row + i] > 0.0f) /* not NaN: such a row keeps its zero codes and SKETCH_NEVER */
+                encode_row(&rows->sketch, row + i, y[i], rows->norm[row + i]);
+    }
 }
 
 int32_t rows_floor(const struct rows *rows, float thres) {

@@ -25,12 +25,12 @@ static inline float rows_score(const struct rows *rows, size_t a, size_t b, floa
  * then still has to be called. */
 int rows_init(struct rows *rows, const struct tile_kernel *kernel, const uint16_t *half, size_t n, size_t d);
 
-/* Makes room for a sketch of k dimensions (a multiple of 4, at most SKETCH_MAX) in which no row is encoded yet: all of them
- * are similar to nothing. Returns 0 where memory is short. */
-int rows_sketch(struct rows *rows, size_t k, double scale, double limit, double slack);
+/* Makes room for a sketch with this basis (k x d halves, d as the caller gave it to rows_init; k a multiple of 4, at most
+ * SKETCH_MAX) in which no row is encoded yet: all of them are similar to nothing. Returns 0 where memory is short. */
+int rows_sketch(struct rows *rows, const uint16_t *basis, size_t k, size_t d, double scale, double limit, double slack);
 
-/* Encodes rows start..start + count - 1 from y, count x k. Disjoint ranges may be encoded at the same time. */
-void rows_encode(struct rows *rows, size_t start, size_t count, const float *y);
+/* Encodes rows start..stop - 1. Disjoint ranges may be encoded at the same time. */
+void rows_encode(struct rows *rows, size_t start, size_t stop);
 
 /* The smallest q.q' + bias + bias' at which a pair can reach thres. */
 int32_t rows_floor(const struct rows *rows, float thres);

@@ -12,9 +12,11 @@
  *   |dot - exact| <= (68 + d / 1024) * 2^-24 * |a| |b| < 4.4e-6 |a| |b| for d <= 4096; typically it is below 2e-7.
  *   norm is NaN for a row that is zero or not finite: its scores are NaN, and NaN >= thres is false even at thres 0.
  *
- * Sketch (the filter). Let u = a / |a|, and P a d x k matrix, k a multiple of 4, whose columns are nearly orthonormal:
- *   ||P'P - I||_F <= eps. P = Q + E with Q'Q = I exactly (the polar factor), ||E||_2 <= eps.
- *   y is P'u computed in float32 with ||y - Q'u|| <= e. `slack` is that e (see fastsim/similarity/sketch.py).
+ * Sketch (the filter). Let u = a / |a|, and P a d x k matrix of halves, k a multiple of 4, with nearly orthonormal columns:
+ *   ||P'P - I||_2 <= eps. P = Q + E with Q'Q = I exactly (the polar factor: the singular values of P become 1), and
+ *   ||E||_2 = max |s - 1| <= max |s^2 - 1| <= eps.
+ *   y = dot(a, column of P) / norm(a), so ||y - Q'u|| <= e = eps + (sqrt(k) (1 + eps) + 1) (70 + d / 1024) 2^-24, from E, from
+ *   the error of dot in each of k values, and from that of the norm. `slack` is that e (fastsim/similarity/sketch.py).
  *   code is q = clamp(round(y / scale)), int8 in [-127, 127]; r = ||y - scale * q||.
  *   With p = Q'u = scale * q + rho, ||rho|| <= r + e, and t = u - Qp, ||t||^2 = 1 - ||p||^2 <= 1 - max(0, ||y|| - e)^2:
  *
@@ -56,6 +58,7 @@ struct sketch {
     int32_t *bias; /* one a row, padded to whole panels */
     int32_t *sum;  /* sum of the codes of each row, padded likewise: a product of unsigned and signed bytes needs it */
     size_t steps;  /* k / 4 */
+    uint16_t *basis; /* P, column after column: k x d */
     double scale, limit, slack;
     void *memory; /* what to free */
 };

@@ -27,11 +27,14 @@ class Rows:
 
     @property
     def isa(self) -> str: ...
-    def sketch(self, k: int, scale: float, limit: float, slack: float, /) -> None:
-        """Makes room for int8 codes of k dimensions; until a row is encoded it is similar to nothing."""
+    def sketch(self, basis: Float16Array, scale: float, limit: float, slack: float, /) -> None:
+        """Makes room for int8 codes of k dimensions; until a row is encoded it is similar to nothing.
 
-    def encode(self, start: int, y: Float32Array, /) -> None:
-        """Encodes rows from `start` on; y: float32[rows, k], the unit rows times a nearly orthonormal matrix."""
+        basis: float16[k, d], nearly orthonormal rows, k a multiple of 4; csrc/tile.h defines scale, limit and slack.
+        """
+
+    def encode(self, start: int, stop: int, /) -> None:
+        """Encodes rows start..stop - 1; threads may encode disjoint ranges."""
 
     def scan(
         self, thres: float, tile: tuple[int, int, int, int], row_labels: Int32Array, col_labels: Int32Array,

@@ -45,12 +45,11 @@ def sketched(vectors: np.ndarray, isa: str, k: int, spread: float = 1.0) -> _cor
     rows = _core.Rows(vectors, isa)
     unit = unit_rows(vectors)
     basis, error = principal_basis(unit)
-    basis = np.ascontiguousarray(basis[:, :k])
-    y = unit @ basis
+    y = unit @ basis[:k].T.astype(np.float32)
     scale = max(float(np.abs(y).max()) / 127 * spread, 1e-9)
-    slack = 1.01 * error + (np.sqrt(k) + 1) * vectors.shape[1] * 2.0**-24 + 1e-6
-    rows.sketch(basis.shape[1], scale, 0.9, float(slack))
-    rows.encode(0, np.ascontiguousarray(y))
+    slack = 1.01 * (error + (np.sqrt(k) + 1) * 80 * 2.0**-24)
+    rows.sketch(basis[:k], scale, 0.9, float(slack))
+    rows.encode(0, len(vectors))
     return rows
 
 

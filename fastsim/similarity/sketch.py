@@ -25,13 +25,13 @@ PRODUCTS = {"avx512": (64.0, 11.0), "avx2": (20.0, 9.0), "neon": (12.0, 6.0), "s
 SAMPLE = 512
 """So many rows are compared with as many others to see how many pairs survive."""
 CHUNK = 8192
-"""Rows rotated at a time: 8 MB of float32 at 256 dimensions."""
+"""Rows that one task encodes."""
 
 
 class Sketch(NamedTuple):
-    """A basis float32[d, k] with nearly orthonormal columns, and the numbers of the bound in csrc/tile.h."""
+    """A basis float16[k, d] with nearly orthonormal rows, and the numbers of the bound in csrc/tile.h."""
 
-    basis: Float32Array
+    basis: Float16Array
     scale: float
     limit: float
     slack: float
@@ -47,14 +47,11 @@ def add_sketch(
     sketch = choose_sketch(vectors, thres, similar_is_free=similar_is_free, isa=rows.isa)
     if sketch is None:
         return 0
-    rows.sketch(sketch.basis.shape[1], sketch.scale, sketch.limit, sketch.slack)
-
-    def encode(start: int) -> None:
-        rows.encode(start, unit_rows(vectors[start : start + CHUNK]) @ sketch.basis)
-
-    for done in [pool.submit(encode, start) for start in range(0, len(vectors), CHUNK)]:
+    rows.sketch(sketch.basis, sketch.scale, sketch.limit, sketch.slack)
+    n = len(vectors)
+    for done in [pool.submit(rows.encode, start, min(start + CHUNK, n)) for start in range(0, n, CHUNK)]:
         done.result()
-    return int(sketch.basis.shape[1])
+    return len(sketch.basis)
 
 
 def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool, isa: str = "avx512") -> Sketch | None:
@@ -72,13 +69,14 @@ def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool,
     full = max(d, 16) / halves
 
     def fit(k: int) -> tuple[float, Sketch | None]:
-        sketch = _fit(sample @ basis[:, :k], basis[:, :k], error)
+        y = sample @ basis[:k].T.astype(np.float32)
+        sketch = _fit(y, basis[:k], error)
         if sketch is None:
             return float("inf"), None
-        alive = (_bounds(sample @ sketch.basis, half, sketch) >= thres) & dissimilar
+        alive = (_bounds(y, half, sketch) >= thres) & dissimilar
         return k / products + (40 + 2.5 * full) * float(alive.mean()), sketch  # 40: a mispredicted branch or two
 
-    cost, best = _lowest(fit, [k for k in WIDTHS if k <= basis.shape[1]])
+    cost, best = _lowest(fit, [k for k in WIDTHS if k <= len(basis)])
     return best if cost < full else None
 
 
@@ -103,8 +101,8 @@ def unit_rows(vectors: Float16Array) -> Float32Array:
     return rows
 
 
-def principal_basis(unit: Float32Array) -> tuple[Float32Array, float]:
-    """(float32[d, k]: the directions of most energy first, and the Frobenius norm of their Gram matrix minus I).
+def principal_basis(unit: Float32Array) -> tuple[Float16Array, float]:
+    """(float16[k, d]: the directions of most energy first, and the spectral norm of their Gram matrix minus I).
 
     k is a multiple of 4, at most the last of WIDTHS. Works for fewer rows than dimensions and for rows without rank.
     """
@@ -117,21 +115,20 @@ def principal_basis(unit: Float32Array) -> tuple[Float32Array, float]:
         inside = unit @ span.astype(np.float32)
         directions = span @ np.linalg.eigh((inside.T @ inside).astype(np.float64))[1]
     k = min(WIDTHS[-1], directions.shape[1] // 4 * 4)
-    basis = np.ascontiguousarray(directions[:, ::-1][:, :k], dtype=np.float32)
+    basis = np.ascontiguousarray(directions[:, ::-1][:, :k].T, dtype=np.float16)
     exact = basis.astype(np.float64)
-    return basis, float(np.linalg.norm(exact.T @ exact - np.eye(k)))
+    return basis, float(np.linalg.norm(exact @ exact.T - np.eye(k), 2))
 
 
-def _fit(y: Float32Array, basis: Float32Array, error: float) -> Sketch | None:
+def _fit(y: Float32Array, basis: Float16Array, error: float) -> Sketch | None:
     """The scale that clips one value in a thousand (measured as best), and the numbers of the bound. y: a sample."""
-    d, k = basis.shape
+    k, d = basis.shape
     scale = float(np.quantile(np.abs(y), 0.999)) / 127 if y.size else 0.0
     if scale <= 1e-7:
         return None
     limit = 1.02 * float(np.sqrt((_codes(y, scale) ** 2).sum(axis=1).max())) * scale
-    # y differs from the exact product by the basis' own error, by rounding in the product, and by the length of the row
-    slack = 1.01 * error + 1.01 * (np.sqrt(k) + 1) * d * 2.0**-24 + 1e-6
-    return Sketch(np.ascontiguousarray(basis), scale, limit, float(slack))
+    slack = 1.01 * (error + (np.sqrt(k) + 1) * (70 + d / 1024) * 2.0**-24)
+    return Sketch(basis, scale, limit, float(slack))
 
 
 def _codes(y: Float32Array, scale: float) -> Float32Array:

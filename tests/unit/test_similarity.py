@@ -56,9 +56,9 @@ def test_pairs_are_those_of_the_oracle_with_a_sketch(isa: str, thres: float) -> 
 )
 def test_a_basis_is_orthonormal_whatever_the_rows(rows: np.ndarray) -> None:
     basis, error = principal_basis(rows.astype(np.float32))
-    assert basis.shape[1] % 4 == 0
-    assert basis.shape[1] >= min(rows.shape) // 4 * 4
-    assert error < 1e-5
+    assert len(basis) % 4 == 0
+    assert len(basis) >= min(*rows.shape, 256) // 4 * 4
+    assert error < 2e-3
 
 
 def test_rows_without_structure_are_compared_in_full() -> None:

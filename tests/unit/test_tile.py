@@ -138,6 +138,6 @@ def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match='no "cray" kernel'):
         _core.Rows(vectors, "cray")
     with pytest.raises(ValueError, match="after sketch"):
-        rows.encode(0, np.zeros((4, 4), np.float32))
+        rows.encode(0, 100)
     with pytest.raises(ValueError, match="multiple of 4"):
-        rows.sketch(6, 1.0, 1.0, 0.0)
+        rows.sketch(np.zeros((6, 16), np.float16), 1.0, 1.0, 0.0)
