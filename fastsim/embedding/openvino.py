@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -52,7 +53,8 @@ class OpenVinoNetwork:
         finally:
             for request, batch, _ in busy:
                 request.cancel()
-                request.wait()
+                with suppress(RuntimeError):  # "was canceled": it must not take the place of a Ctrl-C
+                    request.wait()
                 self._idle[batch.pixels.shape[1]].append(request)
 
     def _finish(self, busy: deque[tuple[Any, FrameBatch, Uint8Array]]) -> tuple[FrameBatch, Float32Array]:
