@@ -180,12 +180,18 @@ def check_outs(outs: str, identity: Mapping[str, Any]) -> None:
     before = _settings(os.path.join(path, NAME))
     other = [key for key in identity if before is not None and before.get(key) != identity[key]]
     if before is not None and other:
-        was = ", ".join(f"{key} {before.get(key)}" for key in other[:4])
-        now = ", ".join(f"{key} {identity[key]}" for key in other[:4])
+        was, now = (", ".join(_option(key, values.get(key)) for key in other[:4]) for values in (before, identity))
         raise UsageError(
             f"--outs {shown(outs)}: it holds frames taken with other settings ({was}; now {now}); "
             "give another --outs, or the same settings to go on"
         )
+
+
+def _option(key: str, value: object) -> str:
+    """`--skip 5`, as it is typed; a switch that is off, or a value that is not given, as `no --every`."""
+    if value is None or isinstance(value, bool):
+        return f"--{key}" if value else f"no --{key}"
+    return f"--{key} {value[:12] if isinstance(value, str) else value}"
 
 
 def _settings(path: str) -> dict[str, Any] | None:

@@ -21,6 +21,8 @@ _MOST_CELLS = 400
 """Of a contact sheet; it stays a picture that every viewer opens."""
 _CELL = (240, 180)
 _CAPTION = 22
+_LEAST_WIDTH = 116
+"""Pixels that a caption needs."""
 _INK, _PAPER, _MARK = (225, 225, 225), (28, 28, 28), (80, 80, 235)
 
 
@@ -84,7 +86,7 @@ class Sheet:
         """BGR, or None where nothing was added."""
         if not self._cells:
             return None
-        wide = max(cell.picture.shape[1] for cell in self._cells) + 8
+        wide = max(_LEAST_WIDTH, *(cell.picture.shape[1] for cell in self._cells)) + 8
         high = max(cell.picture.shape[0] for cell in self._cells) + _CAPTION + 8
         columns = max(1, min(len(self._cells), round(math.sqrt(len(self._cells) * 1.6 * high / wide))))
         lines = -(-len(self._cells) // columns)

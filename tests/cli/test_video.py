@@ -227,8 +227,8 @@ def test_a_rerun_goes_on_where_a_killed_run_stopped(run: Run, clips: Path, tmp_p
         assert cv2.imread(str(path)) is not None, f"{path} is not whole"
     finished = {path.parent for path in outs.rglob("index.csv")}
     before = {path: path.stat().st_mtime_ns for folder in finished for path in folder.iterdir()}
-    refused = run(*command[:2], "--skip", "3", code=2)
-    assert "--outs" in refused.stderr and "skip 2; now skip 3" in refused.stderr
+    refused = run(*command[:2], "--skip", "3", *command[4:], code=2)
+    assert "--outs" in refused.stderr and "--skip 2; now --skip 3" in refused.stderr
     run(*command)
     assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
     shutil.move(outs, tmp_path / "resumed")
@@ -273,7 +273,7 @@ def test_more_videos_with_the_same_settings_join_the_others(run: Run, clips: Pat
         (["--skip", "5", "--every", "1"], "exclude each other"),
         (["--every", "0"], "more than 0"),
         (["--every", "often"], "HH:MM:SS"),
-        (["--start", "5", "--end", "4"], "nothing would be read"),
+        (["--end", "4", "--start", "5"], "nothing would be read"),
         (["--crop", "1.5"], "0.05 to 1"),
         (["--crop", "nan"], "0.05 to 1"),
         (["--thres", "2"], "0 to 1"),
@@ -303,7 +303,7 @@ def test_wrong_inputs(run: Run, clips: Path, tmp_path: Path) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").write_text("mine")
     assert "not empty" in run("videos", clips, "--outs", "full", code=2).stderr
-    assert "lies in the output folder" in run("videos", clips, "--outs", tmp_path, code=2).stderr or True
+    assert "not empty" in run("videos", clips / "turned.mp4", "--outs", clips, code=2).stderr
 
 
 def test_outs_inside_the_input_is_never_read_and_a_dry_run_writes_nothing(run: Run, clips: Path) -> None:
@@ -317,7 +317,8 @@ def test_outs_inside_the_input_is_never_read_and_a_dry_run_writes_nothing(run: R
 
 def test_quiet_prints_nothing_and_decoders_are_silent(run: Run, clips: Path) -> None:
     data = bytearray((clips / "scenes.mp4").read_bytes())
-    data[20000:20400] = b"\xff" * 400
+    middle = len(data) // 2
+    data[middle : middle + 9000] = bytes(9000)
     (clips / "hurt.mp4").write_bytes(data)
     done = run("videos", clips, "--quiet", code=3)
     assert (done.stdout, done.stderr) == ("", "")
@@ -383,7 +384,7 @@ def test_three_hours_stay_under_a_gigabyte(tmp_path: Path) -> None:
         "try: app()\nexcept SystemExit as end: print('PEAK', resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, end.code)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "video", "day.mp4", "--skip", "25", "--size", "64", "--json", "r.json"],
+        [sys.executable, "-c", code, "video", "day.mp4", "--skip", "25", "--size", "112", "--json", "r.json"],
         cwd=tmp_path, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     peak, status = done.stdout.split("PEAK")[1].split()
@@ -391,5 +392,5 @@ def test_three_hours_stay_under_a_gigabyte(tmp_path: Path) -> None:
     assert int(peak) * (1 if sys.platform == "darwin" else 1024) < 1e9
     [video] = load(tmp_path / "r.json")["videos"]
     assert video["frames_read"] == 270_000
-    assert [frame["index"] for frame in video["kept"]][:1] == [0]
-    assert len(video["kept"]) >= 5
+    assert [frame["index"] for frame in video["kept"]][:2] == [0, 100]
+    assert sum(frame["stands_for"] + 1 for frame in video["kept"]) == 10_800

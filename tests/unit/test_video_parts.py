@@ -172,7 +172,7 @@ def test_the_journal_goes_on_with_the_same_settings_only(tmp_path: Path) -> None
             Journal(outs, identity())
     with open(tmp_path / "outs" / NAME, "ab") as stream:
         stream.write(b'{"done": {"pa')  # killed while it wrote
-    with pytest.raises(UsageError, match="skip 10; now skip 3"):
+    with pytest.raises(UsageError, match="--skip 10; now --skip 3"):
         Journal(outs, identity(skip=3))
     with Journal(outs, identity()) as journal:
         found = journal.finished(video)
