@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import shutil
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -12,7 +14,7 @@ from fastsim.model import card_size
 
 
 class Device(StrEnum):
-    """The words that --device takes besides `cuda:N`."""
+    """The words that --device takes besides `cuda:N` and `cuda:N,M`."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -25,6 +27,7 @@ class Runtime(StrEnum):
     AUTO = "auto"
     OPENVINO = "openvino"
     ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
 
 
 DEFAULT_THRES = 0.75
@@ -91,14 +94,19 @@ def resolve_compute(
     cache: str | None = None,
 ) -> Compute:
     """Settle every `auto`. Raises UsageError for values that can't be, or can't be here."""
-    device, runtime = resolve_device(device), resolve_runtime(runtime)
+    device = resolve_device(device)
+    runtime = resolve_runtime(runtime, device)
     for name, value in (("--workers", workers), ("--batch", batch)):
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: at least 1 is needed")
     return Compute(
         size=resolve_size(size or str(card_size(model) or 224)), model=model, device=device, runtime=runtime,
-        workers=workers or usable_cpus(), batch=batch or (2 if runtime == Runtime.OPENVINO else 4), cache=cache,
+        workers=workers or usable_cpus(), batch=batch or _default_batch(device, runtime), cache=cache,
     )  # fmt: skip
+
+
+def _default_batch(device: str, runtime: str) -> int:
+    return 256 if device != Device.CPU else 2 if runtime == Runtime.OPENVINO else 4
 
 
 def resolve_size(text: str) -> int | None:
@@ -112,20 +120,36 @@ def resolve_size(text: str) -> int | None:
 
 def resolve_device(name: str) -> str:
     """--device: where to run. Raises UsageError for a device that can't be used: there is no silent fallback."""
-    if name in (Device.AUTO, Device.CPU):
+    if name == Device.CPU:
         return Device.CPU.value
-    number = name.removeprefix("cuda:")
-    if name == Device.CUDA or (number != name and number.isdecimal()):
-        raise UsageError(f"--device {name}: this version has no CUDA backend yet; use --device cpu")
-    raise UsageError(f"--device {name}: auto, cpu, cuda or cuda:N is allowed")
+    if name != Device.AUTO and not re.fullmatch(r"cuda(:\d+(,\d+)*)?", name):
+        raise UsageError(f"--device {name}: auto, cpu, cuda, cuda:N or cuda:N,M is allowed")
+    if name == Device.AUTO and shutil.which("nvidia-smi") is None:  # so that a machine without a GPU loses no time
+        return Device.CPU.value
+    from fastsim import cuda
+
+    numbers = name.removeprefix("cuda").removeprefix(":") if name != Device.AUTO else ""
+    for number in numbers.split(",") if numbers else ["0"]:
+        problem = cuda.probe(int(number)).problem
+        if problem and name == Device.AUTO:
+            return Device.CPU.value
+        if problem:
+            raise UsageError(f"--device {name}: {problem}")
+    return f"cuda:{numbers or 0}"
 
 
-def resolve_runtime(name: str) -> str:
-    """--runtime: what runs the network. Raises UsageError for one that is unknown or not installed."""
-    if name == Runtime.AUTO:
-        return Runtime.OPENVINO.value
+def resolve_runtime(name: str, device: str = "cpu") -> str:
+    """--runtime: what runs the network on `device`. Raises UsageError for one that is unknown or not installed."""
     if name not in tuple(Runtime):
         raise UsageError(f"--runtime {name}: {', '.join(Runtime)} is allowed")
+    if device != Device.CPU:
+        if name == Runtime.OPENVINO:
+            raise UsageError(f"--runtime {name}: it runs on the CPU only; use --runtime auto with --device {device}")
+        return name if name == Runtime.TENSORRT else Runtime.ONNXRUNTIME.value
+    if name == Runtime.AUTO:
+        return Runtime.OPENVINO.value
+    if name == Runtime.TENSORRT:
+        raise UsageError(f"--runtime {name}: it needs a GPU; use it with --device cuda")
     if importlib.util.find_spec(name) is None:
         raise UsageError(f"--runtime {name}: it is not installed; pip install 'fastsim[{name}]', or use --runtime auto")
     return name

@@ -5,16 +5,15 @@ Imports are tried, never trusted.
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import importlib.metadata
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 
-from fastsim import __version__, _core
+from fastsim import __version__, _core, cuda
 from fastsim.config import usable_cpus
 from fastsim.errors import FastsimError
 from fastsim.model import load_model
@@ -28,7 +27,6 @@ _LIBRARIES = (
     ("onnxruntime", "onnxruntime", "another runtime; pip install 'fastsim[onnxruntime]'"),
     ("send2trash", "send2trash", "--trash"),
 )
-_CUDA_LIBRARIES = ("onnxruntime-gpu", "nvidia-dali-cuda120", "nvidia-dali-cuda130", "cupy-cuda12x", "cupy-cuda13x")
 
 
 def lines() -> Iterator[str]:
@@ -41,8 +39,7 @@ def lines() -> Iterator[str]:
         yield f"  {package:<24} {_library(package, module):<28} {purpose}"
     yield from _gpus()
     yield "what auto picks"
-    yield "  --device auto    -> cpu: this version has no CUDA backend yet"
-    yield "  --runtime auto   -> openvino: the fastest for this network on a CPU"
+    yield from _choices()
 
 
 def _processor() -> Iterator[str]:
@@ -81,30 +78,37 @@ def _library(package: str, module: str) -> str:
 
 
 def _gpus() -> Iterator[str]:
-    installed = [package for package in _CUDA_LIBRARIES if _version(package)]
+    found = cuda.probe()
     yield "GPUs"
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        yield "  none found (no nvidia-smi on the path)"
-    else:
-        query = [program, "--query-gpu=index,name,driver_version,memory.total", "--format=csv,noheader"]
-        answer = subprocess.run(query, capture_output=True, text=True, check=False, timeout=20)
-        for line in (answer.stdout if answer.returncode == 0 else answer.stderr).strip().splitlines() or ["none"]:
-            yield f"  {line}"
-    for package in installed:
-        yield f"  {package} {_version(package)}"
-    if _version("onnxruntime") and _version("onnxruntime-gpu"):
-        yield (
-            "  both onnxruntime and onnxruntime-gpu are installed: they share files and the GPU is lost in silence; "
-            "pip uninstall onnxruntime onnxruntime-gpu, then install the one you want"
-        )
+    for gpu in found.gpus:
+        yield f"  {gpu.index}: {gpu.name}, {gpu.memory}, compute capability {gpu.capability:g}, driver {gpu.driver}"
+    if not found.gpus:
+        yield f"  none: {found.problem}"
+    for package, version in found.packages.items():
+        yield f"  {package} {version}"
+    if "onnxruntime-gpu" in found.packages and cuda.version("onnxruntime"):
+        yield f"  {cuda.BOTH_RUNTIMES}"
+    if found.gpus:
+        for library, purpose in (("libnvcuvid.so.1", "NVDEC, video"), ("libnvinfer.so.10", "--runtime tensorrt")):
+            yield f"  {library:<17} {'found' if _loads(library) else 'not found'} ({purpose})"
 
 
-def _version(package: str) -> str | None:
+def _loads(library: str) -> bool:
     try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+        ctypes.CDLL(library)
+    except OSError:
+        return False
+    return True
+
+
+def _choices() -> Iterator[str]:
+    problem = cuda.probe().problem
+    if problem:
+        yield f"  --device auto    -> cpu: {problem}"
+        yield "  --runtime auto   -> openvino: the fastest for this network on a CPU"
+    else:
+        yield "  --device auto    -> cuda:0: decode by DALI, network by ONNX Runtime, comparison by CuPy"
+        yield "  --runtime auto   -> onnxruntime (CUDA); openvino with --device cpu"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,180 @@
+"""Similarity on CUDA: tile.cu through CuPy, with the schedule of schedule.py. Not yet run on a GPU.
+
+Rows lie on the device as float16, padded with zero columns; where they do not fit, panels of them are brought from the
+host as the schedule needs them. Only candidates come back: 12 bytes each. Scores have the bits of the C kernels.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import cupy as cp
+import numpy as np
+
+from fastsim.errors import FastsimError
+from fastsim.progress import Bar
+from fastsim.records import Float16Array, Int32Array, PairBlock
+from fastsim.similarity import Labels, schedule
+from fastsim.similarity.cpu import Tile
+
+SIDE = 32768
+"""Rows and columns of a tile: 2.7e11 operations at d = 256, about a millisecond, so that launching costs little."""
+ROOM = 1 << 22
+"""Candidates that one tile can return; 48 MB, three times a device."""
+SLAB = 32
+"""d is padded to a multiple of it (SLAB in tile.cu)."""
+SHARED_BYTES = 2 * 3 * 128 * (SLAB + 8) * 2
+"""Shared memory of a block of `sift`: 2 operands, 3 stages, 128 rows of SLAB + 8 halves."""
+SHARE = 0.6
+"""The part of the free device memory that rows may take."""
+THREADS = 256
+_OUT_OF_MEMORY = (cp.cuda.memory.OutOfMemoryError,)
+
+
+def margin(d: int) -> float:
+    """How far below the threshold `sift` keeps pairs: 2^-23 (an accumulation that truncates) for each of d products,
+    ten times what d / 16 tensor core steps are seen to lose elsewhere, and 1e-5 for the norms and the score."""
+    return 1e-5 + d * 2.0**-23
+
+
+class _Panel(NamedTuple):
+    rows: Any  # cupy uint16[m, d]
+    norms: Any  # cupy float32[m]
+
+
+class _Slot(NamedTuple):
+    count: Any  # cupy uint32[1]
+    left: Any  # cupy int32[room], inside the tile
+    right: Any
+    score: Any  # cupy float32[room]
+    seen: Any  # numpy uint32[1] in pinned memory: the count, copied there behind the kernels
+
+
+class CudaLauncher:
+    """One device with a stream of its own. `kernel`: `sift`, or `sift_reference` for tests."""
+
+    def __init__(
+        self, device: int, vectors: Float16Array, thres: float, *, panel: int, room: int = ROOM, kernel: str = "sift"
+    ) -> None:
+        self.room = room
+        self._vectors, self._thres, self._size, self._name = vectors, np.float32(thres), panel, kernel
+        self._d = -(-vectors.shape[1] // SLAB) * SLAB
+        self._low = np.float32(thres - margin(self._d))
+        self._device = cp.cuda.Device(device)
+        self._panels: OrderedDict[int, _Panel] = OrderedDict()
+        with self._device:
+            self._stream = cp.cuda.Stream(non_blocking=True)
+            code = (Path(__file__).parent / "tile.cu").read_text(encoding="utf-8")
+            module = cp.RawModule(code=code, options=("--std=c++17",))
+            self._sift, self._norms, self._rescore = (module.get_function(f) for f in (kernel, "norms", "rescore"))
+            if kernel == "sift":
+                self._sift.max_dynamic_shared_size_bytes = SHARED_BYTES
+            with self._stream:
+                self._slots = [self._slot() for _ in range(schedule.DEPTH)]
+
+    def _slot(self) -> _Slot:
+        seen = np.frombuffer(cp.cuda.alloc_pinned_memory(4), np.uint32, 1)  # keeps the pinned memory alive
+        left, right = cp.empty(self.room, cp.int32), cp.empty(self.room, cp.int32)
+        return _Slot(cp.zeros(1, cp.uint32), left, right, cp.empty(self.room, cp.float32), seen)
+
+    def _panel(self, number: int) -> _Panel:
+        """Rows number * panel..., brought to the device unless they are among the last three used. Memory of the one
+        that makes room is reused on the same stream only, so no kernel in flight loses it."""
+        if number in self._panels:
+            self._panels.move_to_end(number)
+            return self._panels[number]
+        if len(self._panels) == 3:
+            self._panels.popitem(last=False)
+        part = self._vectors[number * self._size : (number + 1) * self._size]
+        rows = cp.zeros((len(part), self._d), cp.uint16)
+        rows[:, : part.shape[1]] = cp.asarray(np.ascontiguousarray(part).view(np.uint16))
+        norms = cp.empty(len(part), cp.float32)
+        self._norms((1024,), (THREADS,), (rows, np.int32(len(part)), np.int32(self._d), norms))
+        self._panels[number] = _Panel(rows, norms)
+        return self._panels[number]
+
+    def launch(self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array) -> _CudaTicket:
+        """See `schedule.Launcher`. Raises FastsimError where the device has no memory for the rows."""
+        with self._device, self._stream:
+            try:
+                return self._launch(tile, row_labels, col_labels)
+            except _OUT_OF_MEMORY as error:
+                raise FastsimError(
+                    f"--device cuda:{self._device.id}: out of device memory while comparing ({error}); "
+                    "end other programs on the GPU, or use --device cpu"
+                ) from None
+
+    def _launch(self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array) -> _CudaTicket:
+        a, b = self._panel(tile.r0 // self._size), self._panel(tile.c0 // self._size)
+        r0, c0 = tile.r0 % self._size, tile.c0 % self._size
+        na, nb = tile.r1 - tile.r0, tile.c1 - tile.c0
+        if r0 + na > len(a.rows) or c0 + nb > len(b.rows):
+            raise ValueError(f"launch: {tile} crosses a panel of {self._size} rows")
+        operands = (a.rows[r0:], b.rows[c0:], a.norms[r0:], b.norms[c0:])
+        labelled = len(row_labels) > 0
+        marks = (cp.asarray(row_labels), cp.asarray(col_labels)) if labelled else (np.intp(0), np.intp(0))
+        slot, d = self._slots.pop(), np.int32(self._d)
+        slot.count.fill(0)
+        outputs = (slot.count, slot.left, slot.right, np.uint32(self.room))
+        numbers = (np.int32(na), np.int32(nb), d, np.int32(tile.r0 == tile.c0), self._low)
+        side, block, shared = (16, (16, 16), 0) if self._name != "sift" else (128, (THREADS,), SHARED_BYTES)
+        grid = (-(-nb // side), -(-na // side))
+        self._sift(grid, block, (*operands, *marks, *numbers, *outputs), shared_mem=shared)
+        self._rescore((1024,), (THREADS,), (*operands, d, *outputs, slot.score))
+        slot.count.data.copy_to_host_async(slot.seen.ctypes.data, 4, self._stream)
+        done = cp.cuda.Event(disable_timing=True)
+        done.record(self._stream)
+        return _CudaTicket(self, tile, slot, done)
+
+    def finish(self, tile: Tile, slot: _Slot, done: Any) -> schedule.Hits:
+        """Wait for a tile, and read the pairs that reach the threshold."""
+        with self._device, self._stream:
+            done.synchronize()
+            total = int(slot.seen[0])
+            left, right, score = (part[: min(total, self.room)].get() for part in slot[1:4])
+        self._slots.append(slot)
+        good = score >= self._thres
+        rows, columns = left[good].astype(np.int64) + tile.r0, right[good].astype(np.int64) + tile.c0
+        return schedule.Hits(total, PairBlock(rows, columns, score[good]))
+
+
+class _CudaTicket(NamedTuple):
+    launcher: CudaLauncher
+    tile: Tile
+    slot: _Slot
+    done: Any
+
+    def result(self) -> schedule.Hits:
+        return self.launcher.finish(self.tile, self.slot, self.done)
+
+
+def devices(name: str) -> list[int]:
+    """The numbers in `cuda:0` or `cuda:0,1`; plain `cuda` is the first device."""
+    return [int(number) for number in name.removeprefix("cuda").removeprefix(":").split(",") if number] or [0]
+
+
+def panel_rows(n: int, d: int, free: int, side: int = SIDE) -> int:
+    """Rows of a panel: all of them in one where they fit into SHARE of `free` bytes, else a third of what fits."""
+    row_bytes = 2 * (-(-d // SLAB) * SLAB) + 4
+    whole = max(1, -(-n // side)) * side
+    fit = int(free * SHARE) // row_bytes
+    # bringing a panel in takes room for it twice: the unpadded rows as they come, and the padded ones
+    return whole if 2 * whole <= fit else max(side, fit // 4 // side * side)
+
+
+def pair_blocks(
+    vectors: Float16Array, thres: float, *, device: str, labels: Labels | None = None, bar: Bar | None = None,
+    side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "sift",
+) -> Iterator[PairBlock]:  # fmt: skip
+    """See `similarity.pair_blocks`; vectors float16[n, d], thres the effective one. The last four are for tests."""
+    n, d = vectors.shape
+    if n < 2:
+        return
+    numbers = devices(device)
+    if panel is None:
+        panel = min(panel_rows(n, d, cp.cuda.Device(k).mem_info[0], side) for k in numbers)
+    launchers = [CudaLauncher(k, vectors, thres, panel=panel, room=room, kernel=kernel) for k in numbers]
+    yield from schedule.pair_blocks(launchers, schedule.tiles(n, side, panel), labels=labels, bar=bar)
