@@ -1,0 +1,209 @@
+"""Pictures by NVIDIA DALI: JPEGs are decoded and resized on the device, everything else by OpenCV. Not yet run on a GPU.
+
+Threads read files and look at their headers, as the cpu backend does, and so a picture that DALI would treat otherwise
+(transparency, CMYK, 16 bits, animations, no end marker) goes the way of the cpu backend, pixel by pixel. DALI raises for
+a whole batch if one picture of it is broken: that batch is decoded again, one by one, by OpenCV, and the pipeline is
+made anew, since its queue holds what was fed behind it. Ids travel through the pipeline with their samples.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from nvidia.dali import Pipeline, fn, types
+
+from fastsim.decode import opencv
+from fastsim.prefetch import prefetch_map
+from fastsim.records import FrameBatch, MediaFile, Skipped
+
+DEPTH = 2
+"""Batches inside the pipeline."""
+_END = b"\xff\xd9"
+"""A JPEG's end marker; one that lacks it is broken off, and OpenCV decodes what there is of it."""
+_TAIL = 4096
+"""Bytes at the end of a file that are searched for the marker: some cameras write something behind it."""
+
+
+class _Encoded(NamedTuple):
+    """A JPEG for the device."""
+
+    file: MediaFile
+    data: Any  # uint8[bytes]
+    original: tuple[int, int]
+    side: int
+
+
+class _Decoded(NamedTuple):
+    """A picture that OpenCV decoded."""
+
+    file: MediaFile
+    pixels: Any  # uint8[side, side, 3]
+    original: tuple[int, int]
+
+
+class Counts(NamedTuple):
+    """How many pictures the device decoded, and how many OpenCV did: no fallback is silent."""
+
+    device: int
+    opencv: int
+
+
+def frame_batches(
+    files: Iterable[MediaFile], *, choose_size: Callable[[int, int], int], batch: int, workers: int,
+    device: int | None, report: Callable[[Counts], None] = lambda _counts: None,
+) -> Iterator[FrameBatch | Skipped]:  # fmt: skip
+    """See `decode.frame_batches`; `pixels` of a FrameBatch is a CuPy array where the device decoded it. device None runs
+    DALI on the CPU, for tests. `report` is told at the end who decoded how many."""
+    return _Decoder(choose_size, batch, workers, device).run(files, report)
+
+
+class _Decoder:
+    def __init__(self, choose_size: Callable[[int, int], int], batch: int, workers: int, device: int | None) -> None:
+        self._choose, self._batch, self._workers, self._device = choose_size, batch, workers, device
+        self._flying: deque[list[_Encoded]] = deque()
+        self._pipe: Any = None
+        self._by_device = self._by_opencv = 0
+
+    def run(self, files: Iterable[MediaFile], report: Callable[[Counts], None]) -> Iterator[FrameBatch | Skipped]:
+        waiting: dict[tuple[bool, int], list[Any]] = {}
+        ahead = self._workers * 2 + self._batch * 2
+        for item in prefetch_map(self._read, files, workers=self._workers, ahead=ahead):
+            if isinstance(item, Skipped):
+                yield item
+                continue
+            encoded = isinstance(item, _Encoded)
+            same = waiting.setdefault((encoded, item.side if encoded else len(item.pixels)), [])
+            same.append(item)
+            if len(same) == self._batch:
+                yield from self._submit(same.copy()) if encoded else [self._stack(same)]
+                same.clear()
+        for (encoded, _), rest in waiting.items():
+            if rest:
+                yield from self._submit(rest) if encoded else [self._stack(rest)]
+        while self._flying:
+            yield from self._finish()
+        report(Counts(self._by_device, self._by_opencv))
+
+    def _read(self, file: MediaFile) -> _Encoded | _Decoded | Skipped:
+        """In a thread: read the file, and decode it unless it is for the device."""
+        try:
+            data = opencv._read(file.path)
+        except opencv.UnreadableError as error:
+            return Skipped(file.path, str(error), file.id)
+        original = device_size(data)
+        if original is None:
+            return self._with_opencv(file)
+        return _Encoded(file, np.frombuffer(data, np.uint8), original, self._choose(*original))
+
+    def _with_opencv(self, file: MediaFile) -> _Decoded | Skipped:
+        try:
+            return _Decoded(file, *opencv.decode_file(file.path, self._choose))
+        except opencv.UnreadableError as error:
+            return Skipped(file.path, str(error), file.id)
+
+    def _submit(self, items: list[_Encoded]) -> Iterator[FrameBatch | Skipped]:
+        """Feed a batch; where the pipeline is full, what comes out of it first."""
+        if len(self._flying) == DEPTH:
+            yield from self._finish()
+        self._flying.append(items)
+        self._feed(items)
+
+    def _feed(self, items: list[_Encoded]) -> None:
+        if self._pipe is None:
+            self._pipe = build(self._batch, self._workers, self._device)
+        self._pipe.feed_input("encoded", [item.data for item in items])
+        self._pipe.feed_input("id", [np.array([item.file.id], np.int64) for item in items])
+        self._pipe.feed_input("side", [np.array([item.side] * 2, np.float32) for item in items])
+        self._pipe.schedule_run()
+
+    def _finish(self) -> Iterator[FrameBatch | Skipped]:
+        """The oldest batch in flight; broken ones one by one."""
+        items = self._flying.popleft()
+        try:
+            pictures, ids = self._pipe.outputs()
+            pixels = _taken(pictures, self._device)
+        except RuntimeError:
+            self._pipe = None  # its queue is unreliable from here on; the batches behind are fed to a new one
+            for later in self._flying:
+                self._feed(later)
+            yield from self._one_by_one([item.file for item in items])
+            return
+        told = np.asarray(ids.as_array(), np.int64).reshape(-1)
+        if told.tolist() != [item.file.id for item in items] or len(pixels) != len(items):
+            raise RuntimeError(f"DALI returned ids {told[:3]}..., not those of the batch that was fed")
+        self._by_device += len(items)
+        yield FrameBatch(told, pixels, np.array([item.original for item in items], np.int32))
+
+    def _one_by_one(self, files: list[MediaFile]) -> Iterator[FrameBatch | Skipped]:
+        done: dict[int, list[_Decoded]] = {}
+        for item in prefetch_map(self._with_opencv, files, workers=self._workers, ahead=len(files)):
+            if isinstance(item, Skipped):
+                yield item
+            else:
+                done.setdefault(len(item.pixels), []).append(item)
+        for same in done.values():
+            yield self._stack(same)
+
+    def _stack(self, items: list[_Decoded]) -> FrameBatch:
+        self._by_opencv += len(items)
+        return FrameBatch(
+            np.array([item.file.id for item in items], np.int64),
+            np.stack([item.pixels for item in items]),
+            np.array([item.original for item in items], np.int32),
+        )
+
+
+def device_size(data: bytes) -> tuple[int, int] | None:
+    """The (width, height), as a viewer shows it, of a JPEG that the device decodes as the cpu backend would; None for
+    everything else."""
+    if not data.startswith(b"\xff\xd8") or _END not in data[-_TAIL:]:
+        return None
+    try:
+        header = opencv.Image.open(io.BytesIO(data), formats=("JPEG",))
+    except Exception:  # the cpu backend says what is wrong with it
+        return None
+    width, height = header.size
+    if header.mode not in ("RGB", "L") or width * height > opencv.MAX_PIXELS:
+        return None
+    return (height, width) if opencv._orientation(header) >= 5 else (width, height)
+
+
+def build(batch: int, workers: int, device: int | None) -> Any:
+    """The pipeline: encoded bytes, id and side in; uint8[k, side, side, 3] RGB and the ids out.
+
+    `mixed` decodes with nvJPEG, on the hardware engine where the GPU has one. Bilinear with antialias is a triangle
+    filter as wide as the reduction, the nearest that DALI has to the cpu backend's area averages.
+    """
+    pipe = Pipeline(
+        batch_size=batch, num_threads=workers, device_id=device, prefetch_queue_depth=DEPTH, exec_dynamic=False
+    )
+    with pipe:
+        encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
+        number = fn.external_source(name="id", dtype=types.INT64, ndim=1)
+        side = fn.external_source(name="side", dtype=types.FLOAT, ndim=1)
+        extra = {} if device is None else {"hw_decoder_load": 0.9}
+        picture = fn.decoders.image(
+            encoded, device="cpu" if device is None else "mixed", output_type=types.RGB, adjust_orientation=True,
+            jpeg_fancy_upsampling=True, **extra,
+        )  # fmt: skip
+        picture = fn.resize(picture, size=side, interp_type=types.INTERP_LINEAR, antialias=True)
+        pipe.set_outputs(picture, number)
+    pipe.build()
+    return pipe
+
+
+def _taken(pictures: Any, device: int | None) -> Any:
+    """The pixels in memory of their own: DALI uses its buffers again. On the device the copy is a copy there, waited for
+    on a stream of its own, so that it does not wait for the network."""
+    if device is None:
+        return np.array(pictures.as_array())
+    import cupy as cp
+
+    with cp.cuda.Device(device), cp.cuda.Stream(non_blocking=True) as stream:
+        pixels = cp.from_dlpack(pictures.as_tensor()).copy()
+        stream.synchronize()
+    return pixels
