@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fastsim.decode.sampling import Selector
@@ -85,9 +84,22 @@ class Presentation:
                 break
         raise UnprovenError
 
-    def owed(self) -> Iterator[Slot]:
-        """Wanted frames that did not come yet."""
-        return (slot for slot in self._due if slot.wanted)
+    def pass_over(self, dropped: set[int], before: int) -> None:
+        """The packets with these time stamps are not decoded; no packet that is still to come is shown before `before`."""
+        self._settle(before)
+        self._due = deque(slot for slot in self._due if slot.pts not in dropped)
+        for pts in dropped:
+            self._slots.pop(pts, None)
+
+    @property
+    def is_over(self) -> bool:
+        """The selector wants no later frame, and all that it wanted came."""
+        return self._select.done and not any(slot.wanted for slot in self._due)
+
+    def check_end(self) -> None:
+        """The decoder has given all it had. Raises UnprovenError if a wanted frame did not come."""
+        if any(slot.wanted for slot in self._due):
+            raise UnprovenError
 
     def _settle(self, before: int | None) -> None:
         while self._open and (before is None or self._open[0] < before):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -20,9 +19,9 @@ from av.stream import Disposition
 from fastsim.decode.pixels import Squarer, turn_of, whole_picture
 from fastsim.decode.presentation import Presentation, UnprovenError
 from fastsim.decode.sampling import Sampling, Selector
+from fastsim.decode.sparse import SparseDecoder, can_be_sparse
 from fastsim.records import Uint8Array
 
-_HEVC_LAYERS_AT = 21
 _MOST_ERRORS = 250
 """Packets in a row that can't be decoded, after which the rest of the video is given up."""
 
@@ -110,9 +109,9 @@ class Video:
         """
         last = -1
         try:
-            if sampling.is_sparse and self._can_discard():
+            if sampling.is_sparse and can_be_sparse(self._context):
                 try:
-                    for frame in self._planned(Selector(sampling)):
+                    for frame in self._sparsely(sampling):
                         last = frame.index
                         yield frame
                 except UnprovenError:
@@ -165,15 +164,6 @@ class Video:
         self.frames_read, self.problem = 0, ""
         self._open()
 
-    def _can_discard(self) -> bool:
-        """Non-reference frames are marked, and no frame that is kept ever depends on them."""
-        if self._context.name == "h264":
-            return True
-        extra = self._context.extradata
-        # With temporal layers, a frame that its own layer does not refer to may serve a higher one: not for us.
-        one_layer = extra and len(extra) > _HEVC_LAYERS_AT and extra[0] == 1 and extra[_HEVC_LAYERS_AT] >> 3 & 7 == 1
-        return bool(self._context.name == "hevc" and one_layer)
-
     def _in_full(self, select: Selector, after: int) -> Iterator[TakenFrame]:
         """Decode everything; give the frames that are taken and come after number `after`."""
         step = float(1 / self._stream.average_rate) if self._stream.average_rate else 0.04
@@ -224,45 +214,18 @@ class Video:
         except FFmpegError as error:
             self.problem = f"the file breaks off ({_lower(error.strerror or str(error))})"
 
-    def _planned(self, select: Selector) -> Iterator[TakenFrame]:
-        """As `_in_full`, but frames that nobody wants and no other needs are never decoded. Raises UnprovenError."""
+    def _sparsely(self, sampling: Sampling) -> Iterator[TakenFrame]:
+        """As `_in_full`, but frames that nobody wants and no other needs are not decoded. Raises UnprovenError."""
+        select = Selector(sampling)
         plan = Presentation(select, self._time_base, self._origin)
-        waiting: deque[Any] = deque()
-        for packet in self._packets():
-            if packet.is_corrupt:
-                raise UnprovenError
-            if not packet.is_discard:
-                plan.add(packet.pts, packet.dts)
-            waiting.append(packet)
-            yield from self._feed(waiting, plan)
-            if select.done and not any(plan.owed()):
-                self.frames_read, self._stopped = plan.count, True
-                return
-        plan.end()
-        yield from self._feed(waiting, plan)
-        yield from self._feed(deque((None,)), plan)
-        self.frames_read = plan.count
-        if any(plan.owed()):
-            raise UnprovenError
-
-    def _feed(self, waiting: deque[Any], plan: Presentation) -> Iterator[TakenFrame]:
-        """Decode the first packets of `waiting`, as long as it is known which of their frames are wanted."""
-        while waiting:
-            packet = waiting[0]
-            slot = plan.slot(packet.pts) if packet is not None and not packet.is_discard else None
-            if slot is None and packet is not None and not packet.is_discard:
-                return
-            waiting.popleft()
-            self._context.skip_frame = "NONREF" if slot is not None and not slot.must_come else "DEFAULT"
-            try:
-                images = self._context.decode(packet)
-            except (FFmpegError, EOFError):
-                raise UnprovenError from None
-            for image in images:
-                come = plan.come(image.pts)
-                self.frames_read, self.reached = come.index + 1, come.seconds
-                if come.wanted:
-                    yield TakenFrame(come.index, max(0.0, come.seconds), image)
+        start = None
+        if sampling.start is not None and self._origin is not None:
+            start = self._origin + sampling.start / self._time_base
+        for slot, image in SparseDecoder(self._context, plan, start).frames(self._packets()):
+            self.frames_read, self.reached = slot.index + 1, slot.seconds
+            if slot.wanted:
+                yield TakenFrame(slot.index, max(0.0, slot.seconds), image)
+        self.frames_read, self._stopped = plan.count, select.done
 
     def _look_for_a_break(self) -> None:
         """A file that was cut off says how long it should be: note where it ends instead."""

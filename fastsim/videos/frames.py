@@ -12,8 +12,8 @@ from fastsim.decode.sampling import Sampling
 from fastsim.records import MediaFile, Uint8Array
 from fastsim.videos.ahead import run_ahead
 
-BUDGET = 192 * 2**20
-"""Bytes of decoded frames that may wait for the network: 60 in full HD, 15 in 4K."""
+BUDGET = 64 * 2**20
+"""Bytes of decoded frames that may wait for the network: 20 in full HD, 5 in 4K."""
 _MOST_WAITING = 64
 
 

@@ -35,10 +35,11 @@ STAGES = {
 BACKENDS = {
     "cv2": ["decode/opencv.py", "videos/pictures.py"],
     "PIL": ["decode/opencv.py"],
-    "av": ["decode/pixels.py", "decode/video.py"],
+    "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
-    "onnxruntime": ["embedding/onnxruntime.py"],
-    "cupy": ["similarity/cuda.py"],
+    "onnxruntime": ["embedding/onnxruntime.py", "embedding/onnxruntime_cuda.py"],
+    "onnx": ["embedding/half.py"],
+    "cupy": ["decode/dali.py", "embedding/onnxruntime_cuda.py", "similarity/cuda.py"],
     "nvidia": ["decode/dali.py"],
 }
 
@@ -79,7 +80,7 @@ def test_backends_are_imported_in_their_own_module_only() -> None:
 def test_importing_the_package_and_its_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, fastsim.cli; "
-        "print([m for m in ('numpy', 'cv2', 'openvino', 'av', 'PIL', 'onnxruntime') if m in sys.modules])"
+        "print([m for m in ('numpy', 'cv2', 'openvino', 'av', 'PIL', 'onnxruntime', 'cupy', 'nvidia') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from media.draw_videos import decoded, encode, film, scene, shot, silence, stamp, stamped, with_matrix
 
 from fastsim.decode.pixels import Box, Squarer, Turn, crop_box
-from fastsim.decode.sampling import Sampling
+from fastsim.decode.sampling import Sampling, Selector
+from fastsim.decode.sparse import SparseDecoder
 from fastsim.decode.video import UnreadableError, Video
 
 PLAN = [(k, 30) for k in range(4)]
@@ -34,8 +35,11 @@ def read(path: Path, sampling: Sampling, in_full: bool = False) -> tuple[list[tu
     """(index, the number in the picture, seconds) of each frame that is taken; frames read; problem."""
     with Video(str(path), 2) as video:
         if in_full:
-            video._can_discard = lambda: False  # type: ignore[method-assign]
-        frames = [(f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video.frames(sampling)]
+            frames = [
+                (f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video._in_full(Selector(sampling), -1)
+            ]
+        else:
+            frames = [(f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video.frames(sampling)]
         return frames, video.frames_read, video.problem
 
 
@@ -89,6 +93,25 @@ def test_frames_are_really_discarded(clips: dict[str, Path], kind: str, monkeypa
         monkeypatch.setattr(video, "_context", Spy())
         assert len(list(video.frames(Sampling(10)))) == 12
     assert discards.count(("skip_frame", "NONREF")) > 20
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("kind", ["mp4", "mkv", "ts"])
+@pytest.mark.parametrize("start", [3.0, 7.96, 8.0, 11.5])
+def test_a_late_start_skips_what_is_before_and_keeps_the_numbers(
+    tmp_path: Path, codec: str, kind: str, start: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"preset": "ultrafast", "g": "25", "bf": "2"}
+    if codec == "libx265":
+        options = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=25:bframes=2:open-gop=0"}
+    path = encode(tmp_path / f"clip.{kind}", film([(0, 300)], 128, 64), codec=codec, options=options)
+    fed = []
+    plain = SparseDecoder._decode
+    monkeypatch.setattr(SparseDecoder, "_decode", lambda self, packet: (fed.append(packet), plain(self, packet))[1])
+    frames, _, _ = read(path, Sampling(4, start=start))
+    assert [(index, number) for index, number, _ in frames] == [(k, k) for k in range(round(start * 25), 300, 4)]
+    if (codec, kind) != ("libx265", "ts"):  # where nothing says that there is one layer only, all is decoded
+        assert 0 < len(fed) < 60 + 300 - (start - 1) * 25 + 4
 
 
 def test_a_stream_that_was_cut_out_of_another_is_numbered_by_what_can_be_decoded(
