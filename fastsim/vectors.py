@@ -95,7 +95,10 @@ class _Job:
                     self.cache.add(digests[file_id], CachedRow(row, width, height), ran_on)
 
         with stage("embed", self.timings), self.progress.bar("embed", len(files), "images") as bar:
-            frames = decode.frame_batches(files, size=compute.size, batch=compute.batch, workers=compute.workers)
+            frames = decode.frame_batches(
+                files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
+                note=self.progress.note,
+            )  # fmt: skip
             embeddings, skipped = embedding.embed(network, frames, bar, store)
         return embeddings, skipped, network.ran_on
 
@@ -116,6 +119,7 @@ def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings
 
 def _key(model: Model, compute: Compute) -> str:
     """Everything that changes a vector, but for the picture itself."""
-    package = {"openvino": "openvino", "onnxruntime": "onnxruntime"}[compute.runtime]
+    package = "openvino" if compute.runtime == "openvino" else "onnxruntime"
+    package += "" if compute.device == "cpu" else "-gpu"
     version = importlib.metadata.version(package)
     return f"{model.sha256} {compute.size or 'auto'} {compute.device} {compute.runtime} {version} {model.card_digest}"

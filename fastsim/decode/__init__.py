@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -15,13 +15,30 @@ LARGE = 224
 
 
 def frame_batches(
-    files: Iterable[MediaFile], *, size: int | None, batch: int, workers: int
-) -> Iterator[FrameBatch | Skipped]:
+    files: Iterable[MediaFile], *, size: int | None, batch: int, workers: int, device: str = "cpu",
+    note: Callable[[str], None] = lambda _line: None,
+) -> Iterator[FrameBatch | Skipped]:  # fmt: skip
     """Decode `files` on `workers` threads with OpenCV, resized to `size` x `size` pixels (None: `auto`).
 
     Yields FrameBatches of up to `batch` pictures of one size, and a Skipped for every file that can't be decoded; each
     file appears exactly once, under its id. One bad file costs itself and nothing else.
+    On `device` `cuda:N` DALI decodes (see dali.py), and `note` is told how many pictures OpenCV decoded all the same.
     """
+    if device != "cpu":
+        from fastsim.decode import dali
+
+        def report(counts: dali.Counts) -> None:
+            if counts.opencv:
+                note(f"decoded by DALI: {counts.device}, by OpenCV (no JPEGs, or broken ones): {counts.opencv}")
+
+        return dali.frame_batches(
+            files, choose_size=choose_size if size is None else lambda _w, _h: size, batch=batch, workers=workers,
+            device=int(device.removeprefix("cuda:").split(",")[0]), report=report,
+        )  # fmt: skip
+    return _on_cpu(files, size, batch, workers)
+
+
+def _on_cpu(files: Iterable[MediaFile], size: int | None, batch: int, workers: int) -> Iterator[FrameBatch | Skipped]:
     from fastsim.decode.opencv import UnreadableError, decode_file
 
     def work(file: MediaFile) -> tuple[int, Uint8Array, tuple[int, int]] | Skipped:

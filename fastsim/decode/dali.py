@@ -2,8 +2,9 @@
 
 Threads read files and look at their headers, as the cpu backend does, and so a picture that DALI would treat otherwise
 (transparency, CMYK, 16 bits, animations, no end marker) goes the way of the cpu backend, pixel by pixel. DALI raises for
-a whole batch if one picture of it is broken: that batch is decoded again, one by one, by OpenCV, and the pipeline is
-made anew, since its queue holds what was fed behind it. Ids travel through the pipeline with their samples.
+a whole batch if one picture of it is broken: that batch is decoded again, one by one, by OpenCV, and its pipeline is
+made anew. Each pipeline holds one batch, and several work side by side, so that an error has nothing to do with any
+other batch. Ids travel through the pipeline with their samples.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nvidia.dali import Pipeline, fn, types
+from PIL import Image
 
 from fastsim.decode import opencv
 from fastsim.prefetch import prefetch_map
 from fastsim.records import FrameBatch, MediaFile, Skipped
 
-DEPTH = 2
-"""Batches inside the pipeline."""
+PIPELINES = 2
+"""Batches that are decoded at a time, each by a pipeline of its own."""
 _END = b"\xff\xd9"
 """A JPEG's end marker; one that lacks it is broken off, and OpenCV decodes what there is of it."""
 _TAIL = 4096
@@ -44,6 +46,10 @@ class _Decoded(NamedTuple):
     pixels: Any  # uint8[side, side, 3]
     original: tuple[int, int]
 
+    @property
+    def side(self) -> int:
+        return len(self.pixels)
+
 
 class Counts(NamedTuple):
     """How many pictures the device decoded, and how many OpenCV did: no fallback is silent."""
@@ -64,8 +70,8 @@ def frame_batches(
 class _Decoder:
     def __init__(self, choose_size: Callable[[int, int], int], batch: int, workers: int, device: int | None) -> None:
         self._choose, self._batch, self._workers, self._device = choose_size, batch, workers, device
-        self._flying: deque[list[_Encoded]] = deque()
-        self._pipe: Any = None
+        self._flying: deque[tuple[Any, list[_Encoded]]] = deque()
+        self._free: list[Any] = []
         self._by_device = self._by_opencv = 0
 
     def run(self, files: Iterable[MediaFile], report: Callable[[Counts], None]) -> Iterator[FrameBatch | Skipped]:
@@ -76,7 +82,7 @@ class _Decoder:
                 yield item
                 continue
             encoded = isinstance(item, _Encoded)
-            same = waiting.setdefault((encoded, item.side if encoded else len(item.pixels)), [])
+            same = waiting.setdefault((encoded, item.side), [])
             same.append(item)
             if len(same) == self._batch:
                 yield from self._submit(same.copy()) if encoded else [self._stack(same)]
@@ -106,35 +112,30 @@ class _Decoder:
             return Skipped(file.path, str(error), file.id)
 
     def _submit(self, items: list[_Encoded]) -> Iterator[FrameBatch | Skipped]:
-        """Feed a batch; where the pipeline is full, what comes out of it first."""
-        if len(self._flying) == DEPTH:
+        """Start a batch; where all pipelines are busy, finish the oldest first."""
+        if len(self._flying) == PIPELINES:
             yield from self._finish()
-        self._flying.append(items)
-        self._feed(items)
-
-    def _feed(self, items: list[_Encoded]) -> None:
-        if self._pipe is None:
-            self._pipe = build(self._batch, self._workers, self._device)
-        self._pipe.feed_input("encoded", [item.data for item in items])
-        self._pipe.feed_input("id", [np.array([item.file.id], np.int64) for item in items])
-        self._pipe.feed_input("side", [np.array([item.side] * 2, np.float32) for item in items])
-        self._pipe.schedule_run()
+        pipe = self._free.pop() if self._free else build(self._batch, self._workers, self._device)
+        pipe.feed_input("encoded", [item.data for item in items])
+        pipe.feed_input("id", [np.array([item.file.id], np.int64) for item in items])
+        pipe.feed_input("side", [np.array([item.side] * 2, np.float32) for item in items])
+        pipe.schedule_run()
+        self._flying.append((pipe, items))
 
     def _finish(self) -> Iterator[FrameBatch | Skipped]:
-        """The oldest batch in flight; broken ones one by one."""
-        items = self._flying.popleft()
+        """The oldest batch in flight; where it has a broken picture, one by one, and the pipeline is given up."""
+        pipe, items = self._flying.popleft()
         try:
-            pictures, ids = self._pipe.outputs()
+            pictures, ids = pipe.share_outputs()
             pixels = _taken(pictures, self._device)
-        except RuntimeError:
-            self._pipe = None  # its queue is unreliable from here on; the batches behind are fed to a new one
-            for later in self._flying:
-                self._feed(later)
+        except (RuntimeError, ValueError, IndexError, MemoryError):
             yield from self._one_by_one([item.file for item in items])
             return
         told = np.asarray(ids.as_array(), np.int64).reshape(-1)
         if told.tolist() != [item.file.id for item in items] or len(pixels) != len(items):
             raise RuntimeError(f"DALI returned ids {told[:3]}..., not those of the batch that was fed")
+        pipe.release_outputs()
+        self._free.append(pipe)
         self._by_device += len(items)
         yield FrameBatch(told, pixels, np.array([item.original for item in items], np.int32))
 
@@ -163,7 +164,7 @@ def device_size(data: bytes) -> tuple[int, int] | None:
     if not data.startswith(b"\xff\xd8") or _END not in data[-_TAIL:]:
         return None
     try:
-        header = opencv.Image.open(io.BytesIO(data), formats=("JPEG",))
+        header = Image.open(io.BytesIO(data), formats=("JPEG",))
     except Exception:  # the cpu backend says what is wrong with it
         return None
     width, height = header.size
@@ -173,14 +174,12 @@ def device_size(data: bytes) -> tuple[int, int] | None:
 
 
 def build(batch: int, workers: int, device: int | None) -> Any:
-    """The pipeline: encoded bytes, id and side in; uint8[k, side, side, 3] RGB and the ids out.
+    """A pipeline: encoded bytes, id and side in; uint8[k, side, side, 3] RGB and the ids out.
 
     `mixed` decodes with nvJPEG, on the hardware engine where the GPU has one. Bilinear with antialias is a triangle
     filter as wide as the reduction, the nearest that DALI has to the cpu backend's area averages.
     """
-    pipe = Pipeline(
-        batch_size=batch, num_threads=workers, device_id=device, prefetch_queue_depth=DEPTH, exec_dynamic=False
-    )
+    pipe = Pipeline(batch_size=batch, num_threads=workers, device_id=device, prefetch_queue_depth=1)
     with pipe:
         encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
         number = fn.external_source(name="id", dtype=types.INT64, ndim=1)

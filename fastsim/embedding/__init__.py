@@ -41,7 +41,13 @@ class Network(Protocol):
 
 
 def open_network(model: Model, *, runtime: str, device: str, batch: int, threads: int) -> Network:
-    """Load `model` on `runtime` (`openvino` or `onnxruntime`) and `device`. Raises UsageError where that can't be."""
+    """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`.
+
+    Raises UsageError where that can't be."""
+    if device != "cpu":
+        from fastsim.embedding.onnxruntime_cuda import CudaNetwork
+
+        return CudaNetwork(model, device=device, runtime=runtime, batch=batch)
     if runtime == "openvino":
         from fastsim.embedding.openvino import OpenVinoNetwork
 

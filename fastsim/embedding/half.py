@@ -45,7 +45,8 @@ def to_half(path: str) -> bytes:
 
 
 def _half(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    return np.clip(values, -65504, 65504).astype(np.float16)
+    half: np.ndarray[Any, Any] = np.clip(values, -65504, 65504).astype(np.float16)
+    return half
 
 
 def _end(graph: Any) -> set[str]:

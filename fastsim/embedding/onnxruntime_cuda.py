@@ -30,7 +30,7 @@ class _Running(NamedTuple):
     pixels: Any  # cupy uint8; a raw binding holds no reference, so it is kept here until the stream has passed it
     binding: Any
     output: Any  # cupy float32[batch, d]
-    count: int
+    pictures: int
 
 
 class CudaNetwork:
@@ -124,7 +124,7 @@ class CudaNetwork:
 
     def _finish(self, running: _Running) -> tuple[FrameBatch, Float32Array]:
         with self._device, self._stream:
-            output: Float32Array = running.output[: running.count].get()  # waits for the stream
+            output: Float32Array = running.output[: running.pictures].get()  # waits for the stream
         return running.batch, output
 
 

@@ -21,7 +21,16 @@ def test_the_kernels_compile_without_spills(arch: str, tmp_path: Path) -> None:
     nvcc = shutil.which("nvcc")
     if nvcc is None:
         pytest.skip("needs nvcc")
-    command = [nvcc, "-cubin", "-gencode", f"arch={GENCODE[arch]},code={arch}", "-Xptxas", "-v", "-Werror", "all-warnings"]
+    command = [
+        nvcc,
+        "-cubin",
+        "-gencode",
+        f"arch={GENCODE[arch]},code={arch}",
+        "-Xptxas",
+        "-v",
+        "-Werror",
+        "all-warnings",
+    ]
     done = subprocess.run(
         [*command, "-o", str(tmp_path / "tile.cubin"), str(SOURCE)], capture_output=True, text=True, check=False
     )

@@ -56,7 +56,10 @@ def make(n: int, d: int, seed: int, spread: float = 1.0) -> np.ndarray:
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float16)
 
 
-@pytest.mark.parametrize(("n", "side", "panel"), [(1, 128, 128), (127, 128, 128), (129, 128, 256), (1000, 256, 512), (1025, 256, 1024)])
+@pytest.mark.parametrize(
+    ("n", "side", "panel"),
+    [(1, 128, 128), (127, 128, 128), (129, 128, 256), (1000, 256, 512), (1025, 256, 1024)],
+)
 def test_tiles_cover_each_pair_once_and_stay_in_their_panels(n: int, side: int, panel: int) -> None:
     seen = np.zeros((n, n), int)
     for tile in schedule.tiles(n, side, panel):
@@ -65,7 +68,9 @@ def test_tiles_cover_each_pair_once_and_stay_in_their_panels(n: int, side: int, 
     assert (seen[np.triu_indices(n, 1)] == 1).all()
 
 
-@pytest.mark.parametrize("tile", [Tile(0, 1024, 0, 1024), Tile(0, 300, 0, 300), Tile(256, 300, 512, 1000), Tile(0, 129, 256, 300)])
+@pytest.mark.parametrize(
+    "tile", [Tile(0, 1024, 0, 1024), Tile(0, 300, 0, 300), Tile(256, 300, 512, 1000), Tile(0, 129, 256, 300)]
+)
 def test_the_parts_of_a_tile_hold_its_pairs_once_and_end_at_blocks(tile: Tile) -> None:
     parts, done = [tile], []
     while parts:
@@ -100,9 +105,7 @@ def test_components_are_those_of_the_cpu_backend_and_a_dense_case_stays_small(sp
         expected.add(block)
     bar = Counter()
     launcher = CpuLauncher(vectors, 0.8)
-    for block in schedule.pair_blocks(
-        [launcher], schedule.tiles(3000, 1024, 2048), labels=found.labels, bar=bar
-    ):
+    for block in schedule.pair_blocks([launcher], schedule.tiles(3000, 1024, 2048), labels=found.labels, bar=bar):
         found.add(block)
         told += len(block)
     assert same(found, expected)

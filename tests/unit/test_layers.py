@@ -34,7 +34,7 @@ STAGES = {
 
 BACKENDS = {
     "cv2": ["decode/opencv.py", "videos/pictures.py"],
-    "PIL": ["decode/opencv.py"],
+    "PIL": ["decode/dali.py", "decode/opencv.py"],
     "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
     "onnxruntime": ["embedding/onnxruntime.py", "embedding/onnxruntime_cuda.py"],
