@@ -71,8 +71,7 @@ def test_decoded_pictures_give_nearly_the_vectors_of_the_cpu_backend(photos: Pat
         try:
             network = open_network(load_model(), runtime=runtime, device=device, batch=4, threads=2)
         except ImportError:
-            runtime = "onnxruntime"
-            network = open_network(load_model(), runtime=runtime, device=device, batch=4, threads=2)
+            network = open_network(load_model(), runtime="onnxruntime", device=device, batch=4, threads=2)
         frames = decode.frame_batches(files, size=224, batch=4, workers=2, device=device)
         vectors[device], skipped = embed(network, frames, Quiet())
         assert len(skipped) == 1
