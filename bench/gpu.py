@@ -104,6 +104,7 @@ def matmul(whole: Any, side: int = 16384) -> int:
 def network() -> list[list[object]]:
     """Images a second at 224 pixels, pixels on the device; validated against ONNX Runtime's CPU provider."""
     import cupy as cp
+
     from fastsim.embedding import unit_rows
     from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
     from fastsim.embedding.onnxruntime_cuda import CudaNetwork
@@ -159,9 +160,12 @@ def pictures() -> list[list[object]]:
             seconds = timed(lambda f=frames: sum(len(batch.ids) for batch in f()), 1)  # type: ignore[misc]
             told.append(["decode 500x375", device, f"{len(part) / seconds:.0f} images/s", ""])
         net = CudaNetwork(load_model(), device="cuda:0", runtime="onnxruntime", batch=BATCH)
-        run = lambda: embed(
-            net, decode.frame_batches(files, size=224, batch=BATCH, workers=workers, device="cuda:0"), _Quiet()
-        )  # noqa: E731
+
+        def run():
+            return embed(
+                net, decode.frame_batches(files, size=224, batch=BATCH, workers=workers, device="cuda:0"), _Quiet()
+            )
+
         told.append(["decode + embed", "cuda:0", f"{len(files) / timed(run, 1):.0f} images/s", ""])
     return told
 

@@ -42,7 +42,7 @@ def test_the_kernels_compile_without_spills(arch: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("arch", ["80", "90a"])
 def test_nvrtc_takes_the_source_as_cupy_hands_it_over(arch: str) -> None:
-    nvrtc = pytest.importorskip("cupy.cuda.nvrtc", reason="needs cupy")
+    nvrtc = pytest.importorskip("cupy_backends.cuda.libs.nvrtc", reason="needs cupy")
     try:
         nvrtc.getVersion()
     except Exception as error:  # cupy finds no libnvrtc: its exception type is another package's

@@ -1,0 +1,65 @@
+"""Why a GPU can't be used: one line that names what is missing and what to do."""
+
+from __future__ import annotations
+
+import pytest
+
+from fastsim import cuda
+from fastsim.config import resolve_device, resolve_runtime
+from fastsim.errors import UsageError
+
+H200 = cuda.Gpu(0, "NVIDIA H200", "580.159.04", "143771 MiB", 9.0)
+CUDA13 = {"onnxruntime-gpu": "1.31.1", "nvidia-dali-cuda130": "2.4.0", "cupy-cuda13x": "14.2.0"}
+
+
+def gpu(driver: str = "580.1", capability: float = 9.0) -> tuple[cuda.Gpu, ...]:
+    return (cuda.Gpu(0, "GPU", driver, "1 MiB", capability),)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "packages", "index", "said"),
+    [
+        (gpu(), CUDA13, 0, None),
+        (gpu(), {}, 0, r"fastsim\[cuda13\]"),
+        (gpu("550.2"), {}, 0, r"fastsim\[cuda12\]"),
+        (gpu("550.2"), CUDA13, 0, "too old for CUDA 13, which needs 580"),
+        (gpu("470.1"), CUDA13, 0, "driver 470.1 is too old"),
+        (gpu(capability=7.5), CUDA13, 0, "capability 7.5"),
+        (gpu(), CUDA13, 3, "no GPU 3"),
+        (gpu(), {"onnxruntime-gpu": "1", "cupy-cuda13x": "14"}, 0, "nvidia-dali-cuda130 not installed"),
+    ],
+)
+def test_what_is_missing_is_said(
+    gpus: tuple[cuda.Gpu, ...], packages: dict[str, str], index: int, said: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cuda, "version", packages.get)
+    monkeypatch.setattr(cuda.sys, "platform", "linux")
+    problem = cuda._problem(gpus, packages, index)
+    if said is None:
+        assert problem is None
+    else:
+        with pytest.raises(UsageError, match=said):
+            raise UsageError(problem)
+
+
+def test_both_onnxruntimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    installed = CUDA13 | {"onnxruntime": "1.30.0"}
+    monkeypatch.setattr(cuda, "version", installed.get)
+    monkeypatch.setattr(cuda.sys, "platform", "linux")
+    assert cuda._problem(gpu(), installed, 0) == cuda.BOTH_RUNTIMES
+
+
+def test_a_line_of_nvidia_smi_is_read() -> None:
+    assert cuda._parse("0, NVIDIA H200, 580.159.04, 143771 MiB, 9.0") == H200
+    assert cuda._parse("No devices were found") is None
+
+
+def test_without_a_driver_auto_is_cpu_and_cuda_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert resolve_device("auto") == "cpu"
+    with pytest.raises(UsageError, match="no NVIDIA driver"):
+        resolve_device("cuda")
+    with pytest.raises(UsageError, match="needs a GPU"):
+        resolve_runtime("tensorrt", "cpu")
+    with pytest.raises(UsageError, match="CPU only"):
+        resolve_runtime("openvino", "cuda:0")
