@@ -122,7 +122,8 @@ class Video:
         except MemoryError:
             self.problem = "not enough memory to decode it"
         if not self.frames_read:
-            raise UnreadableError(self.problem or "no frame in it can be decoded")
+            why = self.problem[self.problem.find("(") :] if "(" in self.problem else ""
+            raise UnreadableError(f"no frame in it can be decoded {why}".rstrip())
         self._look_for_a_break()
 
     def _open(self) -> None:
