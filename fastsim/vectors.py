@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsim import content, decode, embedding
+from fastsim import content, cuda, decode, embedding
 from fastsim.cache import CachedRow, EmbeddingCache
 from fastsim.config import Compute
 from fastsim.embedding import RanOn
@@ -120,6 +119,5 @@ def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings
 def _key(model: Model, compute: Compute) -> str:
     """Everything that changes a vector, but for the picture itself."""
     package = "openvino" if compute.runtime == "openvino" else "onnxruntime"
-    package += "" if compute.device == "cpu" else "-gpu"
-    version = importlib.metadata.version(package)
+    version = cuda.version(package) or cuda.version(f"{package}-gpu")
     return f"{model.sha256} {compute.size or 'auto'} {compute.device} {compute.runtime} {version} {model.card_digest}"

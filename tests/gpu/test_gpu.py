@@ -90,5 +90,5 @@ def test_pixels_stay_on_the_device(photos: Path) -> None:
 
 @pytest.mark.parametrize("device", DEVICES)
 def test_the_command_finds_the_same_groups(run: Run, photos: Path, device: str) -> None:
-    done = run("images", photos, "--outs", "out", "--device", device, "--dry-run")
+    done = run("images", photos, "--outs", "out", "--device", device, "--runtime", "onnxruntime", "--dry-run")
     assert "group" in done.stdout
