@@ -34,7 +34,9 @@ def many(folder: Path, count: int) -> Path:
 def test_before_anything_is_moved_nothing_is_changed(photos: Path, tmp_path: Path, kind: signal.Signals) -> None:
     before = tree(photos)
     process = start(photos, tmp_path, "--mode", "clean_move")
-    time.sleep(0.9)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (tmp_path / ".cache/embeddings.sqlite").exists():
+        time.sleep(0.005)  # Python is up, and the pictures are about to be decoded and embedded
     process.send_signal(kind)
     _, stderr = process.communicate(timeout=60)
     if process.returncode == 0:
