@@ -69,6 +69,7 @@ def videos(**typed: Any) -> ExitCode:
     """`fastsim videos`: every video below the inputs."""
     options = VideoOptions(**typed)
     settings = resolve(options)
+    check_json(options.json)
     outs = None if options.dry_run else options.outs
     if outs is not None:  # before hours of work, not after
         from fastsim.videos.journal import check_outs
@@ -164,6 +165,13 @@ def check_crop(crop: float) -> None:
     """Raises UsageError."""
     if not 0.05 <= crop <= 1.0:
         raise UsageError(f"--crop {crop:g}: 0.05 to 1 (all of the frame) is allowed")
+
+
+def check_json(path: str | None) -> None:
+    """Raise UsageError for a --json FILE that can't be written, before hours of work."""
+    folder = os.path.dirname(os.path.abspath(path)) if path else os.curdir
+    if path and (os.path.isdir(path) or not os.access(folder, os.W_OK | os.X_OK)):
+        raise UsageError(f"--json {shown(path)}: can't be written there; name a file in a folder that can be written")
 
 
 def as_json(

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastsim import config, report
 from fastsim.commands.shared import environment_of, skipped_lines, where
-from fastsim.commands.video import check_crop, scan
+from fastsim.commands.video import check_crop, check_json, scan
 from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, UsageError, shown
 from fastsim.progress import for_stream
@@ -49,6 +49,7 @@ def video_duplicates(**typed: Any) -> ExitCode:
     options = DuplicatesOptions(**typed)
     config.check_thres(options.thres)
     check_crop(options.crop)
+    check_json(options.json)
     for name, value in (("--every", options.every), ("--least", options.least)):
         if not 0.01 <= value <= 3600:
             raise UsageError(f"{name} {value:g}: 0.01 to 3600 seconds is allowed")

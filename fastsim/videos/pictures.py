@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import cv2
@@ -51,6 +52,8 @@ def write_whole(path: str, data: bytes) -> None:
             stream.write(data)
         os.replace(temporary, path)
     except OSError as error:
+        with suppress(OSError):
+            os.unlink(temporary)
         raise FastsimError(
             f"{shown(path)}: can't be written ({error.strerror}); all pictures that are there are whole: "
             "make room, and run the same command again to go on"

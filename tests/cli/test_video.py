@@ -283,6 +283,7 @@ def test_more_videos_with_the_same_settings_join_the_others(run: Run, clips: Pat
         (["--device", "tpu"], "auto, cpu"),
         (["--runtime", "tensorflow"], "openvino"),
         (["--model", "missing.onnx"], "missing.onnx"),
+        (["--json", "missing/r.json"], "can be written"),
     ],
 )
 def test_a_wrong_option_names_itself_and_what_is_allowed(
