@@ -71,8 +71,11 @@ class CudaNetwork:
 
     def _parts(self, batch: FrameBatch) -> Iterator[FrameBatch]:
         """`batch` in pieces of at most the batch size; one piece, unless memory ran out before."""
+        if self._width is None:  # before the first slice: this is where the batch size may shrink
+            with self._device, self._stream:
+                self._width = self._first(cp.zeros((self._batch, *batch.pixels.shape[1:]), cp.uint8))
         at = 0
-        while at < len(batch.ids):  # the batch size may shrink between two pieces
+        while at < len(batch.ids):
             stop = at + self._batch
             yield FrameBatch(batch.ids[at:stop], batch.pixels[at:stop], batch.sizes[at:stop])
             at = stop
@@ -84,8 +87,7 @@ class CudaNetwork:
             if missing > 0:
                 pixels = cp.concatenate([pixels, cp.zeros((missing, *pixels.shape[1:]), cp.uint8)])
             pixels = cp.ascontiguousarray(pixels)
-            if self._width is None:
-                self._width = self._first(pixels)
+            assert self._width is not None
             output = cp.empty((len(pixels), self._width), cp.float32)
             binding = self._session.io_binding()
             binding.bind_input(
