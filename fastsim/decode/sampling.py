@@ -23,7 +23,7 @@ class Sampling:
     @property
     def is_sparse(self) -> bool:
         """Some frames are passed over for sure."""
-        return self.every is not None or self.skip > 1
+        return self.every is not None or self.skip > 1 or self.start is not None
 
 
 class Selector:

@@ -64,7 +64,7 @@ def test_the_nth_frame_is_the_nth_frame_in_every_codec(clips: dict[str, Path], k
     "sampling",
     [
         Sampling(7), Sampling(every=0.5), Sampling(every=0.03), Sampling(3, start=1.0, end=2.0), Sampling(5, end=0.5),
-        Sampling(every=1, start=0.7), Sampling(10, start=4.7), Sampling(2, start=99),
+        Sampling(every=1, start=0.7), Sampling(10, start=4.7), Sampling(2, start=99), Sampling(1, start=3.3),
     ],
     ids=str,
 )  # fmt: skip
