@@ -102,13 +102,9 @@ def _loads(library: str) -> bool:
 
 
 def _choices() -> Iterator[str]:
-    problem = cuda.probe().problem
-    if problem:
-        yield f"  --device auto    -> cpu: {problem}"
-        yield "  --runtime auto   -> openvino: the fastest for this network on a CPU"
-    else:
-        yield "  --device auto    -> cuda:0: decode by DALI, network by ONNX Runtime, comparison by CuPy"
-        yield "  --runtime auto   -> onnxruntime (CUDA); openvino with --device cpu"
+    yield "  --device auto    -> cpu: the cuda backend has not been seen on a GPU yet, and is used only where it is asked for"
+    yield f"  --device cuda    -> {cuda.probe().problem or 'can be tried: DALI, ONNX Runtime, CuPy (extra cuda12 or cuda13)'}"
+    yield "  --runtime auto   -> openvino on cpu: the fastest for this network; onnxruntime on cuda"
 
 
 if __name__ == "__main__":
