@@ -76,5 +76,5 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 def write_json(path: str | None, result: dict[str, Any]) -> None:
     """Write `result` (dataclasses allowed), with the machine, if a path is given."""
     if path:
-        whole = {"machine": machine(), "argv": sys.argv, **result}
+        whole = {"machine": machine(), "script": Path(sys.argv[0]).name, **result}
         Path(path).write_text(json.dumps(whole, indent=1, default=asdict) + "\n", encoding="utf-8")
