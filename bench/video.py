@@ -185,7 +185,9 @@ def main() -> None:
             for _ in range(options.repeats):
                 for way in commands(clip, skip, work):
                     command = commands(clip, skip, work)[way]
-                    costs.setdefault(way, []).append(common.measure(command, cwd=str(HERE.parent)))
+                    cost = common.measure(command, cwd=str(HERE.parent))
+                    costs.setdefault(way, []).append(cost)
+                    print(f"--skip {skip}, {way}: {cost.wall:.1f} s, {cost.cpu:.1f} CPU s", file=sys.stderr, flush=True)
             base = common.median(costs["fastsim"]).wall
             results[str(skip)] = costs
             rows += [
