@@ -32,6 +32,8 @@ class Config:
     betas: tuple[float, float] = (0.9, 0.98)
     clip: float = 5.0
     drop: float = 0.0
+    frozen: int = 0
+    """This many of the body's first layers stay as they are (frozen.py); 0 trains all."""
     painted: int = 2500
     small: float = 0.12
     """Part of the pictures that are small boxes out of a larger one, as detections are."""
@@ -50,16 +52,19 @@ class Config:
 
 
 PRESETS = {
-    # Two CPU cores, on from v0: small views, a memory to make up for the small batch.
+    # Two CPU cores, on from a model whose first layers are good enough to stay: small views, a memory to make up for the
+    # small batch.
     "cpu": Config(
-        minutes=90,
+        minutes=105,
         batch=64,
         side=160,
-        stages=(Stage(0.4, (64, 96)), Stage(0.85, (96, 128)), Stage(1.0, (112, 160))),
-        rate=1.5e-4,
-        memory=4096,
-        ema=0.995,
-        strength=(0.35, 0.7),
+        stages=(Stage(0.5, (96,)), Stage(0.85, (96, 128)), Stage(1.0, (128, 160))),
+        rate=8e-4,
+        memory=8192,
+        ema=0.998,
+        warmup=0.04,
+        frozen=6,
+        strength=(0.4, 0.85),
     ),
     # One H100 or H200, from scratch or on from a model: under 30 minutes of device time, in pieces of under ten.
     "gpu": Config(

@@ -107,11 +107,26 @@ class Network(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
-    def features(self, x: Tensor) -> Tensor:
-        """Pooled features, float[n, 3584]: of three depths (`TAPS`), then of the last layer."""
+    def first(self, x: Tensor, layers: int) -> Tensor:
+        """What the first `layers` layers of the body (none of `TAPS` among them) make of pictures: float[n, c, h', w']."""
+        if layers > min(TAPS):
+            raise ValueError(
+                f"the first {layers} layers: at most {min(TAPS)}, as the means of layer {min(TAPS)} are needed"
+            )
         x = (x - MEAN) / STD
+        for layer in self.body[:layers]:
+            x = layer(x)[0] if isinstance(layer, Block) else layer(x)
+        return x
+
+    def features(self, x: Tensor, done: int = 0) -> Tensor:
+        """Pooled features, float[n, 3584]: of three depths (`TAPS`), then of the last layer.
+
+        done: x is no picture but what `first(picture, done)` gave.
+        """
+        if not done:
+            x = (x - MEAN) / STD
         pooled = []
-        for i, layer in enumerate(self.body):
+        for i, layer in enumerate(self.body[done:], done):
             if isinstance(layer, Block):
                 x, means = layer(x)
                 if i in TAPS:
@@ -120,8 +135,8 @@ class Network(nn.Module):
                 x = layer(x)
         return torch.cat([*pooled, x.mean((2, 3))], 1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        pooled = self.features(x)
+    def forward(self, x: Tensor, done: int = 0) -> Tensor:
+        pooled = self.features(x, done)
         # The last layer and the norm stay in float32 under AMP: half floats would cost the scores two digits.
         with torch.autocast(x.device.type, enabled=False):
             return nnf.normalize(self.head(self.scale(pooled.float())), dim=1)

@@ -22,7 +22,9 @@ from torch import Tensor, nn
 
 from . import checkpoint
 from .config import PRESETS, Config
+from .cpu import speed_up
 from .edits import Region, make_views
+from .frozen import FrozenLayers
 from .initial import read_weights
 from .loss import Memory, total_loss
 from .network import Network
@@ -39,10 +41,14 @@ class Trainer:
         self.pixels = torch.from_numpy(pictures.pixels).to(device)
         self.masks = torch.from_numpy(pictures.masks).to(device)
         self.network = Network(config.drop).to(device, memory_format=torch.channels_last)
+        if device.type == "cpu":
+            speed_up(self.network.body[config.frozen :])
         self.forward: nn.Module = torch.compile(self.network, dynamic=False) if compiled else self.network
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
+        self._frozen: FrozenLayers | None = None
+        self.network.body[: config.frozen].requires_grad_(False)
         # Norms and biases are not decayed.
-        parameters = list(self.network.parameters())
+        parameters = [p for p in self.network.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
@@ -93,9 +99,11 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self.rate()
         self.network.train()
+        self.network.body[: config.frozen].eval()
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            batches = self.views(rng, ids, others)
-            vectors = torch.cat([self.forward(x.contiguous(memory_format=torch.channels_last)) for x in batches])
+            batches = [self._first(x) for x in self.views(rng, ids, others)]
+            inputs = [x.contiguous(memory_format=torch.channels_last) for x in batches]
+            vectors = torch.cat([self.forward(x, config.frozen) for x in inputs])
         labels = torch.from_numpy(np.concatenate([ids, ids])).to(self.device)
         loss, parts = total_loss(vectors, labels, self.memory, config.loss)
         self.optimiser.zero_grad(set_to_none=True)
@@ -113,6 +121,14 @@ class Trainer:
             "positive": near.detach(),
             "norm": norm,
         }
+
+    def _first(self, x: Tensor) -> Tensor:
+        """Views as the first trained layer wants them."""
+        if not self.config.frozen:
+            return x
+        if self._frozen is None:  # now that the weights are loaded
+            self._frozen = FrozenLayers(self.network, self.config.frozen, self.device)
+        return self._frozen(x)
 
     @torch.no_grad()
     def _average(self) -> None:

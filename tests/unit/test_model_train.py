@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,8 +18,10 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 from model.train import checkpoint  # noqa: E402
 from model.train.calibrate import raise_needed, table  # noqa: E402
 from model.train.config import PRESETS  # noqa: E402
+from model.train.cpu import speed_up  # noqa: E402
 from model.train.edits import Region, jpeg, make_views  # noqa: E402
 from model.train.export import prepare_network  # noqa: E402
+from model.train.frozen import FrozenLayers  # noqa: E402
 from model.train.initial import load_onnx, unfold_norms  # noqa: E402
 from model.train.loss import LossWeights, Memory, infonce, semi_hard_triplet, total_loss  # noqa: E402
 from model.train.network import FEATURES, FastMish, Network, fast_mish, fold_norms  # noqa: E402
@@ -166,6 +169,52 @@ def test_the_shipped_model_can_be_trained_on() -> None:
         unfold_norms(network, x)
         after = network(x)
     assert (before * after).sum(1).min() > 0.9999
+
+
+def test_layers_sped_up_for_a_cpu_give_the_same_vectors_and_gradients() -> None:
+    torch.manual_seed(0)
+    plain = Network().to(memory_format=torch.channels_last).train()
+    fast = copy.deepcopy(plain)
+    speed_up(fast)
+    x = torch.rand(4, 3, 96, 96).contiguous(memory_format=torch.channels_last)  # 3x3 positions at the top
+    weights = torch.randn(4, 256)
+    for network in (plain, fast):
+        (network(x) * weights).sum().backward()
+    with torch.no_grad():
+        assert torch.allclose(plain(x), fast(x), atol=1e-5)
+    for (name, one), other in zip(plain.named_parameters(), fast.parameters(), strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        if one.grad.norm() > 1e-3:  # a bias in front of a batch norm has none but rounding errors
+            assert torch.allclose(one.grad, other.grad, rtol=1e-2, atol=1e-3 * float(one.grad.abs().max())), name
+
+
+@pytest.mark.parametrize("count", [3, 8, 19])
+def test_frozen_layers_give_what_the_network_gives(count: int) -> None:
+    torch.manual_seed(0)
+    network = Network()
+    x = torch.rand(count, 3, 64, 64)
+    with torch.no_grad():
+        network.train()(x)  # batch norms get statistics
+        network.eval()
+        expected = network.first(x, 6)
+        found = FrozenLayers(network, 6, torch.device("cpu"))(x)
+        assert found.shape == expected.shape
+        assert (found - expected).abs().max() < 0.03 * expected.abs().max()  # bfloat16 where the CPU has it
+        assert torch.allclose(network(expected, 6), network(x), atol=1e-5)
+
+
+def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:
+    trainer = Trainer(replace(PRESETS["tiny"], minutes=10, frozen=6), painted(30), torch.device("cpu"))
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    trainer.step()
+    trainer.step()
+    after = trainer.network.state_dict()
+    frozen = [name for name in before if name.startswith("body.") and int(name.split(".")[1]) < 6]
+    assert all(torch.equal(before[name], after[name]) for name in frozen)
+    assert not torch.equal(before["body.6.expand.0.weight"], after["body.6.expand.0.weight"])
+    trainer.save(tmp_path)
+    trainer.restore(tmp_path)
 
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
