@@ -98,7 +98,20 @@ def draw_clip(path: Path, minutes: float) -> None:
 
 def fastsim_command(clip: Path, skip: int, outs: Path, *more: str) -> list[str]:
     shutil.rmtree(outs, ignore_errors=True)
-    return [sys.executable, "-m", "fastsim", "video", str(clip), "--skip", str(skip), "--outs", str(outs), "-q", *more]
+    return [
+        sys.executable,
+        "-P",
+        "-m",
+        "fastsim",
+        "video",
+        str(clip),
+        "--skip",
+        str(skip),
+        "--outs",
+        str(outs),
+        "-q",
+        *more,
+    ]
 
 
 def reference(clip: Path, skip: int, seconds: float) -> list[int]:
