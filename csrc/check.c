@@ -55,7 +55,7 @@ static void check_sift(const struct tile_kernel *kernel, size_t steps) {
     int32_t bias[N], sum[N];
     EXPECT(code != NULL);
     for (size_t i = 0; i < N * 4 * steps; i++)
-        code[i] = (int8_t)((int)(draw() % 255u) - 127);
+        code[i] = (int8_t)((int32_t)(draw() % (2u * (uint32_t)kernel->most + 1u)) - kernel->most);
     struct sketch sketch = {.code = code, .bias = bias, .sum = sum, .steps = steps};
     for (size_t i = 0; i < N; i++) {
         const int8_t *p = sketch_at(&sketch, i);

@@ -66,6 +66,11 @@ static PyObject *Rows_isa(PyObject *object, void *closure) {
     return PyUnicode_FromString(((Rows *)object)->rows.kernel->name);
 }
 
+static PyObject *Rows_most(PyObject *object, void *closure) {
+    (void)closure;
+    return PyLong_FromLong(((Rows *)object)->rows.kernel->most);
+}
+
 /* ---- the sketch ---- */
 
 static PyObject *Rows_sketch(PyObject *object, PyObject *args) {
@@ -226,7 +231,8 @@ static PyMethodDef rows_methods[] = {
     {"choose", Rows_choose, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
 };
 
-static PyGetSetDef rows_getset[] = {{"isa", Rows_isa, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
+static PyGetSetDef rows_getset[] = {
+    {"isa", Rows_isa, NULL, NULL, NULL}, {"most", Rows_most, NULL, NULL, NULL}, {NULL, NULL, NULL, NULL, NULL}};
 
 static PyType_Slot rows_slots[] = {
     {Py_tp_doc, "Float16 rows ready to be compared."},

@@ -54,13 +54,13 @@ static int32_t bias_of(const struct sketch *sketch, double residual, double code
     return coded <= sketch->limit && bias < SKETCH_ALWAYS - 1 ? (int32_t)ceil(bias) : SKETCH_ALWAYS;
 }
 
-static void encode_row(struct sketch *sketch, size_t row, const float *dots, float norm) {
+static void encode_row(struct sketch *sketch, size_t row, const float *dots, float norm, double most) {
     int8_t *out = sketch->code + row / TILE_COLS * sketch->steps * TILE_STEP + row % TILE_COLS * 4;
     double residual = 0.0, coded = 0.0, length = 0.0;
     int32_t sum = 0;
     for (size_t i = 0; i < 4 * sketch->steps; i++) {
         const double value = dots[i] / norm, wish = nearbyint(value / sketch->scale);
-        const double code = wish > 127.0 ? 127.0 : wish < -127.0 ? -127.0 : wish;
+        const double code = wish > most ? most : wish < -most ? -most : wish;
         const double shown = code * sketch->scale;
         out[i / 4 * TILE_STEP + i % 4] = (int8_t)code;
         sum += (int32_t)code;
@@ -88,7 +88,7 @@ void rows_encode(struct rows *rows, size_t start, size_t stop) {
         }
         for (size_t i = 0; i < 4 && row + i < stop; i++)
             if (rows->norm[row + i] > 0.0f) /* not NaN: such a row keeps its zero codes and SKETCH_NEVER */
-                encode_row(&rows->sketch, row + i, y[i], rows->norm[row + i]);
+                encode_row(&rows->sketch, row + i, y[i], rows->norm[row + i], rows->kernel->most);
     }
 }
 

@@ -17,7 +17,7 @@
  *   ||E||_2 = max |s - 1| <= max |s^2 - 1| <= eps.
  *   y = dot(a, column of P) / norm(a), so ||y - Q'u|| <= e = eps + (sqrt(k) (1 + eps) + 1) (70 + d / 1024) 2^-24, from E, from
  *   the error of dot in each of k values, and from that of the norm. `slack` is that e (fastsim/similarity/sketch.py).
- *   code is q = clamp(round(y / scale)), int8 in [-127, 127]; r = ||y - scale * q||.
+ *   code is q = clamp(round(y / scale)), int8 in [-most, most], most <= 127 as the kernel has it; r = ||y - scale * q||.
  *   With p = Q'u = scale * q + rho, ||rho|| <= r + e, and t = u - Qp, ||t||^2 = 1 - ||p||^2 <= 1 - max(0, ||y|| - e)^2:
  *
  *     u.v = p.p' + t.t'                                                            (Q'Q = I, and t is orthogonal to Q)
@@ -65,6 +65,7 @@ struct sketch {
 
 struct tile_kernel {
     const char *name;
+    int32_t most; /* of the codes that `sift` takes: larger ones are finer, smaller ones can be multiplied faster */
 
     /* The dot product of two rows of d halves, d a multiple of TILE_LANES. */
     float (*dot)(const uint16_t *a, const uint16_t *b, size_t d);

@@ -1,4 +1,4 @@
-/* AVX2, FMA and F16C: two registers are one set of lanes of `dot`; signed bytes are multiplied as |column| * sign(column) row. */
+/* AVX2, FMA and F16C: two registers are one set of lanes of `dot`; codes of 7 bits, so that products of two steps fit 16. */
 #include "tile.h"
 
 #ifdef TILE_X86
@@ -84,44 +84,54 @@ static inline __m256i broadcast4(const int8_t *p) {
     return _mm256_set1_epi32(four);
 }
 
-/* Two rows of codes against 16 columns: |q| <= 127, so a pair of products is at most 32258 and maddubs can't saturate. */
-static inline void multiply(const int8_t *rows, const int8_t *cols, size_t steps, __m256i s[4]) {
-    const __m256i ones = _mm256_set1_epi16(1);
-    for (size_t k = 0; k < steps; k++, rows += TILE_STEP, cols += TILE_STEP) {
-        const __m256i c0 = _mm256_loadu_si256((const __m256i *)(const void *)cols);
-        const __m256i c1 = _mm256_loadu_si256((const __m256i *)(const void *)(cols + 32));
-        const __m256i u0 = _mm256_abs_epi8(c0), u1 = _mm256_abs_epi8(c1);
-        for (int i = 0; i < 2; i++) {
-            const __m256i r = broadcast4(rows + 4 * i);
-            const __m256i p0 = _mm256_maddubs_epi16(u0, _mm256_sign_epi8(r, c0));
-            const __m256i p1 = _mm256_maddubs_epi16(u1, _mm256_sign_epi8(r, c1));
-            s[2 * i] = _mm256_add_epi32(s[2 * i], _mm256_madd_epi16(p0, ones));
-            s[2 * i + 1] = _mm256_add_epi32(s[2 * i + 1], _mm256_madd_epi16(p1, ones));
-        }
-    }
+static inline __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
+
+/* Eight columns of a step as unsigned bytes, q + 64: maddubs multiplies unsigned by signed ones. */
+static inline __m256i columns(const int8_t *cols) { return _mm256_add_epi8(load(cols), _mm256_set1_epi8(64)); }
+
+/* s += the products of a row with eight columns in two steps. |q| <= 63, so a pair of products is at most 2 * 127 * 63, and
+ * two of them fit 16 bits: one widening for both steps, where codes up to 127 would need one each, and a sign as well. */
+static inline __m256i two_steps(__m256i s, const int8_t *row, __m256i c0, __m256i c1) {
+    const __m256i p0 = _mm256_maddubs_epi16(c0, broadcast4(row)), p1 = _mm256_maddubs_epi16(c1, broadcast4(row + TILE_STEP));
+    return _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_add_epi16(p0, p1), _mm256_set1_epi16(1)));
 }
 
-static uint64_t not_negative(__m256i sums) {
+static inline __m256i one_step(__m256i s, const int8_t *row, __m256i c) {
+    return _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_maddubs_epi16(c, broadcast4(row)), _mm256_set1_epi16(1)));
+}
+
+/* Where the sums of a row start: columns go in as q + 64, which adds 64 times the sum of the row's codes. */
+static inline __m256i row_start(const struct sketch *sketch, int32_t floor, size_t row) {
+    return _mm256_set1_epi32(sketch->bias[row] - floor - 64 * sketch->sum[row]);
+}
+
+static inline uint64_t not_negative(__m256i sums) {
     return (uint64_t)(~(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(sums)) & 0xFFu);
 }
 
 static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]) {
-    const int8_t *cols = sketch_at(sketch, col);
     for (; row < stop; row += TILE_ROWS) {
-        const int8_t *rows = sketch_at(sketch, row);
+        const __m256i f0 = row_start(sketch, floor, row), f1 = row_start(sketch, floor, row + 1);
+        const __m256i f2 = row_start(sketch, floor, row + 2), f3 = row_start(sketch, floor, row + 3);
         uint64_t found[TILE_ROWS] = {0};
-        for (int j = 0; j < TILE_COLS; j += 16) {
-            const int32_t *bias = sketch->bias + col + j;
-            const __m256i b0 = _mm256_loadu_si256((const __m256i *)(const void *)bias);
-            const __m256i b1 = _mm256_loadu_si256((const __m256i *)(const void *)(bias + 8));
-            for (int i = 0; i < TILE_ROWS; i += 2) {
-                const __m256i f0 = _mm256_set1_epi32(sketch->bias[row + (size_t)i] - floor);
-                const __m256i f1 = _mm256_set1_epi32(sketch->bias[row + (size_t)i + 1] - floor);
-                __m256i s[4] = {_mm256_add_epi32(b0, f0), _mm256_add_epi32(b1, f0), _mm256_add_epi32(b0, f1), _mm256_add_epi32(b1, f1)};
-                multiply(rows + 4 * i, cols + 4 * j, sketch->steps, s);
-                found[i] |= (not_negative(s[0]) | not_negative(s[1]) << 8) << j;
-                found[i + 1] |= (not_negative(s[2]) | not_negative(s[3]) << 8) << j;
+        for (int j = 0; j < TILE_COLS; j += 8) {
+            const int8_t *rows = sketch_at(sketch, row), *cols = sketch_at(sketch, col) + 4 * j;
+            const __m256i b = load(sketch->bias + col + j);
+            __m256i s0 = _mm256_add_epi32(b, f0), s1 = _mm256_add_epi32(b, f1);
+            __m256i s2 = _mm256_add_epi32(b, f2), s3 = _mm256_add_epi32(b, f3);
+            size_t k = 0;
+            for (; k + 2 <= sketch->steps; k += 2, rows += 2 * TILE_STEP, cols += 2 * TILE_STEP) {
+                const __m256i c0 = columns(cols), c1 = columns(cols + TILE_STEP);
+                s0 = two_steps(s0, rows, c0, c1), s1 = two_steps(s1, rows + 4, c0, c1);
+                s2 = two_steps(s2, rows + 8, c0, c1), s3 = two_steps(s3, rows + 12, c0, c1);
             }
+            if (k < sketch->steps) {
+                const __m256i c = columns(cols);
+                s0 = one_step(s0, rows, c), s1 = one_step(s1, rows + 4, c);
+                s2 = one_step(s2, rows + 8, c), s3 = one_step(s3, rows + 12, c);
+            }
+            found[0] |= not_negative(s0) << j, found[1] |= not_negative(s1) << j;
+            found[2] |= not_negative(s2) << j, found[3] |= not_negative(s3) << j;
         }
         if (found[0] | found[1] | found[2] | found[3]) {
             memcpy(mask, found, sizeof found);
@@ -131,5 +141,5 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_avx2 = {"avx2", dot, dot4, dots, sift};
+const struct tile_kernel tile_avx2 = {"avx2", 63, dot, dot4, dots, sift};
 #endif

@@ -156,5 +156,5 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_avx512 = {"avx512", dot, dot4, dots, sift};
+const struct tile_kernel tile_avx512 = {"avx512", 127, dot, dot4, dots, sift};
 #endif

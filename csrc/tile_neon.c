@@ -120,5 +120,5 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_neon = {"neon", dot, dot4, dots, sift};
+const struct tile_kernel tile_neon = {"neon", 127, dot, dot4, dots, sift};
 #endif

@@ -63,4 +63,4 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_serial = {"serial", dot, dot4, dots, sift};
+const struct tile_kernel tile_serial = {"serial", 127, dot, dot4, dots, sift};

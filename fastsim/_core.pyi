@@ -27,6 +27,10 @@ class Rows:
 
     @property
     def isa(self) -> str: ...
+    @property
+    def most(self) -> int:
+        """The largest code of a sketch that this kernel takes."""
+
     def sketch(self, basis: Float16Array, scale: float, limit: float, slack: float, /) -> None:
         """Makes room for int8 codes of k dimensions; until a row is encoded it is similar to nothing.
 

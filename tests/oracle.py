@@ -46,7 +46,7 @@ def sketched(vectors: np.ndarray, isa: str, k: int, spread: float = 1.0) -> _cor
     unit = unit_rows(vectors)
     basis, error = principal_basis(unit)
     y = unit @ basis[:k].T.astype(np.float32)
-    scale = max(float(np.abs(y).max()) / 127 * spread, 1e-9)
+    scale = max(float(np.abs(y).max()) / rows.most * spread, 1e-9)
     slack = 1.01 * (error + (np.sqrt(k) + 1) * 80 * 2.0**-24)
     rows.sketch(basis[:k], scale, 0.9, float(slack))
     rows.encode(0, len(vectors))

@@ -20,8 +20,8 @@ FEWEST_ROWS = 8192
 """Below, comparing all pairs in full takes less than finding a basis."""
 WIDTHS = (16, 32, 48, 64, 80, 96, 112, 128, 160, 256)
 """Dimensions to choose from."""
-PRODUCTS = {"avx512": (64.0, 11.0), "avx2": (20.0, 9.0), "neon": (12.0, 6.0), "serial": (1.0, 0.3)}
-"""Products a cycle of each kernel, in int8 and in float16 (measured on Zen 4; the NEON ones are a guess)."""
+PRODUCTS = {"avx512": (64.0, 11.0), "avx2": (32.0, 9.0), "neon": (12.0, 6.0), "serial": (1.0, 0.3)}
+"""Products a cycle of each kernel, in int8 and in float16 (measured on Zen 4, AVX2 on Zen 3; NEON is a guess)."""
 SAMPLE = 512
 """So many rows are compared with as many others to see how many pairs survive."""
 CHUNK = 8192
@@ -35,6 +35,8 @@ class Sketch(NamedTuple):
     scale: float
     limit: float
     slack: float
+    most: int
+    """The largest code."""
 
 
 def add_sketch(
@@ -44,7 +46,7 @@ def add_sketch(
 
     similar_is_free: pairs that reach the threshold cost little, as most of them are inside a component already.
     """
-    sketch = choose_sketch(vectors, thres, similar_is_free=similar_is_free, isa=rows.isa)
+    sketch = choose_sketch(vectors, thres, similar_is_free=similar_is_free, isa=rows.isa, most=rows.most)
     if sketch is None:
         return 0
     rows.sketch(sketch.basis, sketch.scale, sketch.limit, sketch.slack)
@@ -54,8 +56,13 @@ def add_sketch(
     return len(sketch.basis)
 
 
-def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool, isa: str = "avx512") -> Sketch | None:
-    """The cheapest sketch by a sample of the rows, or None where comparing in full is cheaper."""
+def choose_sketch(
+    vectors: Float16Array, thres: float, *, similar_is_free: bool, isa: str = "avx512", most: int = 127
+) -> Sketch | None:
+    """The cheapest sketch by a sample of the rows, or None where comparing in full is cheaper.
+
+    isa, most: the kernel that will use it, and the largest code that it takes.
+    """
     n, d = vectors.shape
     if n < FEWEST_ROWS or d < WIDTHS[0]:
         return None
@@ -70,7 +77,7 @@ def choose_sketch(vectors: Float16Array, thres: float, *, similar_is_free: bool,
 
     def fit(k: int) -> tuple[float, Sketch | None]:
         y = sample @ basis[:k].T.astype(np.float32)
-        sketch = _fit(y, basis[:k], error)
+        sketch = _fit(y, basis[:k], error, most)
         if sketch is None:
             return float("inf"), None
         alive = (_bounds(y, half, sketch) >= thres) & dissimilar
@@ -120,25 +127,25 @@ def principal_basis(unit: Float32Array) -> tuple[Float16Array, float]:
     return basis, float(np.linalg.norm(exact @ exact.T - np.eye(k), 2))
 
 
-def _fit(y: Float32Array, basis: Float16Array, error: float) -> Sketch | None:
+def _fit(y: Float32Array, basis: Float16Array, error: float, most: int) -> Sketch | None:
     """The scale that clips one value in a thousand (measured as best), and the numbers of the bound. y: a sample."""
     k, d = basis.shape
-    scale = float(np.quantile(np.abs(y), 0.999)) / 127 if y.size else 0.0
+    scale = float(np.quantile(np.abs(y), 0.999)) / most if y.size else 0.0
     if scale <= 1e-7:
         return None
-    limit = 1.02 * float(np.sqrt((_codes(y, scale) ** 2).sum(axis=1).max())) * scale
+    limit = 1.02 * float(np.sqrt((_codes(y, scale, most) ** 2).sum(axis=1).max())) * scale
     slack = 1.01 * (error + (np.sqrt(k) + 1) * (70 + d / 1024) * 2.0**-24)
-    return Sketch(basis, scale, limit, float(slack))
+    return Sketch(basis, scale, limit, float(slack), most)
 
 
-def _codes(y: Float32Array, scale: float) -> Float32Array:
-    codes: Float32Array = np.clip(np.rint(y / np.float32(scale)), -127, 127)
+def _codes(y: Float32Array, scale: float, most: int) -> Float32Array:
+    codes: Float32Array = np.clip(np.rint(y / np.float32(scale)), -most, most)
     return codes
 
 
 def _bounds(y: Float32Array, half: int, sketch: Sketch) -> Float32Array:
     """float32[half, m - half]: the most that the first rows can score with the others, as csrc/rows.c has it."""
-    shown = _codes(y, sketch.scale) * np.float32(sketch.scale)
+    shown = _codes(y, sketch.scale, sketch.most) * np.float32(sketch.scale)
     rho = np.sqrt(((y - shown) ** 2).sum(axis=1)) + sketch.slack
     seen = np.maximum(np.sqrt((y**2).sum(axis=1)) - sketch.slack, 0)
     bias = sketch.limit * rho + (rho**2 + np.maximum(1 - seen**2, 0)) / 2
