@@ -35,9 +35,18 @@ def machine() -> dict[str, Any]:
     return {"cpu": name, "cpus": cpus, "system": platform.platform(), "python": platform.python_version()}
 
 
+def fastsim(*arguments: str) -> list[str]:
+    """A command of the installed fastsim.
+
+    `-P`: in a checkout, `python -m` would take the folder `fastsim` of the sources, which has no compiled core.
+    """
+    return [sys.executable, "-P", "-m", "fastsim", *arguments]
+
+
 def measure(command: Sequence[str], **options: Any) -> Cost:
     """Run `command` to its end; its output goes to /dev/null.
 
+    Seconds of child processes are counted; the peak is that of the largest process, not of all together.
     Raises RuntimeError if it fails; exit 3 (some files were skipped) is no failure.
     """
     start = time.perf_counter()

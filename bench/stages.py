@@ -25,7 +25,7 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import common  # noqa: E402
-import end_to_end  # noqa: E402
+import photos  # noqa: E402
 
 from fastsim.config import usable_cpus  # noqa: E402
 from fastsim.decode import opencv  # noqa: E402
@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--json")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        end_to_end.make_photos(Path(name), options.photos, options.count, (500, 375))
+        photos.make_photos(Path(name), options.photos, options.count, (500, 375))
         paths = sorted(Path(name).iterdir())
         rows = decoding(paths, options.repeats)
     rows += embedding(options.repeats)

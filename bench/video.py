@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests"), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import common  # noqa: E402
 
@@ -98,20 +98,7 @@ def draw_clip(path: Path, minutes: float) -> None:
 
 def fastsim_command(clip: Path, skip: int, outs: Path, *more: str) -> list[str]:
     shutil.rmtree(outs, ignore_errors=True)
-    return [
-        sys.executable,
-        "-P",
-        "-m",
-        "fastsim",
-        "video",
-        str(clip),
-        "--skip",
-        str(skip),
-        "--outs",
-        str(outs),
-        "-q",
-        *more,
-    ]
+    return common.fastsim("video", str(clip), "--skip", str(skip), "--outs", str(outs), "-q", *more)
 
 
 def reference(clip: Path, skip: int, seconds: float) -> list[int]:
@@ -167,9 +154,9 @@ def commands(clip: Path, skip: int, work: Path) -> dict[str, list[str]]:
     seed.mkdir(exist_ok=True)
     found = {
         "fastsim": fastsim_command(clip, skip, work / "outs"),
-        "decode": [sys.executable, "-c", DECODE, str(clip)],
-        "seed's way, ONNX Runtime": [sys.executable, "-c", SEED, str(clip), str(skip), "onnxruntime", str(seed)],
-        "seed's way, OpenVINO": [sys.executable, "-c", SEED, str(clip), str(skip), "openvino", str(seed)],
+        "decode": [sys.executable, "-P", "-c", DECODE, str(clip)],
+        "seed's way, ONNX Runtime": [sys.executable, "-P", "-c", SEED, str(clip), str(skip), "onnxruntime", str(seed)],
+        "seed's way, OpenVINO": [sys.executable, "-P", "-c", SEED, str(clip), str(skip), "openvino", str(seed)],
     }
     if shutil.which("ffmpeg"):
         found["ffmpeg"] = ["ffmpeg", "-v", "error", "-i", str(clip), "-f", "null", "-"]

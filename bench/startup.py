@@ -1,0 +1,74 @@
+"""What fastsim costs before it works: `--help`, `--version`, and `images` on one small picture, as whole processes.
+
+    python bench/startup.py [--repeats 7] [--json FILE]
+
+Median and range of wall and CPU seconds after one run that is not counted (it fills the system's file cache), against the
+bars of 0.3 s (help, version) and 1.5 s (images). `python -P -X importtime -m fastsim --help` tells which imports a
+command pays for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import tempfile
+from pathlib import Path
+
+import common
+import cv2
+import numpy as np
+
+HEAVY = ("numpy", "cv2", "openvino", "PIL", "av", "onnxruntime")
+"""Packages that `--help` may not import."""
+
+
+def commands(picture: Path) -> dict[str, tuple[list[str], float]]:
+    """{what: (command, most seconds)}."""
+    images = common.fastsim("images", str(picture), "--dry-run", "--quiet", "--no-cache")
+    return {
+        "--help": (common.fastsim("--help"), 0.3),
+        "--version": (common.fastsim("--version"), 0.3),
+        "images, one picture": (images, 1.5),
+    }
+
+
+def heavy_imports(command: list[str]) -> list[str]:
+    """Those of HEAVY that `command` imports."""
+    python, *rest = command
+    run = subprocess.run([python, "-X", "importtime", *rest], capture_output=True, text=True, check=True)
+    loaded = {line.rpartition("|")[2].strip() for line in run.stderr.splitlines() if line.startswith("import time:")}
+    return sorted(loaded & set(HEAVY))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        picture = Path(name, "small.png")
+        cv2.imwrite(str(picture), np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8))
+        found = heavy_imports(common.fastsim("--help"))
+        if found:
+            raise SystemExit(f"not valid: --help imports {', '.join(found)}")
+        whole = commands(picture)
+        costs: dict[str, list[common.Cost]] = {what: [] for what in whole}
+        for turn in range(1 + options.repeats):
+            for what, (command, _) in whole.items():
+                cost = common.measure(command)
+                if turn:
+                    costs[what].append(cost)
+    rows = []
+    for what, runs in costs.items():
+        walls, cpus = [cost.wall for cost in runs], [cost.cpu for cost in runs]
+        bar = whole[what][1]
+        verdict = "yes" if statistics.median(walls) <= bar else "NO"
+        rows.append((what, common.spread(walls), common.spread(cpus), f"{bar}: {verdict}"))
+    print(f"{options.repeats} runs in turn, {common.machine()}")
+    print(common.table(["", "wall s", "CPU s", "within"], rows))
+    common.write_json(options.json, {"costs": costs})
+
+
+if __name__ == "__main__":
+    main()
