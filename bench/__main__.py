@@ -1,70 +1,152 @@
-"""Every benchmark that this machine can run, in one go.
+"""Every benchmark that this machine can run, in one go, in under 20 minutes on 2 cores.
 
-    python -m bench [--out DIR] [--photos FOLDER] [--fastdup-python PYTHON]
+    python -m bench [--out DIR] [--photos FOLDER] [--vectors FILE] [--fastdup-python PYTHON] [--imagededup-python PYTHON]
 
-Each is a script of its own that validates before it times. This runs them one after the other, with sizes that end in
-under 20 minutes on 2 cores, keeps their text and JSON in DIR (bench/results by default), and draws DIR/ratios.svg: how
-many times as long each rival took. What can't run here (no fastdup, no faiss) is said, and the rest goes on.
+Each part is a script of its own, which checks results before their time counts. Their text and JSON are kept in DIR
+(bench/results by default), with DIR/summary.json, and DIR/ratios.svg: how many times as long each rival took. What can't
+run here (no fastdup, no faiss) is said, and the rest goes on. A part is begun only if its budget is left of the whole
+time, and ended when that is used up; what was left out, and why, is told at the end. The budgets are seconds on two
+cores with AVX-512, drawing included:
+
+    part          s    what
+    startup       25   --help, --version, one picture
+    photos       200   1,000 of 500x375, all rivals, up to 5 turns
+    pairs         90   20,000 rows at .75 and .9, all rivals, 3 turns
+    photos_10k   130   10,000 of 500x375, fastsim alone, once: stages and peak memory
+    megapixels   110   300 of 4000x3000, fastdup, up to 2 turns
+    rerun         30   1,000 of 500x375, from the cache
+    scale         80   1,000 to 16,000 of 160x120 at --size 112, the fit
+    stages        60   CPU ms an image a step
+    thumbnails    70   20,000 of 100x75, at --size auto
+    pairs_100k   190   100,000 rows at .9, faiss and NumPy, once
+    pairs_500k    95   500,000 rows at .9, fastsim alone, once
+    video         80   half a minute of 1080p at --skip 5, twice
+
+The figures of bench/README.md come from longer runs, whose commands stand there.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 HERE = Path(__file__).resolve().parent
 
 
-def commands(options: argparse.Namespace) -> dict[str, list[str]]:
-    """{name: script and arguments}."""
-    photos = ["--photos", options.photos] if options.photos else []
-    fastdup = ["--fastdup-python", options.fastdup_python] if options.fastdup_python else []
-    whole = ["end_to_end.py", *photos, *fastdup]
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A script with its arguments, and the seconds that it may be expected to take."""
+
+    budget: float
+    script: str
+    arguments: tuple[str, ...]
+
+
+def parts(options: argparse.Namespace) -> dict[str, Part]:
+    """{name: part}, the most telling ones first."""
+    photos = option("--photos", options.photos)
+    fastdup = option("--fastdup-python", options.fastdup_python)
+    rivals = (*fastdup, *option("--imagededup-python", options.imagededup_python))
+    vectors = option("--vectors", options.vectors)
+
+    def whole(budget: float, *arguments: str) -> Part:
+        return Part(budget, "end_to_end.py", (*photos, *arguments))
+
+    def rows(budget: float, *arguments: str) -> Part:
+        return Part(budget, "pairs.py", (*vectors, "--rows", *arguments))
+
+    large = ("--width", "4000", "--height", "3000", "--rivals", "fastdup", *fastdup)
+    small = ("--width", "100", "--height", "75", "--size", "auto", "--rivals")
+    sizes = ("1000", "2000", "4000", "8000", "16000")
     return {
-        "stages": ["stages.py", *photos, "--count", "200"],
-        "photos": [*whole, "--count", "1000"],
-        "megapixels": [*whole, "--count", "100", "--width", "4000", "--height", "3000", "--repeats", "5"],
-        "rerun": [*whole[: 1 + len(photos)], "--count", "1000", "--repeats", "5", "--rerun"],
-        "pairs": ["pairs.py", "--rows", "20000", "100000"],
-        "pairs_500k": ["pairs.py", "--rows", "500000", "--rivals", "--repeats", "1"],
-        "video": ["video.py", "--minutes", "1"],
+        "startup": Part(25, "startup.py", ()),
+        "photos": whole(200, "--count", "1000", "--limit", "120", *rivals),
+        "pairs": rows(90, "20000", "--repeats", "3"),
+        "photos_10k": whole(130, "--count", "10000", "--repeats", "1", "--rivals"),
+        "megapixels": whole(110, "--count", "300", "--repeats", "2", "--limit", "45", *large),
+        "rerun": whole(30, "--count", "1000", "--repeats", "5", "--rerun"),
+        "scale": Part(80, "scale.py", (*photos, "--size", "112", "--counts", *sizes)),
+        "stages": Part(60, "stages.py", (*photos, "--count", "200")),
+        "thumbnails": whole(70, "--count", "20000", "--repeats", "1", *small),
+        "pairs_100k": rows(190, "100000", "--thres", "0.9", "--repeats", "1"),
+        "pairs_500k": rows(95, "500000", "--thres", "0.9", "--repeats", "1", "--rivals"),
+        "video": Part(80, "video.py", ("--minutes", "0.5", "--skips", "5", "--repeats", "2")),
     }
 
 
-def main() -> None:
+def option(name: str, value: str | None) -> tuple[str, ...]:
+    return (name, value) if value else ()
+
+
+def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--photos", help="folder of photos to make the sets from (default: drawn)")
+    parser.add_argument("--vectors", help=".npy or .npz of real vectors for the comparison (default: synthetic)")
     parser.add_argument("--fastdup-python", help="python of an environment that has fastdup")
-    parser.add_argument(
-        "--only",
-        nargs="*",
-        help="names of benchmarks: " + ", ".join(commands(argparse.Namespace(photos=None, fastdup_python=None))),
-    )
-    options = parser.parse_args()
+    parser.add_argument("--imagededup-python", help="python of an environment that has imagededup")
+    parser.add_argument("--minutes", type=float, default=20, help="the whole time")
+    parser.add_argument("--only", nargs="*", help="names of parts; what the others left in --out is kept")
+    return parser.parse_args()
+
+
+def main() -> None:
+    options = parsed()
     options.out.mkdir(parents=True, exist_ok=True)
-    failed = []
-    for name, (script, *arguments) in commands(options).items():
-        if (options.only and name not in options.only) or not (HERE / script).exists():
+    every = parts(options)
+    unknown = set(options.only or ()) - set(every)
+    if unknown:
+        raise SystemExit(f"--only {' '.join(sorted(unknown))}: the parts are {', '.join(every)}")
+    end = time.monotonic() + 60 * options.minutes
+    states = {}
+    for name, part in every.items():
+        if options.only and name not in options.only:
             continue
-        print(f"\n== {name}: python bench/{script} {' '.join(arguments)}", flush=True)
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, str(HERE / script), *arguments, "--json", str(options.out / f"{name}.json")],
-            stdout=subprocess.PIPE, text=True, check=False,
-        )  # fmt: skip
-        print(done.stdout + f"({time.perf_counter() - start:.0f} s)", flush=True)
-        (options.out / f"{name}.txt").write_text(done.stdout, encoding="utf-8")
-        if done.returncode:
-            failed.append(name)
+        left = end - time.monotonic()
+        late = f"left out: its {part.budget:.0f} s are more than the {left:.0f} s left"
+        states[name] = late if left < part.budget else run(name, part, options.out, left)
     (options.out / "ratios.svg").write_text(plot(ratios(options.out)), encoding="utf-8")
-    if failed:
-        raise SystemExit(f"these did not end well: {', '.join(failed)}")
+    (options.out / "summary.json").write_text(json.dumps(states, indent=1) + "\n", encoding="utf-8")
+    print("\n" + "\n".join(f"{name:12} {state}" for name, state in states.items()))
+    if any(state.startswith("failed") for state in states.values()):
+        raise SystemExit(1)
+
+
+def run(name: str, part: Part, out: Path, limit: float) -> str:
+    """Run one part for at most `limit` seconds, print what it prints, and say how it ended."""
+    print(f"\n== {name}: python bench/{part.script} {' '.join(part.arguments)}", flush=True)
+    start = time.monotonic()
+    text, figures = out / f"{name}.txt", out / f"{name}.json"
+    command = [sys.executable, str(HERE / part.script), *part.arguments, "--json", str(figures)]
+    with text.open("w", encoding="utf-8") as stream:
+        process = subprocess.Popen(command, stdout=stream, start_new_session=True)
+        try:
+            code = process.wait(limit)
+            state = "done" if code == 0 else f"failed with {code}"
+        except subprocess.TimeoutExpired:
+            state = "ended: the whole time is used up"
+        finally:
+            end(process)
+    print(text.read_text(encoding="utf-8"), flush=True)
+    return f"{state} ({time.monotonic() - start:.0f} s of {part.budget:.0f})"
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a part that still runs, and what it has started."""
+    if process.poll() is None:
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+        process.wait()
 
 
 def ratios(folder: Path) -> list[tuple[str, float]]:

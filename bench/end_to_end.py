@@ -17,6 +17,7 @@ import argparse
 import json
 import statistics
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -75,6 +76,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--width", type=int, default=500)
     parser.add_argument("--height", type=int, default=375)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--limit", type=float, default=float("inf"), help="begin no further turn after so many seconds")
     parser.add_argument("--size", help="fastsim's --size")
     parser.add_argument("--rivals", nargs="*", default=["fastdup", "imagededup", "seed"])
     parser.add_argument("--fastdup-python", help="python of an environment that has fastdup")
@@ -96,8 +98,12 @@ def turns(
     else:
         others = rivals.chosen(options.rivals, options.fastdup_python, options.imagededup_python)
     costs: dict[str, list[common.Cost]] = {"fastsim": [], **{name: [] for name in others}}
-    timings = []
+    timings: list[Timings] = []
+    start = time.perf_counter()
     for turn in range(options.repeats):
+        if turn and time.perf_counter() - start > options.limit:
+            print(f"{options.limit:g} s are used up: {turn} turns of {options.repeats}")
+            break
         cost, seconds = run_fastsim([folder], pairs, work, *more)
         costs["fastsim"].append(cost)
         timings.append(seconds)

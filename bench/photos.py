@@ -24,6 +24,8 @@ Picture = np.ndarray
 DRAWN = 48
 COPIES = 20
 """Photos that are planted a second time, saved again at another quality."""
+SMALLEST = 0.45
+"""Least share of a side that a crop has."""
 GRAIN = np.random.default_rng(0).normal(0, 6, (512, 512, 3)).astype(np.int16)
 
 
@@ -40,7 +42,7 @@ def edited(picture: Picture, size: tuple[int, int], number: int) -> Picture:
     """The `number`th variant of `picture`, of `size` (width, height)."""
     rng = np.random.default_rng((0, number))
     height, width = picture.shape[:2]
-    share = rng.uniform(0.45, 1.0)
+    share = rng.uniform(SMALLEST, 1.0)
     w, h = max(1, int(width * share)), max(1, int(height * share))
     x, y = int(rng.integers(0, width - w + 1)), int(rng.integers(0, height - h + 1))
     part = picture[y : y + h, x : x + w]
@@ -50,6 +52,12 @@ def edited(picture: Picture, size: tuple[int, int], number: int) -> Picture:
         tiles = np.tile(turned, (size[1] // 512 + 1, size[0] // 512 + 1, 1))[: size[1], : size[0]]
         result = cv2.add(result, tiles, dtype=cv2.CV_8U)
     return cv2.flip(result, 1) if rng.random() < 0.5 else result
+
+
+def shrunk(picture: Picture | None, size: tuple[int, int]) -> Picture | None:
+    """No larger than the smallest crop needs to be at least `size`: small variants of a large original are cheap."""
+    scale = 1.0 if picture is None else max(size[0] / picture.shape[1], size[1] / picture.shape[0]) / SMALLEST
+    return picture if scale >= 1 else cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def make_photos(
@@ -63,7 +71,7 @@ def make_photos(
     readers = originals(source)
     if not readers:
         raise SystemExit(f"{source}: no file there to make photos from")
-    last = lru_cache(8)(lambda index: readers[index]())
+    last = lru_cache(8)(lambda index: shrunk(readers[index](), size))
 
     def make(i: int) -> None:
         picture = last(i * len(readers) // (count - copies))
