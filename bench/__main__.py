@@ -105,12 +105,12 @@ def main() -> None:
     unknown = set(options.only or ()) - set(every)
     if unknown:
         raise SystemExit(f"--only {' '.join(sorted(unknown))}: the parts are {', '.join(every)}")
-    end = time.monotonic() + 60 * options.minutes
+    deadline = time.monotonic() + 60 * options.minutes
     states = {}
     for name, part in every.items():
         if options.only and name not in options.only:
             continue
-        left = end - time.monotonic()
+        left = deadline - time.monotonic()
         late = f"left out: its {part.budget:.0f} s are more than the {left:.0f} s left"
         states[name] = late if left < part.budget else run(name, part, options.out, left)
     (options.out / "ratios.svg").write_text(plot(ratios(options.out)), encoding="utf-8")
