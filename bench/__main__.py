@@ -74,7 +74,7 @@ def parts(options: argparse.Namespace) -> dict[str, Part]:
         "megapixels": whole(110, "--count", "300", "--repeats", "2", "--limit", "45", *large),
         "rerun": whole(30, "--count", "1000", "--repeats", "5", "--rerun"),
         "scale": Part(80, "scale.py", (*photos, "--size", "112", "--counts", *sizes)),
-        "stages": Part(60, "stages.py", (*photos, "--count", "200")),
+        "stages": Part(60, "stages.py", (*photos, "--count", "200", "--repeats", "3")),
         "thumbnails": whole(70, "--count", "20000", "--repeats", "1", *small),
         "pairs_100k": rows(190, "100000", "--thres", "0.9", "--repeats", "1"),
         "pairs_500k": rows(95, "500000", "--thres", "0.9", "--repeats", "1", "--rivals"),

@@ -8,7 +8,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -43,23 +42,32 @@ def fastsim(*arguments: str) -> list[str]:
     return [sys.executable, "-P", "-m", "fastsim", *arguments]
 
 
+LAUNCHER = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+wall, process.returncode = time.perf_counter() - start, os.waitstatus_to_exitcode(status)
+print(json.dumps([wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss, process.returncode]))
+"""
+
+
 def measure(command: Sequence[str], **options: Any) -> Cost:
     """Run `command` to its end; its output goes to /dev/null.
 
-    Seconds of child processes are counted; the peak is that of the largest process, not of all together.
-    Raises RuntimeError if it fails; exit 3 (some files were skipped) is no failure.
+    Seconds of child processes are counted; the peak is that of the largest process, not of all together. A small process
+    starts the command: on Linux a process's peak begins with that of the one that starts it, and a benchmark that has
+    drawn photos is larger than what it measures.
+    Raises RuntimeError if the command fails; exit 3 (some files were skipped) is no failure.
     """
-    start = time.perf_counter()
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, **options)
-    assert process.stderr is not None
-    errors = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in (0, 3):
-        raise RuntimeError(f"{command[0]} ended with {process.returncode}: {errors.decode(errors='replace')[-500:]}")
-    scale = 1e6 if sys.platform == "darwin" else 1e3
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / scale)
+    launch = [sys.executable, "-I", "-S", "-c", LAUNCHER, *command]
+    done = subprocess.run(launch, capture_output=True, text=True, errors="replace", check=False, **options)
+    if done.returncode:
+        raise RuntimeError(f"{command[0]} could not be run: {done.stderr[-500:]}")
+    wall, cpu, peak, code = json.loads(done.stdout)
+    if code not in (0, 3):
+        raise RuntimeError(f"{command[0]} ended with {code}: {done.stderr[-500:]}")
+    return Cost(wall, cpu, peak / (1e6 if sys.platform == "darwin" else 1e3))
 
 
 def median(costs: Sequence[Cost]) -> Cost:

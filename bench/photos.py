@@ -63,11 +63,12 @@ def shrunk(picture: Picture | None, size: tuple[int, int]) -> Picture | None:
 def make_photos(
     folder: Path, source: str | None, count: int, size: tuple[int, int], *, first: int = 0, copies: int = COPIES
 ) -> list[tuple[str, str]]:
-    """`count` JPEGs of `size` in `folder`, the last `copies` of them copies of the first ones. Returns these pairs.
+    """`count` JPEGs of `size` in `folder`, the last `copies` (at most half) copies of the first ones. Returns these pairs.
 
     `first`: the number of the first one, where several folders make up one set. Neighbours in number come from the same
     original, so that each is read once, and memory does not grow with `count`.
     """
+    copies = min(copies, count // 2)
     readers = originals(source)
     if not readers:
         raise SystemExit(f"{source}: no file there to make photos from")
