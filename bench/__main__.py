@@ -33,6 +33,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,8 +127,9 @@ def run(name: str, part: Part, out: Path, limit: float) -> str:
     start = time.monotonic()
     text, figures = out / f"{name}.txt", out / f"{name}.json"
     command = [sys.executable, str(HERE / part.script), *part.arguments, "--json", str(figures)]
-    with text.open("w", encoding="utf-8") as stream:
-        process = subprocess.Popen(command, stdout=stream, start_new_session=True)
+    with tempfile.TemporaryDirectory() as work, text.open("w", encoding="utf-8") as stream:
+        inside = {**os.environ, "TMPDIR": work, "TEMP": work}  # a part that is ended can't remove its photos
+        process = subprocess.Popen(command, stdout=stream, env=inside, start_new_session=True)
         try:
             code = process.wait(limit)
             state = "done" if code == 0 else f"failed with {code}"
