@@ -115,7 +115,9 @@ def main() -> None:
         late = f"left out: its {part.budget:.0f} s are more than the {left:.0f} s left"
         states[name] = late if left < part.budget else run(name, part, options.out, left)
     (options.out / "ratios.svg").write_text(plot(ratios(options.out)), encoding="utf-8")
-    (options.out / "summary.json").write_text(json.dumps(states, indent=1) + "\n", encoding="utf-8")
+    summary = options.out / "summary.json"
+    before = json.loads(summary.read_text(encoding="utf-8")) if options.only and summary.exists() else {}
+    summary.write_text(json.dumps(before | states, indent=1) + "\n", encoding="utf-8")
     print("\n" + "\n".join(f"{name:12} {state}" for name, state in states.items()))
     if any(state.startswith("failed") for state in states.values()):
         raise SystemExit(1)

@@ -78,7 +78,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--limit", type=float, default=float("inf"), help="begin no further turn after so many seconds")
     parser.add_argument("--size", help="fastsim's --size")
-    parser.add_argument("--rivals", nargs="*", default=["fastdup", "imagededup", "seed"])
+    parser.add_argument("--rivals", nargs="*", choices=rivals.NAMES, default=list(rivals.NAMES))
     parser.add_argument("--fastdup-python", help="python of an environment that has fastdup")
     parser.add_argument("--imagededup-python", help="python of an environment that has imagededup")
     parser.add_argument("--rerun", action="store_true", help="time a second run, with the cache filled, and no rival")

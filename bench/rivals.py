@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +66,9 @@ json.dump({"features": len(rows), "copies": copies}, open(sys.argv[2] + "/result
 """
 
 
+NAMES = ("fastdup", "imagededup", "seed")
+
+
 @dataclass(frozen=True, slots=True)
 class Rival:
     """command: without the two folders; finds: whether the planted copies must be found; slow: two runs are enough."""
@@ -91,9 +95,10 @@ def chosen(names: list[str], fastdup: str | None, imagededup: str | None) -> dic
 
 
 def _has(name: str, python: str | None, option: str) -> bool:
-    if python and shutil.which(python):
+    look = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({name!r}) is None)"
+    if python and shutil.which(python) and subprocess.run([python, "-c", look], check=False).returncode == 0:
         return True
-    print(f"{name}: left out, {option} names no Python that has it")
+    print(f"{name}: left out, as {option} {python} has none" if python else f"{name}: left out, {option} is not given")
     return False
 
 
