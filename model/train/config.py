@@ -33,7 +33,7 @@ class Config:
     clip: float = 5.0
     drop: float = 0.0
     frozen: int = 0
-    """This many of the body's first layers stay as they are (frozen.py); 0 trains all."""
+    """This many of the body's first layers stay as they are (inference.py); 0 trains all."""
     painted: int = 2500
     small: float = 0.12
     """Part of the pictures that are small boxes out of a larger one, as detections are."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from . import checkpoint
 from .edits import Region, make_views
+from .inference import pooled_features
 from .initial import read_weights
 from .loss import infonce
 from .network import Network
@@ -33,12 +34,12 @@ SIZES = (224, 224, 112, 160)
 def edited_features(
     network: Network, pictures: Pictures, count: int, views: int, *, strength: float, seed: int = 1
 ) -> tuple[Tensor, NDArray[np.int64]]:
-    """Pooled features float32[count * views, 1280] of edited views, on the CPU, and the picture of each.
+    """Pooled features float32[count * views, d] of edited views, on the CPU, and the picture of each.
 
     The first view of a picture is nearly clean; the others get edits of 0.1 to `strength`.
     """
     device = network.head.weight.device
-    network.eval()
+    run = pooled_features(network, device)
     rng = np.random.default_rng((seed, count))
     ids = rng.permutation(len(pictures))[: min(count, len(pictures) - 8)]
     spare = np.setdiff1d(np.arange(len(pictures)), ids)
@@ -53,7 +54,7 @@ def edited_features(
         for view in range(views):
             much = rng.uniform(0.1, strength, len(chosen)) if view else np.zeros(len(chosen))
             x = make_views(rng, own, others, masks, pictures.aspect[chosen], region, much, SIZES[view % len(SIZES)])
-            rows.append(network.features(x).float().cpu())
+            rows.append(run(x).float().cpu())
             labels.append(chosen)
     return torch.cat(rows), np.concatenate(labels)
 

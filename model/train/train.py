@@ -24,7 +24,7 @@ from . import checkpoint
 from .config import PRESETS, Config
 from .cpu import speed_up
 from .edits import Region, make_views
-from .frozen import FrozenLayers
+from .inference import Part, first_layers
 from .initial import read_weights
 from .loss import Memory, total_loss
 from .network import Network
@@ -45,7 +45,7 @@ class Trainer:
             speed_up(self.network.body[config.frozen :])
         self.forward: nn.Module = torch.compile(self.network, dynamic=False) if compiled else self.network
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
-        self._frozen: FrozenLayers | None = None
+        self._frozen: Part | None = None
         self.network.body[: config.frozen].requires_grad_(False)
         # Norms and biases are not decayed.
         parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -127,7 +127,7 @@ class Trainer:
         if not self.config.frozen:
             return x
         if self._frozen is None:  # now that the weights are loaded
-            self._frozen = FrozenLayers(self.network, self.config.frozen, self.device)
+            self._frozen = first_layers(self.network, self.config.frozen, self.device)
         return self._frozen(x)
 
     @torch.no_grad()

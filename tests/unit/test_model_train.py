@@ -21,7 +21,7 @@ from model.train.config import PRESETS  # noqa: E402
 from model.train.cpu import speed_up  # noqa: E402
 from model.train.edits import Region, jpeg, make_views  # noqa: E402
 from model.train.export import prepare_network  # noqa: E402
-from model.train.frozen import FrozenLayers  # noqa: E402
+from model.train.inference import first_layers, pooled_features  # noqa: E402
 from model.train.initial import load_onnx, unfold_norms  # noqa: E402
 from model.train.loss import LossWeights, Memory, infonce, semi_hard_triplet, total_loss  # noqa: E402
 from model.train.network import FEATURES, FastMish, Network, fast_mish, fold_norms  # noqa: E402
@@ -190,7 +190,7 @@ def test_layers_sped_up_for_a_cpu_give_the_same_vectors_and_gradients() -> None:
 
 
 @pytest.mark.parametrize("count", [3, 8, 19])
-def test_frozen_layers_give_what_the_network_gives(count: int) -> None:
+def test_parts_that_are_not_trained_give_what_the_network_gives(count: int) -> None:
     torch.manual_seed(0)
     network = Network()
     x = torch.rand(count, 3, 64, 64)
@@ -198,10 +198,13 @@ def test_frozen_layers_give_what_the_network_gives(count: int) -> None:
         network.train()(x)  # batch norms get statistics
         network.eval()
         expected = network.first(x, 6)
-        found = FrozenLayers(network, 6, torch.device("cpu"))(x)
-        assert found.shape == expected.shape
-        assert (found - expected).abs().max() < 0.03 * expected.abs().max()  # bfloat16 where the CPU has it
+        found = first_layers(network, 6, torch.device("cpu"))(x)
+        assert torch.allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
         assert torch.allclose(network(expected, 6), network(x), atol=1e-5)
+        features = network.features(x)
+        assert torch.allclose(
+            pooled_features(network, torch.device("cpu"))(x), features, atol=1e-4 * float(features.abs().max())
+        )
 
 
 def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:
