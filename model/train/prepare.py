@@ -53,17 +53,21 @@ class Pictures:
 
 
 def read_inputs(inputs: list[Path]) -> Iterator[tuple[str, bytes]]:
-    """(source, file's bytes) of every file in folders and tars, in the order of names."""
+    """(source, file's bytes) of every file in folders and tars, tars inside folders too, in the order of names."""
     for root in inputs:
-        if root.is_dir():
-            for path in sorted(p for p in root.rglob("*") if p.is_file()):
+        for path in sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]:
+            if path.suffix == ".tar":
+                yield from read_tar(path)
+            else:
                 yield source_of(path.name, path.parent.name), path.read_bytes()
-        else:
-            with tarfile.open(root) as tar:
-                for member in sorted((m for m in tar if m.isfile()), key=lambda m: m.name):
-                    handle = tar.extractfile(member)
-                    if handle is not None:
-                        yield source_of(Path(member.name).name, root.stem), handle.read()
+
+
+def read_tar(path: Path) -> Iterator[tuple[str, bytes]]:
+    with tarfile.open(path) as tar:
+        for member in sorted((m for m in tar if m.isfile()), key=lambda m: m.name):
+            handle = tar.extractfile(member)
+            if handle is not None:
+                yield source_of(Path(member.name).name, path.stem), handle.read()
 
 
 def source_of(name: str, folder: str) -> str:
@@ -187,6 +191,10 @@ def main() -> None:
         pictures.append(shrink(picture, LADDER[0][0]))
         hashes.append(difference_hash(picture))
         sources.append(names.setdefault(source, len(names)))
+    if not pictures:
+        raise SystemExit(
+            f"{' '.join(map(str, options.pictures))}: no picture there that OpenCV can read; give folders or .tar files"
+        )
     keep = np.flatnonzero(distinct(np.stack(hashes)))
     pictures = [pictures[i] for i in keep]
     side, quality = pick_rung(pictures, options.budget_mb * 1e6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from model.train.inference import first_layers, pooled_features  # noqa: E402
 from model.train.initial import load_onnx, unfold_norms  # noqa: E402
 from model.train.loss import LossWeights, Memory, infonce, semi_hard_triplet, total_loss  # noqa: E402
 from model.train.network import FEATURES, FastMish, Network, fast_mish, fold_norms  # noqa: E402
-from model.train.prepare import Pictures, difference_hash, distinct, source_of  # noqa: E402
+from model.train.prepare import Pictures, difference_hash, distinct, read_inputs, source_of  # noqa: E402
 from model.train.procedural import PAINTERS, paint  # noqa: E402
 from model.train.refit import discriminants  # noqa: E402
 from model.train.train import Trainer  # noqa: E402
@@ -131,6 +132,19 @@ def test_near_duplicates_are_dropped_and_sources_named() -> None:
     assert distinct(np.stack([difference_hash(p) for p in pictures])).tolist() == [True, True, False]
     assert source_of("grocery_00012.webp", "x") == "grocery"
     assert source_of("holiday.jpg", "2024") == "2024"
+
+
+def test_pictures_are_read_from_folders_from_tars_and_from_tars_in_folders(tmp_path: Path) -> None:
+    (tmp_path / "holiday").mkdir()
+    (tmp_path / "holiday" / "beach.jpg").write_bytes(b"one")
+    (tmp_path / "shop_00012.webp").write_bytes(b"two")
+    with tarfile.open(tmp_path / "holiday" / "more.tar", "w") as tar:
+        tar.add(tmp_path / "shop_00012.webp", "shop_00012.webp")
+    folder = list(read_inputs([tmp_path / "holiday"]))
+    assert folder == [("holiday", b"one"), ("shop", b"two")]
+    assert (
+        list(read_inputs([tmp_path / "holiday" / "more.tar", tmp_path / "shop_00012.webp"])) == [("shop", b"two")] * 2
+    )
 
 
 def test_discriminants_keep_what_pictures_differ_in_and_drop_what_edits_change() -> None:
