@@ -193,7 +193,7 @@ def main() -> None:
         sources.append(names.setdefault(source, len(names)))
     if not pictures:
         raise SystemExit(
-            f"{' '.join(map(str, options.pictures))}: no picture there that OpenCV can read; give folders or .tar files"
+            f"{' '.join(map(str, options.pictures))}: no picture that OpenCV can read; give folders or tars"
         )
     keep = np.flatnonzero(distinct(np.stack(hashes)))
     pictures = [pictures[i] for i in keep]
