@@ -152,6 +152,20 @@ def tune(
         return matrix @ base, matrix @ shift + offset
 
 
+def kept_features(
+    network: Network, pictures: Pictures, options: argparse.Namespace
+) -> tuple[Tensor, NDArray[np.int64], Tensor]:
+    """Features, labels and rounding errors, from `options.features` if that file is there, else computed."""
+    if options.features is not None and options.features.exists():
+        with np.load(options.features) as kept:
+            return torch.from_numpy(kept["features"]), kept["labels"], torch.from_numpy(kept["errors"])
+    features, labels = edited_features(network, pictures, options.pictures, options.views, strength=options.strength)
+    errors = rounding_errors(network, pictures)
+    if options.features is not None:
+        np.savez(options.features, features=features.numpy(), labels=labels, errors=errors.numpy())
+    return features, labels, errors
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -163,6 +177,10 @@ def main() -> None:
     parser.add_argument("--shrink", type=float, default=0.1)
     parser.add_argument("--power", type=float, default=0.25)
     parser.add_argument("--steps", type=int, default=200, help="of InfoNCE on the last layer; 0 leaves it at LDA")
+    parser.add_argument("--temperature", type=float, default=0.05)
+    parser.add_argument(
+        "--features", type=Path, help="keep the features in this .npz, or take them from it: another layer in a minute"
+    )
     parser.add_argument("--rounding", type=float, default=400, help="weight of bfloat16's rounding errors")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -173,16 +191,16 @@ def main() -> None:
         network = Network()
         network.load_state_dict(checkpoint.load_average(options.run / "checkpoint"))
     network.to(device, memory_format=torch.channels_last)
-    features, labels = edited_features(network, pictures, options.pictures, options.views, strength=options.strength)
-    noise = rounding_errors(network, pictures) * options.rounding**0.5
+    features, labels, errors = kept_features(network, pictures, options)
     weight, bias = tune(
         features,
         labels,
-        noise,
+        errors * options.rounding**0.5,
         dim=network.head.out_features,
         shrink=options.shrink,
         power=options.power,
         steps=options.steps,
+        temperature=options.temperature,
     )
     network.cpu().set_head(weight, bias, features.mean(0), features.var(0))
     options.run.mkdir(parents=True, exist_ok=True)
