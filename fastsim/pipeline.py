@@ -7,7 +7,7 @@ Planning and applying follow in the commands, where a person may look at the pla
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from fastsim import group, keep, similarity
 from fastsim.config import Config, Scan
@@ -15,6 +15,7 @@ from fastsim.discover import IMAGE_SUFFIXES, discover
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Group, MediaFile, Skipped
 from fastsim.timing import Timings, stage
+from fastsim.traffic import Traffic
 from fastsim.vectors import Environment, to_vectors
 
 
@@ -35,7 +36,8 @@ def find(config: Config, progress: Progress) -> Findings:
     timings: Timings = {}
     files, unlisted = scan(config.scan, progress, timings)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
-    groups = compare(embeddings, files, config, progress, timings)
+    groups = compare(embeddings, files, config, progress, timings, traffic=environment.traffic)
+    embeddings = replace(embeddings, device=None)  # the device's memory is free again
     return Findings(files, (*unlisted, *undecoded), embeddings, groups, environment, timings)
 
 
@@ -49,15 +51,17 @@ def scan(what: Scan, progress: Progress, timings: Timings) -> tuple[tuple[MediaF
 
 
 def compare(
-    embeddings: Embeddings, files: Sequence[MediaFile], config: Config, progress: Progress, timings: Timings
-) -> list[Group]:
+    embeddings: Embeddings, files: Sequence[MediaFile], config: Config, progress: Progress, timings: Timings,
+    *, traffic: Traffic | None = None,
+) -> list[Group]:  # fmt: skip
     """All n-to-n scores, the groups that they make, and the files to keep."""
     n, compute = len(embeddings), config.compute
     with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
         components = group.Components(n)
         for block in similarity.pair_blocks(
-            embeddings, config.thres, device=compute.device, workers=compute.workers, labels=components.labels, bar=bar
-        ):
+            embeddings, config.thres, device=compute.device, workers=compute.workers, labels=components.labels, bar=bar,
+            traffic=traffic,
+        ):  # fmt: skip
             components.add(block)
     with stage("group", timings):
         rows = [files[file_id] for file_id in embeddings.ids.tolist()]

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +75,9 @@ class Skipped:
 class FrameBatch:
     """Decoded pictures of one size.
 
-    ids: int64[k]; pixels: uint8[k, height, width, 3], RGB, C-contiguous; sizes: int32[k, 2], the width and height in
-    pixels of each picture as a viewer shows it (before resizing, after EXIF orientation).
+    ids: int64[k]; pixels: uint8[k, height, width, 3], RGB, C-contiguous (a CuPy array where a GPU decoded them); sizes:
+    int32[k, 2], the width and height in pixels of each picture as a viewer shows it (before resizing, after EXIF
+    orientation).
     """
 
     ids: Int64Array
@@ -94,18 +96,31 @@ class FrameBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class DeviceRows:
+    """Rows that lie on a GPU: cupy float16[n, d], C-contiguous, on device number `device`; nothing writes to them any
+    more. A row that is zero or not finite is similar to nothing."""
+
+    device: int
+    rows: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Embeddings:
     """Unit rows, one a file.
 
     ids: int64[n], strictly ascending; vectors: float16[n, d], C-contiguous, unit length (or zero: similar to nothing);
-    sizes: int32[n, 2], width and height in pixels of the pictures that they came from.
+    sizes: int32[n, 2], width and height in pixels of the pictures that they came from; device: the same rows, bit by
+    bit, where a GPU made them and still has all of them.
     """
 
     ids: Int64Array
     vectors: Float16Array
     sizes: Int32Array
+    device: DeviceRows | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
+        if self.device is not None and tuple(self.device.rows.shape) != self.vectors.shape:
+            raise ValueError(f"Embeddings: vectors {self.vectors.shape}, on the device {self.device.rows.shape}")
         n = len(self.ids)
         if self.vectors.ndim != 2 or self.vectors.shape[0] != n or self.sizes.shape != (n, 2):
             raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from fastsim.model import Model, load_model
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Float16Array, FrameBatch, MediaFile, Skipped
 from fastsim.timing import Timings, stage
+from fastsim.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Environment:
     model_sha256: str
     size: int | None
     cached: int
+    traffic: Traffic = field(default_factory=Traffic)
+    """What crossed between host and device; it goes on counting while the rows are compared."""
 
 
 def to_vectors(
@@ -51,6 +54,7 @@ class _Job:
     cache: EmbeddingCache | None
     progress: Progress
     timings: Timings
+    traffic: Traffic = field(default_factory=Traffic)
 
     def run(self, files: Sequence[MediaFile]) -> tuple[Embeddings, tuple[Skipped, ...], Environment]:
         digests = self._digests(files)
@@ -58,9 +62,13 @@ class _Job:
         firsts = [file for file in files if file.id not in copies]
         rows = self.cache.rows([digests[file.id] for file in firsts if file.id in digests]) if self.cache else {}
         cached = {file.id: rows[digests[file.id]] for file in firsts if digests.get(file.id) in rows}
-        embeddings, skipped, ran_on = self._embed([file for file in firsts if file.id not in cached], digests)
+        new = [file for file in firsts if file.id not in cached]
+        # rows can stay on a device only where no other row comes between them
+        embeddings, skipped, ran_on = self._embed(new, digests, keep=not cached and not copies)
         merged = content.spread_rows(_with_cached(embeddings, cached), copies)
-        environment = Environment(ran_on, str(self.model.path), self.model.sha256, self.compute.size, len(cached))
+        environment = Environment(
+            ran_on, str(self.model.path), self.model.sha256, self.compute.size, len(cached), self.traffic
+        )
         return merged, content.spread_skips(skipped, copies, files), environment
 
     def _digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
@@ -72,7 +80,7 @@ class _Job:
         return digests
 
     def _embed(
-        self, files: Sequence[MediaFile], digests: Mapping[int, bytes]
+        self, files: Sequence[MediaFile], digests: Mapping[int, bytes], keep: bool
     ) -> tuple[Embeddings, tuple[Skipped, ...], RanOn]:
         """Decode and embed; where the cache left nothing to do, the network is not even loaded."""
         compute = self.compute
@@ -82,8 +90,9 @@ class _Job:
             return embedding.NOTHING, (), ran_on
         with stage("load", self.timings):
             network = embedding.open_network(
-                self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
-            )
+                self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
+                threads=compute.workers, traffic=self.traffic,
+            )  # fmt: skip
 
         def store(batch: FrameBatch, rows: Float16Array) -> None:
             if self.cache is None:
@@ -96,9 +105,9 @@ class _Job:
         with stage("embed", self.timings), self.progress.bar("embed", len(files), "images") as bar:
             frames = decode.frame_batches(
                 files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
-                note=self.progress.note,
+                note=self.progress.note, traffic=self.traffic,
             )  # fmt: skip
-            embeddings, skipped = embedding.embed(network, frames, bar, store)
+            embeddings, skipped = embedding.embed(network, frames, bar, store, keep=len(files) if keep else 0)
         return embeddings, skipped, network.ran_on
 
 

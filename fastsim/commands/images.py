@@ -198,4 +198,6 @@ def _summary(
         yield "Nothing to do: no file was changed."
     yield from skipped_lines(found.skipped, options.verbose)
     yield f"Ran on {where(found.environment)}"
+    if options.verbose and found.environment.traffic.as_dict():
+        yield f"Moved {found.environment.traffic}"
     yield f"Time {report.summary_timings(found.timings)}"

@@ -74,6 +74,7 @@ def environment_of(ran: Environment) -> dict[str, object]:
         "model_sha256": ran.model_sha256,
         "size": ran.size or "auto",
         "cached": ran.cached,
+        "moved": ran.traffic.as_dict(),
     }
 
 

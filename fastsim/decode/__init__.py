@@ -8,6 +8,7 @@ import numpy as np
 
 from fastsim.prefetch import prefetch_map
 from fastsim.records import FrameBatch, MediaFile, Skipped, Uint8Array
+from fastsim.traffic import Traffic
 
 SMALL = 112
 """Pixels: with `auto`, a picture smaller than SMALL x SMALL is compared at SMALL, every other one at LARGE."""
@@ -16,13 +17,14 @@ LARGE = 224
 
 def frame_batches(
     files: Iterable[MediaFile], *, size: int | None, batch: int, workers: int, device: str = "cpu",
-    note: Callable[[str], None] = lambda _line: None,
+    note: Callable[[str], None] = lambda _line: None, traffic: Traffic | None = None,
 ) -> Iterator[FrameBatch | Skipped]:  # fmt: skip
     """Decode `files` on `workers` threads with OpenCV, resized to `size` x `size` pixels (None: `auto`).
 
     Yields FrameBatches of up to `batch` pictures of one size, and a Skipped for every file that can't be decoded; each
     file appears exactly once, under its id. One bad file costs itself and nothing else.
-    On `device` `cuda:N` DALI decodes (see dali.py), and `note` is told how many pictures OpenCV decoded all the same.
+    On `device` `cuda:N` DALI decodes (see dali.py), and `note` is told how many pictures OpenCV decoded all the same;
+    `traffic` counts the bytes that it is given.
     """
     if device != "cpu":
         from fastsim.decode import dali
@@ -33,7 +35,7 @@ def frame_batches(
 
         return dali.frame_batches(
             files, choose_size=choose_size if size is None else lambda _w, _h: size, batch=batch, workers=workers,
-            device=int(device.removeprefix("cuda:").split(",")[0]), report=report,
+            device=int(device.removeprefix("cuda:").split(",")[0]), report=report, traffic=traffic,
         )  # fmt: skip
     return _on_cpu(files, size, batch, workers)
 

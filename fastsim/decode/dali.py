@@ -21,6 +21,7 @@ from PIL import Image
 from fastsim.decode import opencv
 from fastsim.prefetch import prefetch_map
 from fastsim.records import FrameBatch, MediaFile, Skipped
+from fastsim.traffic import Traffic
 
 PIPELINES = 2
 """Batches that are decoded at a time, each by a pipeline of its own."""
@@ -60,16 +61,19 @@ class Counts(NamedTuple):
 
 def frame_batches(
     files: Iterable[MediaFile], *, choose_size: Callable[[int, int], int], batch: int, workers: int,
-    device: int | None, report: Callable[[Counts], None] = lambda _counts: None,
+    device: int | None, report: Callable[[Counts], None] = lambda _counts: None, traffic: Traffic | None = None,
 ) -> Iterator[FrameBatch | Skipped]:  # fmt: skip
     """See `decode.frame_batches`; `pixels` of a FrameBatch is a CuPy array where the device decoded it. device None runs
-    DALI on the CPU, for tests. `report` is told at the end who decoded how many."""
-    return _Decoder(choose_size, batch, workers, device).run(files, report)
+    DALI on the CPU, for tests. `report` is told at the end who decoded how many; `traffic` counts encoded bytes."""
+    return _Decoder(choose_size, batch, workers, device, traffic or Traffic()).run(files, report)
 
 
 class _Decoder:
-    def __init__(self, choose_size: Callable[[int, int], int], batch: int, workers: int, device: int | None) -> None:
+    def __init__(
+        self, choose_size: Callable[[int, int], int], batch: int, workers: int, device: int | None, traffic: Traffic
+    ) -> None:
         self._choose, self._batch, self._workers, self._device = choose_size, batch, workers, device
+        self._traffic = traffic
         self._flying: deque[tuple[Any, list[_Encoded]]] = deque()
         self._free: list[Any] = []
         self._by_device = self._by_opencv = 0
@@ -116,6 +120,7 @@ class _Decoder:
         if len(self._flying) == PIPELINES:
             yield from self._finish()
         pipe = self._free.pop() if self._free else build(self._batch, self._workers, self._device)
+        self._traffic.up("files", sum(len(item.data) for item in items))
         pipe.feed_input("encoded", [item.data for item in items])
         pipe.feed_input("id", [np.array([item.file.id], np.int64) for item in items])
         pipe.feed_input("side", [np.array([item.side] * 2, np.float32) for item in items])
@@ -184,7 +189,7 @@ def build(batch: int, workers: int, device: int | None) -> Any:
         encoded = fn.external_source(name="encoded", dtype=types.UINT8, ndim=1)
         number = fn.external_source(name="id", dtype=types.INT64, ndim=1)
         side = fn.external_source(name="side", dtype=types.FLOAT, ndim=1)
-        extra = {} if device is None else {"hw_decoder_load": 0.9}
+        extra: dict[str, Any] = {} if device is None else {"hw_decoder_load": 0.9}
         picture = fn.decoders.image(
             encoded, device="cpu" if device is None else "mixed", output_type=types.RGB, adjust_orientation=True,
             jpeg_fancy_upsampling=True, **extra,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
 from fastsim.errors import UsageError
 from fastsim.model import Model
 from fastsim.progress import Bar
-from fastsim.records import Embeddings, Float16Array, Float32Array, FrameBatch, Skipped
+from fastsim.records import DeviceRows, Embeddings, Float16Array, Float32Array, FrameBatch, Int64Array, Skipped
+from fastsim.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,19 +36,35 @@ class Network(Protocol):
 
     ran_on: RanOn
 
-    def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
-        """Each batch with its raw output float32[k, d], in order; several batches are in flight at once."""
+    def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array | Float16Array]]:
+        """Each batch with its raw output float32[k, d], or unit rows float16[k, d] where the network makes them, in
+        order; several batches are in flight at once."""
         ...
 
 
-def open_network(model: Model, *, runtime: str, device: str, batch: int, threads: int) -> Network:
+@runtime_checkable
+class KeepsRows(Protocol):
+    """A network whose rows can stay on its device."""
+
+    def reserve(self, most: int) -> None:
+        """Before `run`: keep the rows of up to `most` pictures, if there is room for them."""
+        ...
+
+    def kept(self, order: Int64Array) -> DeviceRows | None:
+        """After `run`: all rows that came out, in `order`, given away; None where they were not kept."""
+        ...
+
+
+def open_network(
+    model: Model, *, runtime: str, device: str, batch: int, threads: int, traffic: Traffic | None = None
+) -> Network:
     """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`.
 
     Raises UsageError where that can't be."""
     if device != "cpu":
         from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
-        return CudaNetwork(model, device=device, runtime=runtime, batch=batch)
+        return CudaNetwork(model, device=device, runtime=runtime, batch=batch, traffic=traffic)
     if runtime == "openvino":
         from fastsim.embedding.openvino import OpenVinoNetwork
 
@@ -64,13 +81,18 @@ def embed(
     frames: Iterable[FrameBatch | Skipped],
     bar: Bar,
     store: Callable[[FrameBatch, Float16Array], None] = lambda _batch, _rows: None,
+    keep: int = 0,
 ) -> tuple[Embeddings, tuple[Skipped, ...]]:
-    """Run everything through the network. `store` is given each batch with its rows as soon as they are there.
+    """Run everything through the network. `store` is given each batch with its rows as soon as they are there. keep: how
+    many pictures there are at most, where their rows shall stay on the device too, if the network can do that.
 
     Returns the embeddings in ascending order of id, and the files that could not be decoded. Memory: the rows, and the
     batches that are in flight.
     """
     skipped: list[Skipped] = []
+    keeper = network if keep and isinstance(network, KeepsRows) else None
+    if keeper:
+        keeper.reserve(keep)
 
     def only_batches() -> Iterator[FrameBatch]:
         for item in frames:
@@ -92,11 +114,15 @@ def embed(
     all_ids = np.concatenate(ids)
     order = np.argsort(all_ids)
     vectors = np.ascontiguousarray(np.concatenate(rows)[order])
-    return Embeddings(all_ids[order], vectors, np.concatenate(sizes)[order]), tuple(skipped)
+    on_device = keeper.kept(order) if keeper else None
+    return Embeddings(all_ids[order], vectors, np.concatenate(sizes)[order], on_device), tuple(skipped)
 
 
-def unit_rows(raw: Float32Array) -> Float16Array:
-    """float32[k, d] to unit length float16[k, d]; a zero or non-finite row becomes zero (similar to nothing)."""
+def unit_rows(raw: Float32Array | Float16Array) -> Float16Array:
+    """float32[k, d] to unit length float16[k, d]; a zero or non-finite row becomes zero (similar to nothing). Rows that
+    are float16 already are unit rows (see `Network.run`): their bits stay."""
+    if raw.dtype == np.float16:
+        return np.where(np.isfinite(raw).all(axis=1, keepdims=True), raw, np.float16(0)).astype(np.float16)
     wide = raw.astype(np.float64)
     with np.errstate(invalid="ignore", over="ignore"):
         norms = np.sqrt((wide * wide).sum(axis=1, keepdims=True))

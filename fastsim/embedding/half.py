@@ -16,10 +16,9 @@ _INTEGERS = ("Shape", "Size")
 _NORMS = ("ReduceL2", "ReduceSumSquare", "LpNormalization")
 
 
-def to_half(path: str) -> bytes:
-    """The serialised graph of the ONNX file at `path` in float16. Its inputs keep their types (float ones are cast
-    inside), its outputs become float32."""
-    model = onnx.load(path)
+def halve(model: Any) -> None:
+    """Put an `onnx.ModelProto` into float16, in place. Its inputs keep their types (float ones are cast inside), its
+    outputs become float32. Raises ValueError for a graph that this can't be done to; it is then left half-way."""
     graph = model.graph
     del graph.value_info[:]
     end = _end(graph)
@@ -41,7 +40,6 @@ def to_half(path: str) -> bytes:
     for tensor in graph.initializer:
         if tensor.data_type == TensorProto.FLOAT and tensor.name not in shared:
             tensor.CopyFrom(numpy_helper.from_array(_half(numpy_helper.to_array(tensor)), tensor.name))
-    return bytes(model.SerializeToString())
 
 
 def _half(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -1,14 +1,15 @@
 """The network on ONNX Runtime's CUDA or TensorRT provider, on one stream with CuPy. Not yet run on a GPU.
 
 Pixels that are on the device stay there: input and output are bound by their addresses, the output being a row slice of
-a matrix on the device. What goes to the host is the vector of each picture, which the cache and the keepers need: 1 kB.
+the matrix that the similarity stage compares (row_store.py); the graph itself ends in float16 unit rows. The host gets
+its copy of each row once, half a kilobyte, while later batches run: for the cache, the keepers and the report.
 """
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import cupy as cp
@@ -16,9 +17,11 @@ import numpy as np
 import onnxruntime as ort
 
 from fastsim.embedding import RanOn
+from fastsim.embedding.row_store import RowStore, Sent
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
-from fastsim.records import Float32Array, FrameBatch
+from fastsim.records import DeviceRows, Float16Array, Float32Array, FrameBatch, Int64Array
+from fastsim.traffic import Traffic
 
 IN_FLIGHT = 3
 """Batches whose outputs have not been read yet."""
@@ -29,23 +32,27 @@ class _Running(NamedTuple):
     batch: FrameBatch
     pixels: Any  # cupy uint8; a raw binding holds no reference, so it is kept here until the stream has passed it
     binding: Any
-    output: Any  # cupy float32[batch, d]
-    pictures: int
+    sent: Sent
 
 
 class CudaNetwork:
     """One session on device `cuda:N`. Every call has `batch` pictures: the tail is padded, so that no shape is tuned for
     twice. Out of device memory: the batch is halved, and `ran_on.precision` says so."""
 
-    def __init__(self, model: Model, *, device: str, runtime: str, batch: int, cache: str | None = None) -> None:
-        self._path, self._batch = model.path, batch
+    def __init__(
+        self, model: Model, *, device: str, runtime: str, batch: int, cache: str | None = None,
+        traffic: Traffic | None = None, softplus: bool = True,
+    ) -> None:  # fmt: skip
+        self._path, self._batch, self._traffic = model.path, batch, traffic or Traffic()
         self._number = int(device.removeprefix("cuda").removeprefix(":").split(",")[0] or 0)
         self._device = cp.cuda.Device(self._number)
         with self._device:
             self._stream = cp.cuda.Stream(non_blocking=True)
         provider = PROVIDERS[runtime]
-        source, self._precision = graph_of(model)
-        self._session = open_session(source, provider, options_of(provider, self._number, self._stream.ptr, cache))
+        graph = graph_of(model, softplus)
+        self._session = open_session(
+            graph.source, provider, options_of(provider, self._number, self._stream.ptr, cache)
+        )
         self._input, self._output = self._session.get_inputs()[0], self._session.get_outputs()[0].name
         shape = [axis if isinstance(axis, int) else None for axis in self._input.shape]
         form = model.input_format(self._input.type, shape)
@@ -55,49 +62,70 @@ class CudaNetwork:
             )
         self._run_options = ort.RunOptions()
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
-        self._width: int | None = None
-        self.ran_on = RanOn(f"cuda:{self._number}", f"ONNX Runtime {ort.__version__} ({provider})", self._precision)
+        self._dtype = np.float16 if graph.ends_in_unit_rows else np.float32
+        self._precision, self._most = graph.precision, 0
+        self._store: RowStore | None = None
+        self._tail: tuple[int, ...] = ()
+        self.ran_on = RanOn(f"cuda:{self._number}", f"ONNX Runtime {ort.__version__} ({provider})", graph.precision)
 
-    def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
+    def reserve(self, most: int) -> None:
+        """See `KeepsRows`. Only rows that the graph has made unit rows are kept."""
+        self._most = most if self._dtype is np.float16 else 0
+
+    def kept(self, order: Int64Array) -> DeviceRows | None:
+        """See `KeepsRows`."""
+        if self._store is None:
+            return None
+        with self._device, self._stream:
+            rows = self._store.take(order, self._stream)
+        return None if rows is None else DeviceRows(self._number, rows)
+
+    def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array | Float16Array]]:
         """See `Network.run`. `pixels` may be NumPy or CuPy arrays. Raises FastsimError if the network fails."""
         busy: deque[_Running] = deque()
         for batch in batches:
+            if self._store is None:  # before the first slice: this is where the batch size may shrink
+                self._store = self._opened_store(batch.pixels.shape[1:])
             for part in self._parts(batch):
-                busy.append(self._start(part))
+                busy.append(self._start(part, self._store))
                 if len(busy) == IN_FLIGHT:
-                    yield self._finish(busy.popleft())
+                    yield self._finish(busy.popleft(), self._store)
         while busy:
-            yield self._finish(busy.popleft())
+            assert self._store is not None
+            yield self._finish(busy.popleft(), self._store)
+
+    def _opened_store(self, shape: tuple[int, ...]) -> RowStore:
+        with self._device, self._stream:
+            width = self._first(cp.zeros((self._batch, *shape), cp.uint8))
+            return RowStore(
+                batch=self._batch, width=width, dtype=self._dtype, in_flight=IN_FLIGHT, most=self._most,
+                traffic=self._traffic,
+            )  # fmt: skip
 
     def _parts(self, batch: FrameBatch) -> Iterator[FrameBatch]:
         """`batch` in pieces of at most the batch size; one piece, unless memory ran out before."""
-        if self._width is None:  # before the first slice: this is where the batch size may shrink
-            with self._device, self._stream:
-                self._width = self._first(cp.zeros((self._batch, *batch.pixels.shape[1:]), cp.uint8))
-        at = 0
-        while at < len(batch.ids):
+        for at in range(0, len(batch.ids), self._batch):
             stop = at + self._batch
             yield FrameBatch(batch.ids[at:stop], batch.pixels[at:stop], batch.sizes[at:stop])
-            at = stop
 
-    def _start(self, batch: FrameBatch) -> _Running:
+    def _start(self, batch: FrameBatch, store: RowStore) -> _Running:
         with self._device, self._stream:
+            if not isinstance(batch.pixels, cp.ndarray):
+                self._traffic.up("pixels", batch.pixels.nbytes)
             pixels = cp.asarray(batch.pixels)
             missing = self._batch - len(pixels)
             if missing > 0:
                 pixels = cp.concatenate([pixels, cp.zeros((missing, *pixels.shape[1:]), cp.uint8)])
             pixels = cp.ascontiguousarray(pixels)
-            assert self._width is not None
-            output = cp.empty((len(pixels), self._width), cp.float32)
+            output = store.slot(len(batch.ids))
             binding = self._session.io_binding()
             binding.bind_input(
                 self._input.name, "cuda", self._number, np.uint8, tuple(pixels.shape), int(pixels.data.ptr)
             )
-            binding.bind_output(
-                self._output, "cuda", self._number, np.float32, tuple(output.shape), int(output.data.ptr)
-            )
+            shape = (*output.shape, *self._tail)
+            binding.bind_output(self._output, "cuda", self._number, self._dtype, shape, int(output.data.ptr))
             self._call(binding)
-        return _Running(batch, pixels, binding, output, len(batch.ids))
+            return _Running(batch, pixels, binding, store.send(output, len(batch.ids), self._stream))
 
     def _first(self, pixels: Any) -> int:
         """The width of the output, from a first run that also finds the batch size that fits."""
@@ -109,7 +137,9 @@ class CudaNetwork:
                 binding.bind_output(self._output, "cuda", self._number)
                 self._call(binding)
                 self._stream.synchronize()
-                return output_width(binding.get_outputs()[0].shape(), self._batch, str(self._path))
+                shape = tuple(binding.get_outputs()[0].shape())
+                self._tail = shape[2:]
+                return output_width(shape, self._batch, str(self._path))
             except FastsimError as error:
                 if "memory" not in str(error).lower() or self._batch == 1:
                     raise
@@ -124,29 +154,34 @@ class CudaNetwork:
             reason = str(error).strip().splitlines()[0]
             raise FastsimError(f"--model {self._path}: can't be run on cuda:{self._number} ({reason})") from None
 
-    def _finish(self, running: _Running) -> tuple[FrameBatch, Float32Array]:
-        with self._device, self._stream:
-            output: Float32Array = running.output[: running.pictures].get()  # waits for the stream
-        return running.batch, output
+    def _finish(self, running: _Running, store: RowStore) -> tuple[FrameBatch, Float32Array | Float16Array]:
+        with self._device:
+            return running.batch, store.receive(running.sent)
 
 
-def output_width(shape: list[int], batch: int, path: str) -> int:
+def output_width(shape: Sequence[int], batch: int, path: str) -> int:
     """d of an output [batch, d] or [batch, d, 1, 1]. Raises UsageError for any other."""
     if len(shape) < 2 or shape[0] != batch or any(axis != 1 for axis in shape[2:]):
-        raise UsageError(f"--model {path}: its output has shape {shape}; one vector an image is needed")
+        raise UsageError(f"--model {path}: its output has shape {list(shape)}; one vector an image is needed")
     return int(shape[1])
 
 
-def graph_of(model: Model) -> tuple[str | bytes, str]:
-    """(the graph for a session, its precision): float16 where the onnx package is there and the graph allows it."""
-    try:
-        from fastsim.embedding.half import to_half
+class Graph(NamedTuple):
+    """What a session is made of: an ONNX model or its path, its arithmetic in words, and whether the rows that come out
+    are float16 and of unit length."""
 
-        return to_half(str(model.path)), "float16"
+    source: str | bytes
+    precision: str
+    ends_in_unit_rows: bool
+
+
+def graph_of(model: Model, softplus: bool = True) -> Graph:
+    """The graph in float16 where the onnx package is there and the graph allows it."""
+    try:
+        from fastsim.embedding.device_graph import device_graph
     except ImportError:
-        return str(model.path), "float32 (float16 needs the package onnx)"
-    except ValueError as error:
-        return str(model.path), f"float32 ({error})"
+        return Graph(str(model.path), "float32 (float16 needs the package onnx)", False)
+    return Graph(*device_graph(str(model.path), softplus=softplus), True)
 
 
 def options_of(provider: str, device: int, stream: int, cache: str | None) -> dict[str, str]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastsim.progress import Bar
 from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock
+from fastsim.traffic import Traffic
 
 Labels = Callable[[int, int], Int32Array]
 """labels(start, stop) -> int32[stop - start]: the component that each row is known to be in so far."""
@@ -23,18 +24,27 @@ def effective(thres: float) -> float:
 
 def pair_blocks(
     embeddings: Embeddings, thres: float, *, device: str = "cpu", workers: int, isa: str | None = None,
-    labels: Labels | None = None, bar: Bar | None = None,
+    labels: Labels | None = None, bar: Bar | None = None, traffic: Traffic | None = None,
 ) -> Iterator[PairBlock]:  # fmt: skip
     """The pairs of rows whose score is at least `thres`, each once, in blocks of no particular order.
 
     With `labels` (see `group.Components.labels`), pairs of rows that are in one component already are left out: they
     would join nothing. That keeps time and memory bounded where everything looks alike. `bar` counts pairs compared, of
-    n * (n - 1) / 2. Scores depend neither on `workers` nor on `isa`; nor does the set of pairs, without labels.
+    n * (n - 1) / 2. Scores depend neither on `workers` nor on `isa`; nor does the set of pairs, without labels. On a
+    GPU, rows that are there already (`embeddings.device`) are compared where they lie, and `traffic` counts bytes.
     """
     thres = effective(thres)
     if device.startswith("cuda"):
         cuda = importlib.import_module("fastsim.similarity.cuda")
-        blocks: Iterator[PairBlock] = cuda.pair_blocks(embeddings.vectors, thres, device=device, labels=labels, bar=bar)
+        blocks: Iterator[PairBlock] = cuda.pair_blocks(
+            embeddings.vectors,
+            thres,
+            device=device,
+            labels=labels,
+            bar=bar,
+            resident=embeddings.device,
+            traffic=traffic,
+        )
         return blocks
     from fastsim.similarity import cpu
 

@@ -1,7 +1,8 @@
 """Similarity on CUDA: tile.cu through CuPy, with the schedule of schedule.py. Not yet run on a GPU.
 
-Rows lie on the device as float16, padded with zero columns; where they do not fit, panels of them are brought from the
-host as the schedule needs them. Only candidates come back: 12 bytes each. Scores have the bits of the C kernels.
+Rows that a network left on the device are compared where they lie. Others are brought there as float16, padded with zero
+columns; where they do not fit, panels of them come as the schedule needs them. Only candidates come back: 12 bytes each.
+Scores have the bits of the C kernels.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import numpy as np
 
 from fastsim.errors import FastsimError
 from fastsim.progress import Bar
-from fastsim.records import Float16Array, Int32Array, PairBlock
+from fastsim.records import DeviceRows, Float16Array, Int32Array, PairBlock
 from fastsim.similarity import Labels, schedule
 from fastsim.similarity.cpu import Tile
+from fastsim.traffic import Traffic
 
 SIDE = 32768
 """Rows and columns of a tile: 2.7e11 operations at d = 256, about a millisecond, so that launching costs little."""
@@ -54,12 +56,14 @@ class _Slot(NamedTuple):
 
 
 class CudaLauncher:
-    """One device with a stream of its own. `kernel`: `sift`, or `sift_reference` for tests."""
+    """One device with a stream of its own. `kernel`: `sift`, or `sift_reference` for tests. `resident`: the rows, if
+    they are on a device already; used if it is this one."""
 
     def __init__(
-        self, device: int, vectors: Float16Array, thres: float, *, panel: int, room: int = ROOM, kernel: str = "sift"
-    ) -> None:
-        self.room = room
+        self, device: int, vectors: Float16Array, thres: float, *, panel: int, room: int = ROOM, kernel: str = "sift",
+        resident: DeviceRows | None = None, traffic: Traffic | None = None,
+    ) -> None:  # fmt: skip
+        self.room, self._traffic = room, traffic or Traffic()
         self._vectors, self._thres, self._size, self._name = vectors, np.float32(thres), panel, kernel
         self._d = -(-vectors.shape[1] // SLAB) * SLAB
         self._low = np.float32(thres - margin(self._d))
@@ -74,6 +78,8 @@ class CudaLauncher:
                 self._sift.max_dynamic_shared_size_bytes = SHARED_BYTES
             with self._stream:
                 self._slots = [self._slot() for _ in range(schedule.DEPTH)]
+                here = resident is not None and resident.device == device
+                self._whole = self._padded(resident.rows) if resident is not None and here else None
 
     def _slot(self) -> _Slot:
         seen = np.frombuffer(cp.cuda.alloc_pinned_memory(4), np.uint32, 1)  # keeps the pinned memory alive
@@ -83,18 +89,29 @@ class CudaLauncher:
     def _panel(self, number: int) -> _Panel:
         """Rows number * panel..., brought to the device unless they are among the last three used. Memory of the one
         that makes room is reused on the same stream only, so no kernel in flight loses it."""
+        part = slice(number * self._size, (number + 1) * self._size)
+        if self._whole is not None:
+            return _Panel(self._whole.rows[part], self._whole.norms[part])
         if number in self._panels:
             self._panels.move_to_end(number)
             return self._panels[number]
         if len(self._panels) == 3:
             self._panels.popitem(last=False)
-        part = self._vectors[number * self._size : (number + 1) * self._size]
-        rows = cp.zeros((len(part), self._d), cp.uint16)
-        rows[:, : part.shape[1]] = cp.asarray(np.ascontiguousarray(part).view(np.uint16))
-        norms = cp.empty(len(part), cp.float32)
-        self._norms((1024,), (THREADS,), (rows, np.int32(len(part)), np.int32(self._d), norms))
-        self._panels[number] = _Panel(rows, norms)
+        here = np.ascontiguousarray(self._vectors[part])
+        self._traffic.up("vectors", here.nbytes)
+        self._panels[number] = self._padded(cp.asarray(here))
         return self._panels[number]
+
+    def _padded(self, rows: Any) -> _Panel:
+        """A panel of cupy float16[m, d]: the same memory where d needs no padding."""
+        rows = rows.view(cp.uint16)
+        if rows.shape[1] != self._d:
+            wide = cp.zeros((len(rows), self._d), cp.uint16)
+            wide[:, : rows.shape[1]] = rows
+            rows = wide
+        norms = cp.empty(len(rows), cp.float32)
+        self._norms((1024,), (THREADS,), (rows, np.int32(len(rows)), np.int32(self._d), norms))
+        return _Panel(rows, norms)
 
     def launch(self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array) -> _CudaTicket:
         """See `schedule.Launcher`. Raises FastsimError where the device has no memory for the rows."""
@@ -115,6 +132,7 @@ class CudaLauncher:
             raise ValueError(f"launch: {tile} crosses a panel of {self._size} rows")
         operands = (a.rows[r0:], b.rows[c0:], a.norms[r0:], b.norms[c0:])
         labelled = len(row_labels) > 0
+        self._traffic.up("labels", row_labels.nbytes + col_labels.nbytes)
         marks = (cp.asarray(row_labels), cp.asarray(col_labels)) if labelled else (np.intp(0), np.intp(0))
         slot, d = self._slots.pop(), np.int32(self._d)
         slot.count.fill(0)
@@ -135,6 +153,7 @@ class CudaLauncher:
             done.synchronize()
             total = int(slot.seen[0])
             left, right, score = (part[: min(total, self.room)].get() for part in slot[1:4])
+        self._traffic.down("pairs", 4 + 12 * len(left))
         self._slots.append(slot)
         good = score >= self._thres
         rows, columns = left[good].astype(np.int64) + tile.r0, right[good].astype(np.int64) + tile.c0
@@ -167,14 +186,21 @@ def panel_rows(n: int, d: int, free: int, side: int = SIDE) -> int:
 
 def pair_blocks(
     vectors: Float16Array, thres: float, *, device: str, labels: Labels | None = None, bar: Bar | None = None,
+    resident: DeviceRows | None = None, traffic: Traffic | None = None,
     side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "sift",
 ) -> Iterator[PairBlock]:  # fmt: skip
-    """See `similarity.pair_blocks`; vectors float16[n, d], thres the effective one. The last four are for tests."""
+    """See `similarity.pair_blocks`; vectors float16[n, d], thres the effective one; resident: the same rows on a device.
+    The last four are for tests."""
     n, d = vectors.shape
     if n < 2:
         return
     numbers = devices(device)
     if panel is None:
-        panel = min(panel_rows(n, d, cp.cuda.Device(k).mem_info[0], side) for k in numbers)
-    launchers = [CudaLauncher(k, vectors, thres, panel=panel, room=room, kernel=kernel) for k in numbers]
+        bringing = [k for k in numbers if resident is None or resident.device != k]
+        fits = [panel_rows(n, d, cp.cuda.Device(k).mem_info[0], side) for k in bringing]
+        panel = min(fits, default=-(-n // side) * side)
+    launchers = [
+        CudaLauncher(k, vectors, thres, panel=panel, room=room, kernel=kernel, resident=resident, traffic=traffic)
+        for k in numbers
+    ]
     yield from schedule.pair_blocks(launchers, schedule.tiles(n, side, panel), labels=labels, bar=bar)

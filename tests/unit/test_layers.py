@@ -12,7 +12,7 @@ import pytest
 import fastsim
 
 PACKAGE = Path(fastsim.__file__).parent
-SHARED = {"records", "errors", "progress", "prefetch", "interrupts", "model", "_core"}
+SHARED = {"records", "errors", "progress", "prefetch", "interrupts", "model", "traffic", "_core"}
 STAGES = {
     "discover": set(),
     "content": set(),
@@ -38,8 +38,8 @@ BACKENDS = {
     "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
     "onnxruntime": ["embedding/onnxruntime.py", "embedding/onnxruntime_cuda.py"],
-    "onnx": ["embedding/half.py"],
-    "cupy": ["decode/dali.py", "embedding/onnxruntime_cuda.py", "similarity/cuda.py"],
+    "onnx": ["embedding/device_graph.py", "embedding/half.py", "embedding/softplus.py", "embedding/ending.py"],
+    "cupy": ["decode/dali.py", "embedding/onnxruntime_cuda.py", "embedding/row_store.py", "similarity/cuda.py"],
     "nvidia": ["decode/dali.py"],
 }
 

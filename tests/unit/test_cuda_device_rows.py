@@ -1,0 +1,193 @@
+"""The rows of a GPU's network stay on the GPU: addresses, order, waits and bytes moved, over NumPy in CuPy's place."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+from pathlib import Path
+
+import fake_cupy
+import numpy as np
+import pytest
+from oracle import assert_same_pairs, oracle
+
+from fastsim import similarity
+from fastsim.config import Compute, Config, Scan
+from fastsim.embedding import embed
+from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
+from fastsim.model import load_model
+from fastsim.pipeline import find
+from fastsim.progress import NullProgress
+from fastsim.records import DeviceRows, Embeddings, FrameBatch
+from fastsim.similarity import effective
+from fastsim.traffic import Traffic
+
+ort = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+pytest.importorskip("onnx", reason="needs onnx")
+
+
+class Binding:
+    """A binding of the CPU provider that takes the addresses of the `device`, which are the host's."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+        self.get_outputs = inner.get_outputs  # type: ignore[attr-defined]
+
+    def bind_input(self, name: str, device: str, *rest: object) -> None:
+        assert device == "cuda"
+        self.inner.bind_input(name, "cpu", *rest)  # type: ignore[attr-defined]
+
+    def bind_output(self, name: str, device: str, *rest: object) -> None:
+        assert device == "cuda"
+        self.inner.bind_output(name, "cpu", *(rest if len(rest) > 1 else ()))  # type: ignore[attr-defined]
+
+
+class Session:
+    """A session of the CPU provider under the name of the CUDA one."""
+
+    def __init__(self, source: str | bytes) -> None:
+        settings = ort.SessionOptions()
+        settings.log_severity_level = 3
+        self._inner = ort.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
+        self.get_inputs, self.get_outputs = self._inner.get_inputs, self._inner.get_outputs
+
+    def io_binding(self) -> Binding:
+        return Binding(self._inner.io_binding())
+
+    def run_with_iobinding(self, binding: Binding, options: object) -> None:
+        self._inner.run_with_iobinding(binding.inner, options)
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> object:
+    fake_cupy.install(monkeypatch)
+    backend = importlib.import_module("fastsim.embedding.onnxruntime_cuda")
+    monkeypatch.setattr(backend, "open_session", lambda source, _provider, _options: Session(source))
+    return importlib.import_module("cupy")
+
+
+def frames(count: int, sizes: list[int]) -> list[FrameBatch]:
+    """Batches of pictures of 64 pixels whose ids do not ascend."""
+    draw = np.random.default_rng(7)
+    ids = draw.permutation(np.arange(10, 10 + 3 * count, 3))
+    pixels = draw.integers(0, 256, (count, 64, 64, 3), np.uint8)
+    stops = np.cumsum(sizes)
+    assert stops[-1] == count
+    return [
+        FrameBatch(ids[a:b].astype(np.int64), pixels[a:b], np.full((b - a, 2), 64, np.int32))
+        for a, b in zip([0, *stops[:-1]], stops, strict=True)
+    ]
+
+
+def network(traffic: Traffic, batch: int = 4) -> object:
+    backend = importlib.import_module("fastsim.embedding.onnxruntime_cuda")
+    return backend.CudaNetwork(load_model(), device="cuda:0", runtime="onnxruntime", batch=batch, traffic=traffic)
+
+
+def run(net: object, batches: list[FrameBatch], keep: int) -> Embeddings:
+    with NullProgress().bar("embed", None, "images") as bar:
+        return embed(net, batches, bar, keep=keep)[0]  # type: ignore[arg-type]
+
+
+def test_the_kept_rows_are_the_hosts_bit_by_bit_and_each_crosses_once(cupy: object) -> None:
+    batches, traffic = frames(13, [4, 2, 4, 3]), Traffic()
+    found = run(network(traffic), batches, keep=20)
+    exact = run(OnnxRuntimeNetwork(load_model(), device="cpu", threads=2), batches, keep=20)
+    assert exact.device is None and found.device is not None
+    assert isinstance(found.device.rows, fake_cupy.Array) and found.device.device == 0
+    assert np.array_equal(np.asarray(found.device.rows).view(np.uint16), found.vectors.view(np.uint16))
+    assert found.ids.tolist() == exact.ids.tolist()
+    assert ((found.vectors.astype(np.float64) * exact.vectors).sum(axis=1) > 0.998).all()
+    moved = traffic.as_dict()
+    assert moved["vectors"] == {"to_device": 0, "to_host": 13 * 256 * 2}
+    assert moved["pixels"] == {"to_device": 13 * 64 * 64 * 3, "to_host": 0}
+    assert moved["order"] == {"to_device": 13 * 8, "to_host": 0}
+    assert (fake_cupy.Moved.up, fake_cupy.Moved.down) == (13 * (64 * 64 * 3 + 8), 13 * 256 * 2)
+
+
+def test_a_batch_that_is_larger_than_the_network_takes_is_cut(cupy: object) -> None:
+    batches = frames(11, [9, 2])
+    cut, whole = run(network(Traffic(), 4), batches, keep=11), run(network(Traffic(), 16), batches, keep=11)
+    assert ((cut.vectors.astype(np.float64) * whole.vectors).sum(axis=1) > 0.999).all()
+    assert cut.device is not None and np.array_equal(np.asarray(cut.device.rows), cut.vectors)
+
+
+@pytest.mark.parametrize("keep", [0, 13])
+def test_rows_that_are_not_wanted_there_or_do_not_fit_only_pass(cupy: object, keep: int) -> None:
+    fake_cupy.Device.memory = 1000
+    found = run(network(Traffic()), frames(13, [4, 4, 4, 1]), keep)
+    assert found.device is None and len(found) == 13
+    assert np.abs(np.linalg.norm(found.vectors.astype(np.float64), axis=1) - 1).max() < 2e-3
+
+
+def rows(n: int, d: int) -> np.ndarray:
+    draw = np.random.default_rng(n + d)
+    values = draw.normal(size=(1, d)) + draw.normal(size=(n, d))
+    made = (values / np.linalg.norm(values, axis=1, keepdims=True)).astype(np.float16)
+    made[5], made[6] = made[n - 1], 0
+    made[7, 1] = np.nan
+    return made
+
+
+@pytest.mark.parametrize(("n", "d"), [(300, 64), (700, 40)])
+@pytest.mark.parametrize("device", ["cuda:0", "cuda:0,1", "cuda:1"])
+@pytest.mark.parametrize("panel", [None, 256])
+def test_rows_are_compared_where_they_lie(cupy: object, n: int, d: int, device: str, panel: int | None) -> None:
+    cuda, traffic, vectors = importlib.import_module("fastsim.similarity.cuda"), Traffic(), rows(n, d)
+    resident = DeviceRows(0, np.array(vectors).view(fake_cupy.Array))
+    found = np.full((n, n), -np.inf)
+    for block in cuda.pair_blocks(
+        vectors, effective(0.55), device=device, resident=resident, traffic=traffic, side=128, panel=panel, room=1 << 14
+    ):
+        found[block.left, block.right] = block.score
+    assert_same_pairs(found, oracle(vectors), effective(0.55))
+    moved = traffic.as_dict()
+    assert ("vectors" in moved) == (device != "cuda:0")
+    assert (fake_cupy.Moved.up, fake_cupy.Moved.down) == (
+        moved.get("vectors", {"to_device": 0})["to_device"],
+        moved["pairs"]["to_host"],
+    )
+
+
+def test_nothing_is_copied_between_the_decoder_and_the_pairs(
+    cupy: object, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dali = pytest.importorskip("fastsim.decode.dali", reason="needs nvidia-dali")
+    for path in [*photos.rglob("*.png"), *photos.rglob("*.webp")]:
+        path.unlink()
+    on_cpu = dali._taken  # the decoder runs on the CPU here, and its pictures count as the device's
+    monkeypatch.setattr(dali, "_taken", lambda pictures, _device: on_cpu(pictures, None).view(fake_cupy.Array))
+    build = dali.build
+    monkeypatch.setattr(dali, "build", lambda batch, workers, _device: build(batch, workers, None))
+    compute = Compute(size=96, device="cuda:0", runtime="onnxruntime", workers=2, batch=4)
+    found = find(Config(Scan((str(photos),)), compute, 0.75), NullProgress())
+    n, moved = len(found.embeddings), found.environment.traffic.as_dict()
+    files = sum(file.snapshot.size for file in found.files)
+    assert n >= 5 and moved["files"] == {"to_device": files, "to_host": 0}
+    assert moved["vectors"] == {"to_device": 0, "to_host": n * 512}
+    assert moved.keys() <= {"files", "vectors", "labels", "order", "pairs"}
+    assert fake_cupy.Moved.down == n * 512 + moved["pairs"]["to_host"]
+    exact = find(Config(Scan((str(photos),)), Compute(size=96, workers=2, batch=4), 0.75), NullProgress())
+    assert [group.ids.tolist() for group in found.groups] == [group.ids.tolist() for group in exact.groups]
+    assert not exact.environment.traffic.as_dict()
+
+    shutil.copy(found.files[0].path, photos / "again.jpg")  # a copy's row comes from the host: all rows go up then
+    again = find(Config(Scan((str(photos),)), compute, 0.75), NullProgress())
+    assert again.environment.traffic.as_dict()["vectors"] == {"to_device": (n + 1) * 512, "to_host": n * 512}
+
+
+def test_the_moved_bytes_in_words() -> None:
+    traffic = Traffic()
+    assert traffic.as_dict() == {} and str(traffic) == ""
+    traffic.up("files", 1000)
+    traffic.down("pairs", 0)
+    traffic.down("vectors", 512)
+    assert str(traffic) == "files 1,000 bytes to the device; vectors 512 bytes to the host"
+
+
+def test_the_device_rows_of_embeddings_have_their_shape() -> None:
+    vectors, ids, sizes = np.zeros((3, 4), np.float16), np.arange(3), np.zeros((3, 2), np.int32)
+    assert Embeddings(ids, vectors, sizes, DeviceRows(0, vectors)).device is not None
+    with pytest.raises(ValueError, match="on the device"):
+        Embeddings(ids, vectors, sizes, DeviceRows(0, vectors[:2]))
+    assert similarity.effective(1.0) < 1
