@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 
 class Traffic:
-    """A count a kind of data and direction. Used from one thread at a time.
+    """A count a kind of data and direction. Any thread may add to it.
 
     What is counted is what this program hands over: `files` (encoded pictures, for the decoder; a hybrid nvJPEG sends
     the coefficients that it read out of them instead), `pixels` (pictures that the host decoded), `vectors`, `order`
-    (the rows' places by id), `labels` (components that the pairs made so far) and `pairs` (with their scores).
+    (the rows' places by id), `labels` (components that the pairs made so far), `pairs` (with their scores), `video`
+    (files that the device decodes; at most so much of them is read) and `frames` (whole ones, to be written).
     """
 
     def __init__(self) -> None:
         self._moved: dict[str, dict[str, int]] = {}
+        self._lock = threading.Lock()
 
     def up(self, what: str, count: int) -> None:
         """`count` bytes went to the device."""
@@ -32,7 +35,9 @@ class Traffic:
         return "; ".join(self._phrases())
 
     def _add(self, what: str, way: str, count: int) -> None:
-        if count:
+        if not count:
+            return
+        with self._lock:
             ways = self._moved.setdefault(what, {"to_device": 0, "to_host": 0})
             ways[way] += count
 

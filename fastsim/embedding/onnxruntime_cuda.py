@@ -112,6 +112,9 @@ class CudaNetwork:
         with self._device, self._stream:
             if not isinstance(batch.pixels, cp.ndarray):
                 self._traffic.up("pixels", batch.pixels.nbytes)
+            made = cp.cuda.Event(disable_timing=True)  # frames of a video are put together on the default stream
+            made.record(cp.cuda.Stream.null)
+            self._stream.wait_event(made)
             pixels = cp.asarray(batch.pixels)
             missing = self._batch - len(pixels)
             if missing > 0:

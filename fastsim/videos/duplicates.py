@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from fastsim.model import load_model
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Float32Array, Int32Array, MediaFile, PairBlock, Skipped, Uint8Array
 from fastsim.timing import Timings, stage
+from fastsim.traffic import Traffic
 from fastsim.vectors import Environment
 from fastsim.videos import frames
 from fastsim.videos.align import Part, Track, align
@@ -78,7 +80,7 @@ def find_duplicates(files: Sequence[MediaFile], asked: Asked, progress: Progress
     sampled, skipped, environment = sample(files, asked, progress, timings)
     with stage("compare", timings):
         pairs = _Pairs(sampled)
-        pairs.find(asked, progress)
+        pairs.find(asked, progress, environment.traffic)
     with stage("align", timings):
         matches = list(_matches(sampled, pairs, asked))
         groups = _groups(len(sampled), matches)
@@ -89,12 +91,13 @@ def sample(
     files: Sequence[MediaFile], asked: Asked, progress: Progress, timings: Timings
 ) -> tuple[list[Sampled], list[Skipped], Environment]:
     """The rows of each video that can be read; flat frames are left out."""
-    compute = asked.compute
+    compute, traffic = asked.compute, Traffic()
     with stage("load", timings):
         model = load_model(compute.model)
         network = embedding.open_network(
-            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
-        )
+            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers,
+            traffic=traffic,
+        )  # fmt: skip
     sampled: list[Sampled] = []
     skipped: list[Skipped] = []
     with stage("embed", timings), ExitStack() as stack:
@@ -103,7 +106,7 @@ def sample(
             closing(
                 frames.events(
                     files, Sampling(every=asked.every), crop=asked.crop, size=compute.size, threads=compute.workers,
-                    with_frames=False,
+                    with_frames=False, where=frames.Where(compute.device, progress.note, traffic),
                 )
             )
         )  # fmt: skip
@@ -120,7 +123,8 @@ def sample(
             elif event.problem:
                 skipped.append(Skipped(event.video.path, event.problem, event.video.id))
     readable = [one for one in sampled if one.times or one.flat]
-    return readable, skipped, Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0)
+    environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0, traffic)
+    return readable, skipped, environment
 
 
 def is_flat(pixels: Uint8Array) -> bool:
@@ -132,8 +136,14 @@ def _without_colour(event: frames.Event) -> frames.Event:
     """Frames in grey: then a tint, or a copy in black and white, changes little."""
     if not isinstance(event, frames.Taken):
         return event
-    grey = (event.pixels @ np.array([0.299, 0.587, 0.114], np.float32)).astype(np.uint8)
-    return replace(event, pixels=np.repeat(grey[..., None], 3, axis=2))
+    weights = np.array([0.299, 0.587, 0.114], np.float32)
+    pixels: Any = event.pixels
+    if isinstance(pixels, np.ndarray):
+        grey = pixels @ weights
+    else:  # on a device, which takes no array of the host's
+        wide = pixels.astype(np.float32)
+        grey = sum(wide[..., k] * float(weights[k]) for k in range(3))
+    return replace(event, pixels=grey.astype(np.uint8)[..., None].repeat(3, axis=2))
 
 
 def _add(video: Sampled, frame: frames.Taken, row: Row, every: float) -> None:
@@ -162,13 +172,13 @@ class _Pairs:
     def crowded(self) -> int:
         return int(self._crowded.sum())
 
-    def find(self, asked: Asked, progress: Progress) -> None:
+    def find(self, asked: Asked, progress: Progress, traffic: Traffic) -> None:
         n = len(self.rows)
         embeddings = Embeddings(np.arange(n, dtype=np.int64), self.rows, np.zeros((n, 2), np.int32))
         compute = asked.compute
         with progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
             for block in similarity.pair_blocks(
-                embeddings, asked.thres, device=compute.device, workers=compute.workers, bar=bar
+                embeddings, asked.thres, device=compute.device, workers=compute.workers, bar=bar, traffic=traffic
             ):
                 self._keep(block)
 

@@ -15,6 +15,7 @@ from fastsim.model import load_model
 from fastsim.progress import Progress
 from fastsim.records import MediaFile, Skipped
 from fastsim.timing import Timings, stage
+from fastsim.traffic import Traffic
 from fastsim.vectors import Environment
 from fastsim.videos import frames
 from fastsim.videos.bars import Bars
@@ -48,13 +49,14 @@ def extract(
     outs None: nothing is written. Raises FastsimError where the network or the disk fails; the pictures that are there
     are whole then, and a later run with the same settings goes on from the first video that is not done.
     """
-    compute = settings.compute
+    compute, traffic = settings.compute, Traffic()
     with stage("load", timings):
         model = load_model(compute.model)
         identity = settings.identity(model.sha256)
         network = embedding.open_network(
-            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
-        )
+            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers,
+            traffic=traffic,
+        )  # fmt: skip
     with ExitStack() as stack, stage("extract", timings):
         journal = stack.enter_context(Journal(outs, identity)) if outs is not None else None
         pool = stack.enter_context(ThreadPoolExecutor(min(4, compute.workers), "fastsim-write"))
@@ -63,14 +65,14 @@ def extract(
         bars.pass_over(len(videos) - len(run.todo))
         source = frames.events(
             run.todo, settings.sampling, crop=settings.crop, size=compute.size, threads=compute.workers,
-            with_frames=journal is not None,
+            with_frames=journal is not None, where=frames.Where(compute.device, progress.note, traffic),
         )  # fmt: skip
         with closing(source), closing(with_rows(source, network, compute.batch)) as stream:
             for event, row in stream:
                 bars.see(event)
                 run.take(event, row)
         run.writer.wait()
-    environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0)
+    environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0, traffic)
     return Findings(run.in_order(), run.skipped, environment, timings)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 from fastsim.decode import choose_size
 from fastsim.decode.sampling import Sampling
+from fastsim.errors import shown
 from fastsim.records import MediaFile, Uint8Array
+from fastsim.traffic import Traffic
 from fastsim.videos.ahead import run_ahead
 
 BUDGET = 64 * 2**20
@@ -27,7 +29,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A frame of the video that was opened last. pixels: RGB uint8[size, size, 3]."""
+    """A frame of the video that was opened last. pixels: RGB uint8[size, size, 3], a CuPy array where a GPU decoded."""
 
     index: int
     seconds: float
@@ -35,7 +37,7 @@ class Taken:
     size: tuple[int, int]
     bytes: int
     frame: Any
-    """A decode.video.TakenFrame; None where only the pixels are wanted."""
+    """A decode.video.TakenFrame, or a DeviceFrame of a GPU; None where only the pixels are wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,41 +60,104 @@ class Unreadable:
 Event = Opened | Taken | Ended | Unreadable
 
 
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where videos are decoded: `device` as in Compute; `note` is told of each video that a GPU leaves to the CPU."""
+
+    device: str = "cpu"
+    note: Callable[[str], None] = lambda _line: None
+    traffic: Traffic = field(default_factory=Traffic)
+
+
 def events(
-    videos: Sequence[MediaFile], sampling: Sampling, *, crop: float, size: int | None, threads: int, with_frames: bool
-) -> Generator[Event]:
+    videos: Sequence[MediaFile], sampling: Sampling, *, crop: float, size: int | None, threads: int, with_frames: bool,
+    where: Where | None = None,
+) -> Generator[Event]:  # fmt: skip
     """All frames that are taken of all videos, one video after the other, decoded on threads of their own.
 
     size: side of the network's input in pixels; None: by `decode.choose_size`. A video that can't be read costs itself
-    and nothing else.
+    and nothing else. `where`: by default the CPU.
     """
-    one_by_one = _events(videos, sampling, crop=crop, size=size, threads=threads, with_frames=with_frames)
-    with closing(run_ahead(one_by_one, budget=BUDGET, weigh=_weigh)) as ahead:
+    wanted = _Wanted(sampling, crop, size, threads, with_frames, where or Where())
+    with closing(run_ahead(_events(videos, wanted), budget=BUDGET, weigh=_weigh)) as ahead:
         yield from ahead
 
 
-def _events(
-    videos: Sequence[MediaFile], sampling: Sampling, *, crop: float, size: int | None, threads: int, with_frames: bool
-) -> Iterator[Event]:
-    from fastsim.decode.pixels import Squarer
-    from fastsim.decode.video import UnreadableError, Video
+class _Wanted(NamedTuple):
+    sampling: Sampling
+    crop: float
+    size: int | None
+    threads: int
+    with_frames: bool
+    where: Where
+
+    def side(self, shown: tuple[int, int]) -> int:
+        return choose_size(*shown) if self.size is None else self.size
+
+
+def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
+    from fastsim.decode.video import UnreadableError
 
     for file in videos:
-        squarer = Squarer(crop)
         try:
-            with Video(file.path, threads) as video:
-                yield Opened(file, video.expected_frames())
-                for frame in video.frames(sampling):
-                    side = choose_size(*frame.size) if size is None else size
-                    pixels = frame.square(squarer, side)
-                    kept = frame if with_frames else None
-                    yield Taken(frame.index, frame.seconds, pixels, frame.size, frame.bytes, kept)
-                yield Ended(file, video.frames_read, video.problem)
+            yield from _on_cpu(file, wanted) if wanted.where.device == "cpu" else _on_device(file, wanted)
         except UnreadableError as error:
             yield Unreadable(file, str(error))
         except Exception as error:  # a decoder met what its authors did not expect: the other videos go on
             line = (str(error).strip().splitlines() or [""])[0][:200]
             yield Unreadable(file, f"{type(error).__name__}: {line}" if line else type(error).__name__)
+
+
+def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Iterator[Event]:
+    """`after`: the video is open already, and its frames up to this number were given. Raises UnreadableError."""
+    from fastsim.decode.pixels import Squarer
+    from fastsim.decode.video import Video
+
+    squarer = Squarer(wanted.crop)
+    with Video(file.path, wanted.threads) as video:
+        if after is None:
+            yield Opened(file, video.expected_frames())
+        for frame in video.frames(wanted.sampling):
+            if after is None or frame.index > after:
+                pixels = frame.square(squarer, wanted.side(frame.size))
+                kept = frame if wanted.with_frames else None
+                yield Taken(frame.index, frame.seconds, pixels, frame.size, frame.bytes, kept)
+        yield Ended(file, video.frames_read, video.problem)
+
+
+def _on_device(file: MediaFile, wanted: _Wanted) -> Iterator[Event]:
+    """As `_on_cpu`; what the GPU can't decode, or not to its end, the CPU does, and `note` is told. Raises
+    UnreadableError."""
+    from fastsim.decode.dali_video import DeviceVideo
+    from fastsim.decode.video import Video
+    from fastsim.decode.video_index import UnsuitedError, index_of
+
+    where, last = wanted.where, None
+    try:
+        with Video(file.path, wanted.threads) as video:
+            index = index_of(video)
+        numbers, frames_read = index.select(wanted.sampling)
+        on_device = DeviceVideo(
+            file.path, index, device=_number(where.device), side=wanted.side(index.shown), crop=wanted.crop,
+            threads=wanted.threads, with_whole=wanted.with_frames, traffic=where.traffic,
+        )  # fmt: skip
+        for frame in on_device.frames(numbers):
+            if last is None:
+                yield Opened(file, len(index.seconds))
+            last = frame.index
+            kept = frame if wanted.with_frames else None
+            yield Taken(frame.index, frame.seconds, frame.pixels, frame.size, frame.bytes, kept)
+        if last is not None:
+            yield Ended(file, frames_read, "")
+            return
+    except UnsuitedError as error:
+        begun = "" if last is None else f" from frame {last + 1} on"
+        where.note(f"{shown(file.path)}: decoded by the CPU{begun}: {error}")
+    yield from _on_cpu(file, wanted, last)
+
+
+def _number(device: str) -> int:
+    return int(device.removeprefix("cuda:").split(",")[0])
 
 
 def _weigh(event: Event) -> int:

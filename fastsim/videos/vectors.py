@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
 from fastsim.embedding import Network, unit_rows
-from fastsim.records import Float16Array, FrameBatch, Uint8Array
+from fastsim.records import Float16Array, FrameBatch
 from fastsim.videos.frames import Event, Taken
 
 _MOST_REPEATS = 16
@@ -51,7 +52,7 @@ def _batches(
 ) -> Iterator[FrameBatch]:
     """Fill batches of frames of one size; note in `line` and `sent` who waits for what."""
     filling: list[_Waiting] = []
-    before: Uint8Array | None = None
+    before: Any = None  # uint8[size, size, 3], in NumPy or CuPy
     number = repeats = held = 0
 
     def full() -> FrameBatch:
@@ -67,10 +68,11 @@ def _batches(
         if not isinstance(event, Taken):
             line.append(_Waiting(event, False))
             continue
-        if before is not None and before.shape != event.pixels.shape and filling:
+        alike = before is not None and before.shape == event.pixels.shape and type(before) is type(event.pixels)
+        if not alike and filling:  # of another size, or in another memory
             yield full()
         few = repeats < _MOST_REPEATS and held + event.bytes <= _MOST_BYTES
-        place = _Waiting(event, few and before is not None and np.array_equal(before, event.pixels))
+        place = _Waiting(event, few and alike and bool((before == event.pixels).all()))
         repeats, held = (repeats + 1, held + event.bytes) if place.repeats else (0, 0)
         before = event.pixels
         line.append(place)

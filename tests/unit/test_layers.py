@@ -35,12 +35,12 @@ STAGES = {
 BACKENDS = {
     "cv2": ["decode/opencv.py", "videos/pictures.py"],
     "PIL": ["decode/dali.py", "decode/opencv.py"],
-    "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py"],
+    "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py", "decode/video_index.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
     "onnxruntime": ["embedding/onnxruntime.py", "embedding/onnxruntime_cuda.py"],
     "onnx": ["embedding/device_graph.py", "embedding/half.py", "embedding/softplus.py", "embedding/ending.py"],
     "cupy": ["decode/dali.py", "embedding/onnxruntime_cuda.py", "embedding/row_store.py", "similarity/cuda.py"],
-    "nvidia": ["decode/dali.py"],
+    "nvidia": ["decode/dali.py", "decode/dali_video.py"],
 }
 
 
