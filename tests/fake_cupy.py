@@ -8,6 +8,7 @@ that addresses, slices, orders and waits fit together; it says nothing about CuP
 from __future__ import annotations
 
 import ctypes
+import importlib
 import sys
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
@@ -175,6 +176,40 @@ def empty(shape: object, dtype: object) -> Array:
     return _device(garbage)
 
 
+class Binding:
+    """A binding of the CPU provider that takes the addresses of the `device`, which are the host's."""
+
+    def __init__(self, inner: object) -> None:
+        self.inner = inner
+        self.get_outputs = inner.get_outputs  # type: ignore[attr-defined]
+
+    def bind_input(self, name: str, device: str, *rest: object) -> None:
+        assert device == "cuda"
+        self.inner.bind_input(name, "cpu", *rest)  # type: ignore[attr-defined]
+
+    def bind_output(self, name: str, device: str, *rest: object) -> None:
+        assert device == "cuda"
+        self.inner.bind_output(name, "cpu", *(rest if len(rest) > 1 else ()))  # type: ignore[attr-defined]
+
+
+class Session:
+    """A session of the CPU provider under the name of the CUDA one."""
+
+    def __init__(self, source: str | bytes) -> None:
+        import onnxruntime as ort
+
+        settings = ort.SessionOptions()
+        settings.log_severity_level = 3
+        self._inner = ort.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
+        self.get_inputs, self.get_outputs = self._inner.get_inputs, self._inner.get_outputs
+
+    def io_binding(self) -> Binding:
+        return Binding(self._inner.io_binding())
+
+    def run_with_iobinding(self, binding: Binding, options: object) -> None:
+        self._inner.run_with_iobinding(binding.inner, options)
+
+
 def module() -> ModuleType:
     """What `import cupy` gives."""
     made = ModuleType("cupy")
@@ -184,6 +219,7 @@ def module() -> ModuleType:
     made.zeros = lambda shape, dtype: _device(np.zeros(shape, dtype))  # type: ignore[attr-defined]
     made.concatenate = lambda parts: _device(np.concatenate(parts))  # type: ignore[attr-defined]
     made.ascontiguousarray = lambda array: _device(np.ascontiguousarray(array))  # type: ignore[attr-defined]
+    made.argwhere = lambda array: _device(np.argwhere(array))  # type: ignore[attr-defined]
     made.cuda = SimpleNamespace(  # type: ignore[attr-defined]
         Device=Device, Stream=Stream, Event=Event, alloc_pinned_memory=bytearray,
         memory=SimpleNamespace(OutOfMemoryError=MemoryError),
@@ -204,3 +240,16 @@ def install(monkeypatch: object) -> None:
     Moved.up = Moved.down = 0
     Device.memory = 1 << 34
     Stream.all[:] = [Stream.null]  # type: ignore[attr-defined]
+
+
+def install_session(monkeypatch: object) -> None:
+    """ONNX Runtime's CPU provider in the CUDA one's place. After `install`."""
+    backend = importlib.import_module("fastsim.embedding.onnxruntime_cuda")
+    monkeypatch.setattr(backend, "open_session", lambda source, _provider, _options: Session(source))  # type: ignore[attr-defined]
+
+
+def install_decoder(monkeypatch: object, dali: object) -> None:
+    """DALI decodes on the CPU, and its pictures count as the device's."""
+    taken, build = dali._taken, dali.build  # type: ignore[attr-defined]
+    monkeypatch.setattr(dali, "_taken", lambda pictures, _device: taken(pictures, None).view(Array))  # type: ignore[attr-defined]
+    monkeypatch.setattr(dali, "build", lambda batch, workers, _device: build(batch, workers, None))  # type: ignore[attr-defined]

@@ -22,47 +22,14 @@ from fastsim.records import DeviceRows, Embeddings, FrameBatch
 from fastsim.similarity import effective
 from fastsim.traffic import Traffic
 
-ort = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 pytest.importorskip("onnx", reason="needs onnx")
-
-
-class Binding:
-    """A binding of the CPU provider that takes the addresses of the `device`, which are the host's."""
-
-    def __init__(self, inner: object) -> None:
-        self.inner = inner
-        self.get_outputs = inner.get_outputs  # type: ignore[attr-defined]
-
-    def bind_input(self, name: str, device: str, *rest: object) -> None:
-        assert device == "cuda"
-        self.inner.bind_input(name, "cpu", *rest)  # type: ignore[attr-defined]
-
-    def bind_output(self, name: str, device: str, *rest: object) -> None:
-        assert device == "cuda"
-        self.inner.bind_output(name, "cpu", *(rest if len(rest) > 1 else ()))  # type: ignore[attr-defined]
-
-
-class Session:
-    """A session of the CPU provider under the name of the CUDA one."""
-
-    def __init__(self, source: str | bytes) -> None:
-        settings = ort.SessionOptions()
-        settings.log_severity_level = 3
-        self._inner = ort.InferenceSession(source, settings, providers=["CPUExecutionProvider"])
-        self.get_inputs, self.get_outputs = self._inner.get_inputs, self._inner.get_outputs
-
-    def io_binding(self) -> Binding:
-        return Binding(self._inner.io_binding())
-
-    def run_with_iobinding(self, binding: Binding, options: object) -> None:
-        self._inner.run_with_iobinding(binding.inner, options)
 
 
 @pytest.fixture
 def cupy(monkeypatch: pytest.MonkeyPatch) -> object:
     fake_cupy.install(monkeypatch)
-    backend = importlib.import_module("fastsim.embedding.onnxruntime_cuda")
-    monkeypatch.setattr(backend, "open_session", lambda source, _provider, _options: Session(source))
+    fake_cupy.install_session(monkeypatch)
     return importlib.import_module("cupy")
 
 
@@ -155,10 +122,7 @@ def test_nothing_is_copied_between_the_decoder_and_the_pairs(
     dali = pytest.importorskip("fastsim.decode.dali", reason="needs nvidia-dali")
     for path in [*photos.rglob("*.png"), *photos.rglob("*.webp")]:
         path.unlink()
-    on_cpu = dali._taken  # the decoder runs on the CPU here, and its pictures count as the device's
-    monkeypatch.setattr(dali, "_taken", lambda pictures, _device: on_cpu(pictures, None).view(fake_cupy.Array))
-    build = dali.build
-    monkeypatch.setattr(dali, "build", lambda batch, workers, _device: build(batch, workers, None))
+    fake_cupy.install_decoder(monkeypatch, dali)
     compute = Compute(size=96, device="cuda:0", runtime="onnxruntime", workers=2, batch=4)
     found = find(Config(Scan((str(photos),)), compute, 0.75), NullProgress())
     n, moved = len(found.embeddings), found.environment.traffic.as_dict()

@@ -1,0 +1,64 @@
+"""python -m bench.gpu [--out FILE]: validates the cuda backend on a GPU, then measures it. Under eight minutes.
+
+Each part runs by itself: one that fails, or a rival that is not installed, is told in the table and stops nothing. What
+would begin too late is left out, and told. --tensorrt adds the TensorRT provider, which builds its engine for minutes;
+--small only tries the commands out. Not yet run on a GPU.
+"""
+
+from __future__ import annotations
+
+import argparse
+import traceback
+
+from bench.common import table, write_json
+from bench.gpu import network, pairs, pictures, video
+from bench.gpu.measuring import SMALL, Clock, Row, Sizes, versions
+from fastsim import cuda as gpus
+
+PARTS = {"pairs": pairs.part, "network": network.part, "pictures": pictures.part, "video": video.part}
+
+
+def measured(names: list[str], sizes: Sizes, clock: Clock) -> list[Row]:
+    """The rows of the named parts, in order; a failure is a row."""
+    told: list[Row] = []
+    for name in names:
+        part = PARTS.get(name, network.tensorrt)
+        if clock.left() < 30:
+            told.append((name, "", "not measured", "out of time"))
+            continue
+        try:
+            for row in part(sizes, clock):
+                print("  ".join(map(str, row)), flush=True)
+                told.append(row)
+        except Exception as error:  # one part's failure is a finding; the others still run
+            traceback.print_exc()
+            told.append((name, "FAILED", f"{type(error).__name__}: {str(error)[:200]}", ""))
+    return told
+
+
+def main() -> None:
+    """Run all parts, print the table, write the JSON."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", help="JSON file to write")
+    parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
+    parser.add_argument("--tensorrt", action="store_true")
+    parser.add_argument("--small", action="store_true")
+    options = parser.parse_args()
+    found, clock = gpus.probe(), Clock()
+    names = [*options.only, *(["tensorrt"] if options.tensorrt else [])]
+    told = measured(names, SMALL if options.small else Sizes(), clock)
+    print(found.gpus, found.problem, versions())
+    print(table(("what", "how", "result", "note"), told))
+    seconds = round(clock.seconds - clock.left())
+    print(f"{seconds} s in all")
+    write_json(
+        options.out,
+        {
+            "gpus": found.gpus, "problem": found.problem, "versions": versions(), "small": options.small,
+            "seconds": seconds, "rows": told,
+        },
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
