@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -200,14 +201,23 @@ def build(batch: int, workers: int, device: int | None) -> Any:
     return pipe
 
 
-def _taken(pictures: Any, device: int | None) -> Any:
+def _taken(pictures: Any, device: int | None, *, on_default: bool = False) -> Any:
     """The pixels in memory of their own: DALI uses its buffers again. On the device the copy is a copy there, waited for
-    on a stream of its own, so that it does not wait for the network."""
+    on a stream of its own, so that it does not wait for the network; on_default: on the default stream, for pixels that
+    are used and dropped there, as their memory is then given out again in that stream's order."""
     if device is None:
         return np.array(pictures.as_array())
     import cupy as cp
 
-    with cp.cuda.Device(device), cp.cuda.Stream(non_blocking=True) as stream:
+    with cp.cuda.Device(device), cp.cuda.Stream.null if on_default else _copies(device) as stream:
         pixels = cp.from_dlpack(pictures.as_tensor()).copy()
         stream.synchronize()
     return pixels
+
+
+@cache
+def _copies(device: int) -> Any:
+    """A stream for copies on `device`. The same one each time: CuPy gives memory of a stream to that stream again."""
+    import cupy as cp
+
+    return cp.cuda.Stream(non_blocking=True)

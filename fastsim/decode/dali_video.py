@@ -126,8 +126,8 @@ class DeviceVideo:
         """The next sequence, which must be the frames `expected`; memory of their own."""
         try:
             square, number, seconds, *whole = pipe.run()
-            pixels = _taken(square, self._device)[0]
-            wholes = _taken(whole[0], self._device)[0] if whole else [None] * len(expected)
+            pixels = _taken(square, self._device, on_default=True)[0]
+            wholes = _taken(whole[0], self._device, on_default=True)[0] if whole else [None] * len(expected)
         except (RuntimeError, ValueError, IndexError, MemoryError, StopIteration) as error:
             raise UnsuitedError(_reason(error)) from None
         told, at = _on_host(number), _on_host(seconds)

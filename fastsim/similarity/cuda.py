@@ -56,8 +56,9 @@ class _Slot(NamedTuple):
 
 
 class CudaLauncher:
-    """One device with a stream of its own. `kernel`: `sift`, or `sift_reference` for tests. `resident`: the rows, if
-    they are on a device already; used if it is this one."""
+    """One device with a stream of its own, and one for copies, so that what goes to or comes from the host does not
+    queue behind the tiles that were launched after it. `kernel`: `sift`, or `sift_reference` for tests. `resident`: the
+    rows, if they are on a device already; used if it is this one."""
 
     def __init__(
         self, device: int, vectors: Float16Array, thres: float, *, panel: int, room: int = ROOM, kernel: str = "sift",
@@ -70,7 +71,7 @@ class CudaLauncher:
         self._device = cp.cuda.Device(device)
         self._panels: OrderedDict[int, _Panel] = OrderedDict()
         with self._device:
-            self._stream = cp.cuda.Stream(non_blocking=True)
+            self._stream, self._copies = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
             code = (Path(__file__).parent / "tile.cu").read_text(encoding="utf-8")
             module = cp.RawModule(code=code, options=("--std=c++17",))
             self._sift, self._norms, self._rescore = (module.get_function(f) for f in (kernel, "norms", "rescore"))
@@ -131,9 +132,7 @@ class CudaLauncher:
         if r0 + na > len(a.rows) or c0 + nb > len(b.rows):
             raise ValueError(f"launch: {tile} crosses a panel of {self._size} rows")
         operands = (a.rows[r0:], b.rows[c0:], a.norms[r0:], b.norms[c0:])
-        labelled = len(row_labels) > 0
-        self._traffic.up("labels", row_labels.nbytes + col_labels.nbytes)
-        marks = (cp.asarray(row_labels), cp.asarray(col_labels)) if labelled else (np.intp(0), np.intp(0))
+        marks = self._marks(row_labels, col_labels) if len(row_labels) else (np.intp(0), np.intp(0))
         slot, d = self._slots.pop(), np.int32(self._d)
         slot.count.fill(0)
         outputs = (slot.count, slot.left, slot.right, np.uint32(self.room))
@@ -145,11 +144,21 @@ class CudaLauncher:
         slot.count.data.copy_to_host_async(slot.seen.ctypes.data, 4, self._stream)
         done = cp.cuda.Event(disable_timing=True)
         done.record(self._stream)
-        return _CudaTicket(self, tile, slot, done)
+        return _CudaTicket(self, tile, slot, marks, done)
+
+    def _marks(self, *labels: Int32Array) -> tuple[Any, Any]:
+        """The labels on the device. To be held until the tile is done: their memory belongs to the stream of copies."""
+        with self._copies:
+            row_marks, col_marks = (cp.asarray(part) for part in labels)
+            there = cp.cuda.Event(disable_timing=True)
+            there.record(self._copies)
+        self._traffic.up("labels", row_marks.nbytes + col_marks.nbytes)
+        self._stream.wait_event(there)
+        return row_marks, col_marks
 
     def finish(self, tile: Tile, slot: _Slot, done: Any) -> schedule.Hits:
         """Wait for a tile, and read the pairs that reach the threshold."""
-        with self._device, self._stream:
+        with self._device, self._copies:
             done.synchronize()
             total = int(slot.seen[0])
             left, right, score = (part[: min(total, self.room)].get() for part in slot[1:4])
@@ -164,6 +173,7 @@ class _CudaTicket(NamedTuple):
     launcher: CudaLauncher
     tile: Tile
     slot: _Slot
+    marks: tuple[Any, Any]
     done: Any
 
     def result(self) -> schedule.Hits:
