@@ -185,6 +185,7 @@ class Binding:
 
     def bind_input(self, name: str, device: str, *rest: object) -> None:
         assert device == "cuda"
+        self.batch: int = rest[2][0]  # type: ignore[index]
         self.inner.bind_input(name, "cpu", *rest)  # type: ignore[attr-defined]
 
     def bind_output(self, name: str, device: str, *rest: object) -> None:
@@ -245,7 +246,7 @@ def install(monkeypatch: object) -> None:
 def install_session(monkeypatch: object) -> None:
     """ONNX Runtime's CPU provider in the CUDA one's place. After `install`."""
     backend = importlib.import_module("fastsim.embedding.onnxruntime_cuda")
-    monkeypatch.setattr(backend, "open_session", lambda source, _provider, _options: Session(source))  # type: ignore[attr-defined]
+    monkeypatch.setattr(backend, "open_session", lambda source, *_rest: backend.Opened(Session(source), ""))  # type: ignore[attr-defined]
 
 
 def install_decoder(monkeypatch: object, dali: object) -> None:

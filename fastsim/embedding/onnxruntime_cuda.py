@@ -50,7 +50,7 @@ class CudaNetwork:
             self._stream = cp.cuda.Stream(non_blocking=True)
         provider = PROVIDERS[runtime]
         graph = graph_of(model, softplus)
-        self._session = open_session(
+        self._session, note = open_session(
             graph.source, provider, options_of(provider, self._number, self._stream.ptr, cache)
         )
         self._input, self._output = self._session.get_inputs()[0], self._session.get_outputs()[0].name
@@ -63,14 +63,14 @@ class CudaNetwork:
         self._run_options = ort.RunOptions()
         self._run_options.add_run_config_entry("disable_synchronize_execution_providers", "1")
         self._dtype = np.float16 if graph.ends_in_unit_rows else np.float32
-        self._precision, self._most = graph.precision, 0
+        self._precision, self._most = ", ".join(filter(None, (graph.precision, note))), 0
         self._store: RowStore | None = None
         self._tail: tuple[int, ...] = ()
-        self.ran_on = RanOn(f"cuda:{self._number}", f"ONNX Runtime {ort.__version__} ({provider})", graph.precision)
+        self.ran_on = RanOn(f"cuda:{self._number}", f"ONNX Runtime {ort.__version__} ({provider})", self._precision)
 
     def reserve(self, most: int) -> None:
         """See `KeepsRows`. Only rows that the graph has made unit rows are kept."""
-        self._most = most if self._dtype is np.float16 else 0
+        self._most, self._store = (most if self._dtype is np.float16 else 0), None
 
     def kept(self, order: Int64Array) -> DeviceRows | None:
         """See `KeepsRows`."""
@@ -83,16 +83,19 @@ class CudaNetwork:
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array | Float16Array]]:
         """See `Network.run`. `pixels` may be NumPy or CuPy arrays. Raises FastsimError if the network fails."""
         busy: deque[_Running] = deque()
-        for batch in batches:
-            if self._store is None:  # before the first slice: this is where the batch size may shrink
-                self._store = self._opened_store(batch.pixels.shape[1:])
-            for part in self._parts(batch):
-                busy.append(self._start(part, self._store))
-                if len(busy) == IN_FLIGHT:
-                    yield self._finish(busy.popleft(), self._store)
-        while busy:
-            assert self._store is not None
-            yield self._finish(busy.popleft(), self._store)
+        try:
+            for batch in batches:
+                if self._store is None:  # before the first slice: this is where the batch size may shrink
+                    self._store = self._opened_store(batch.pixels.shape[1:])
+                for part in self._parts(batch):
+                    busy.append(self._start(part, self._store))
+                    if len(busy) == IN_FLIGHT:
+                        yield self._finish(busy.popleft())
+            while busy:
+                yield self._finish(busy.popleft())
+        finally:  # of a run that is ended early, nothing stays in flight
+            while busy:
+                self._finish(busy.popleft())
 
     def _opened_store(self, shape: tuple[int, ...]) -> RowStore:
         with self._device, self._stream:
@@ -157,9 +160,10 @@ class CudaNetwork:
             reason = str(error).strip().splitlines()[0]
             raise FastsimError(f"--model {self._path}: can't be run on cuda:{self._number} ({reason})") from None
 
-    def _finish(self, running: _Running, store: RowStore) -> tuple[FrameBatch, Float32Array | Float16Array]:
+    def _finish(self, running: _Running) -> tuple[FrameBatch, Float32Array | Float16Array]:
+        assert self._store is not None
         with self._device:
-            return running.batch, store.receive(running.sent)
+            return running.batch, self._store.receive(running.sent)
 
 
 def output_width(shape: Sequence[int], batch: int, path: str) -> int:
@@ -203,14 +207,24 @@ def options_of(provider: str, device: int, stream: int, cache: str | None) -> di
     }  # fmt: skip
 
 
-def open_session(source: str | bytes, provider: str, options: dict[str, str]) -> Any:
-    """A session whose first provider is `provider`. Raises FastsimError: ONNX Runtime itself falls back in silence."""
+class Opened(NamedTuple):
+    """A session, and what a person should know about it (or nothing)."""
+
+    session: Any
+    note: str
+
+
+def open_session(source: str | bytes, provider: str, options: dict[str, str]) -> Opened:
+    """A session whose first provider is `provider`. Raises FastsimError: ONNX Runtime itself falls back in silence, with
+    the whole graph or with a part of it, which would copy there and back; the latter is noted."""
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()
-    settings = ort.SessionOptions()
-    settings.log_severity_level = 3
     try:
-        session = ort.InferenceSession(source, settings, providers=[(provider, options)])
+        return Opened(_session(source, provider, options, whole=True), "")
+    except Exception:  # onnxruntime's own exception types have no common base; the reason comes with the second try
+        pass
+    try:
+        session = _session(source, provider, options, whole=False)
     except Exception as error:  # see above
         reason = str(error).strip().splitlines()[0]
         raise FastsimError(f"--device cuda: ONNX Runtime can't open a session on {provider} ({reason})") from None
@@ -220,4 +234,13 @@ def open_session(source: str | bytes, provider: str, options: dict[str, str]) ->
             f"--device cuda: ONNX Runtime fell back to {first}, as it could not load {provider} or its libraries; "
             "run fastsim doctor, or use --device cpu"
         )
-    return session
+    return Opened(session, "part of it on the CPU")
+
+
+def _session(source: str | bytes, provider: str, options: dict[str, str], *, whole: bool) -> Any:
+    """whole: fails unless every node of the graph is the provider's."""
+    settings = ort.SessionOptions()
+    settings.log_severity_level = 4 if whole else 3  # the first failure is tried again
+    if whole:
+        settings.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return ort.InferenceSession(source, settings, providers=[(provider, options)])

@@ -18,9 +18,11 @@ from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 from fastsim.model import load_model
 from fastsim.pipeline import find
 from fastsim.progress import NullProgress
-from fastsim.records import DeviceRows, Embeddings, FrameBatch
+from fastsim.records import DeviceRows, Embeddings, FrameBatch, MediaFile, Snapshot
 from fastsim.similarity import effective
 from fastsim.traffic import Traffic
+from fastsim.videos.frames import Ended, Opened, Taken
+from fastsim.videos.vectors import with_rows
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 pytest.importorskip("onnx", reason="needs onnx")
@@ -85,6 +87,54 @@ def test_rows_that_are_not_wanted_there_or_do_not_fit_only_pass(cupy: object, ke
     found = run(network(Traffic()), frames(13, [4, 4, 4, 1]), keep)
     assert found.device is None and len(found) == 13
     assert np.abs(np.linalg.norm(found.vectors.astype(np.float64), axis=1) - 1).max() < 2e-3
+
+
+def test_a_batch_that_does_not_fit_the_device_is_halved_and_that_is_said(
+    cupy: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_session = fake_cupy.Session.run_with_iobinding
+    shapes: list[int] = []
+
+    def small(self: fake_cupy.Session, binding: fake_cupy.Binding, options: object) -> None:
+        shapes.append(binding.batch)
+        if binding.batch > 4:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 1\nmore")
+        run_session(self, binding, options)
+
+    monkeypatch.setattr(fake_cupy.Session, "run_with_iobinding", small)
+    net = network(Traffic(), batch=16)
+    found = run(net, frames(11, [9, 2]), keep=11)
+    assert shapes == [16, 8, 4, 4, 4, 4, 4]
+    assert net.ran_on.precision == "float16, batch 4: more did not fit the device"  # type: ignore[attr-defined]
+    assert found.device is not None and np.array_equal(np.asarray(found.device.rows), found.vectors)
+
+
+def test_a_network_runs_again_after_a_run_that_was_ended_early(cupy: object) -> None:
+    batches, net = frames(16, [4, 4, 4, 4]), network(Traffic())
+    first = run(net, batches, keep=16)
+    for _ in range(3):
+        early = net.run(batches)  # type: ignore[attr-defined]
+        next(early)
+        early.close()
+    again = run(net, batches, keep=16)
+    assert np.array_equal(first.vectors, again.vectors)
+    assert again.device is not None and np.array_equal(np.asarray(again.device.rows), again.vectors)
+
+
+def test_a_batch_holds_frames_of_one_memory_and_rows_come_in_order(cupy: object) -> None:
+    """A video that the device's decoder leaves amid it goes on with frames in the host's memory."""
+    video = MediaFile(0, "v", "v", Snapshot(1, 1, 1))
+    pixels = frames(9, [9])[0].pixels
+    taken = [
+        Taken(k, k / 25, picture.view(fake_cupy.Array) if k < 5 else picture, (64, 64), picture.nbytes, None)
+        for k, picture in enumerate(pixels)
+    ]
+    events = [Opened(video, 9), *taken, Ended(video, 9, "")]
+    told = list(with_rows(iter(events), network(Traffic()), 4))  # type: ignore[arg-type]
+    assert [event for event, _ in told] == events
+    exact = run(network(Traffic()), [FrameBatch(np.arange(9), pixels, np.full((9, 2), 64, np.int32))], keep=0)
+    ours = np.stack([row for _, row in told if row is not None])
+    assert ((ours.astype(np.float64) * exact.vectors).sum(axis=1) > 0.999).all()
 
 
 def rows(n: int, d: int) -> np.ndarray:

@@ -62,6 +62,29 @@ def test_a_session_that_falls_back_to_the_cpu_is_an_error() -> None:
         cuda.open_session(str(load_model().path), "CUDAExecutionProvider", {"device_id": "0"})
 
 
+@pytest.mark.parametrize(("whole", "first"), [(True, "CUDA"), (False, "CUDA"), (False, "CPU")])
+def test_a_graph_that_runs_on_the_cpu_in_part_is_noted(
+    whole: bool, first: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cuda = pytest.importorskip("fastsim.embedding.onnxruntime_cuda", reason="needs cupy")
+
+    class Session:
+        def __init__(self, _source: object, settings: ort.SessionOptions, providers: object) -> None:
+            if not whole and settings.log_severity_level == 4:
+                raise RuntimeError("nodes are assigned to the CPU")
+
+        def get_providers(self) -> list[str]:
+            return [f"{first}ExecutionProvider", "CPUExecutionProvider"]
+
+    monkeypatch.setattr(cuda.ort, "InferenceSession", Session)
+    if first == "CPU":
+        with pytest.raises(FastsimError, match="fell back to CPUExecutionProvider"):
+            cuda.open_session("m", "CUDAExecutionProvider", {})
+    else:
+        opened = cuda.open_session("m", "CUDAExecutionProvider", {})
+        assert opened.note == ("" if whole else "part of it on the CPU")
+
+
 def test_options_and_shapes() -> None:
     cuda = pytest.importorskip("fastsim.embedding.onnxruntime_cuda", reason="needs cupy")
     options = cuda.options_of("CUDAExecutionProvider", 1, 1234, None)
