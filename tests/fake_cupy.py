@@ -233,11 +233,15 @@ USERS = ("fastsim.embedding.onnxruntime_cuda", "fastsim.embedding.row_store", "f
 
 def install(monkeypatch: object) -> None:
     """`import cupy` gives this module, and fastsim's backends are imported anew with it; counts begin at 0."""
-    for name in USERS:
-        monkeypatch.delitem(sys.modules, name, raising=False)  # type: ignore[attr-defined]
-        package, _, attribute = name.rpartition(".")
-        monkeypatch.delattr(f"{package}.{attribute}", raising=False)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "cupy", module())  # type: ignore[attr-defined]
+    for name in USERS:
+        package, _, attribute = name.rpartition(".")
+        home = importlib.import_module(package)
+        monkeypatch.setitem(sys.modules, name, home)  # type: ignore[attr-defined]
+        monkeypatch.setattr(home, attribute, None, raising=False)  # type: ignore[attr-defined]
+        del sys.modules[name]  # what was there before, if anything, comes back at the test's end
+        delattr(home, attribute)
+        importlib.import_module(name)
     Moved.up = Moved.down = 0
     Device.memory = 1 << 34
     Stream.all[:] = [Stream.null]  # type: ignore[attr-defined]
