@@ -37,6 +37,7 @@ _Id = tuple[object, ...]
 def discover(
     inputs: Sequence[str],
     *,
+    listed: Sequence[str] = (),
     recursive: bool,
     exclude: Sequence[str],
     follow_links: bool,
@@ -47,6 +48,7 @@ def discover(
     """List the files below `inputs` whose suffix is one of `suffixes` (lower case, with the dot).
 
     inputs: folders and files; a file named here is taken whatever its suffix, and an input that is a link is resolved.
+    listed: the same from a list that a program made, where one that is gone by now is skipped and ends nothing.
     exclude: globs; a file or folder is left out where one matches its name, its path below the input, or its whole path
     (`*` crosses `/`). outs: a folder that is never entered.
 
@@ -60,17 +62,35 @@ def discover(
     scan = _Scan(rules, bar)
     for text in inputs:
         scan.add_input(text)
+    for text in listed:
+        try:
+            scan.add_input(text)
+        except _GoneError as error:
+            scan.skipped[os.path.abspath(text)] = Skipped(os.path.abspath(text), error.reason)
     scan.add_linked()
     return scan.files(), tuple(sorted(scan.skipped.values(), key=lambda skipped: os.fsencode(skipped.path)))
 
 
 def read_list(stream: BinaryIO) -> tuple[str, ...]:
-    """The paths of a list: one a line, or each ended by NUL if the list holds a NUL (`find -print0`)."""
+    """The paths of a list: one a line, or each ended by NUL if the list holds a NUL (`find -print0`).
+
+    Where every line ends with a carriage return (a list that was made on Windows), that is no part of the names.
+    """
     data = stream.read()
     if b"\0" in data:
         return tuple(os.fsdecode(part) for part in data.split(b"\0") if part)
-    lines = (line.removesuffix(b"\r") if os.name == "nt" else line for line in data.split(b"\n"))
+    lines = [line for line in data.split(b"\n") if line]
+    if os.name == "nt" or all(line.endswith(b"\r") for line in lines):
+        lines = [line.removesuffix(b"\r") for line in lines]
     return tuple(os.fsdecode(line) for line in lines if line)
+
+
+class _GoneError(UsageError):
+    """An input that does not exist, or can't be reached."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"{shown(text)}: {reason}; give files or folders that exist, or - for a list")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +133,15 @@ class _Scan:
         self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
 
     def add_input(self, text: str) -> None:
-        """Take one input of the command line. Raises UsageError."""
+        """Take one input of the command line. Raises UsageError, _GoneError where it can't be found."""
+        if not text:
+            raise UsageError("INPUT '': it is empty; give folders or files (. is the current folder), or - for a list")
         try:
             path = os.path.realpath(text, strict=True)
             status = os.stat(path)
         except (OSError, ValueError) as error:
             reason = "no such file or folder" if isinstance(error, FileNotFoundError) else _reason(error)
-            raise UsageError(f"{shown(text)}: {reason}; give files or folders that exist, or - for a list") from None
+            raise _GoneError(text, reason) from None
         if self._rules.in_outs(path):
             raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
         if stat.S_ISDIR(status.st_mode):

@@ -76,10 +76,13 @@ class _Job:
     ) -> tuple[Embeddings, tuple[Skipped, ...], RanOn]:
         """Decode and embed; where the cache left nothing to do, the network is not even loaded."""
         compute = self.compute
+        before = self.cache.ran_on() if self.cache else None
         if not files:
-            before = self.cache.ran_on() if self.cache else None
-            ran_on = RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run")
-            return embedding.NOTHING, (), ran_on
+            return (
+                embedding.NOTHING,
+                (),
+                RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run"),
+            )
         with stage("load", self.timings):
             network = embedding.open_network(
                 self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers
@@ -99,7 +102,8 @@ class _Job:
                 note=self.progress.note,
             )  # fmt: skip
             embeddings, skipped = embedding.embed(network, frames, bar, store)
-        return embeddings, skipped, network.ran_on
+        # Where no new file could be read, the vectors are those of the cache.
+        return embeddings, skipped, RanOn(*before) if before and not len(embeddings) else network.ran_on
 
 
 def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings:

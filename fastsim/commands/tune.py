@@ -11,6 +11,7 @@ import numpy as np
 
 from fastsim import config, gallery, keep, pipeline, report, similarity, tune
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
+from fastsim.commands.targets import check_json
 from fastsim.config import Scan
 from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, FastsimError, shown
@@ -32,6 +33,7 @@ def tune_thresholds(
 ) -> ExitCode:  # fmt: skip
     """Embed (or take from the cache), count, print the table, write the page, the chart and the table to `outs`."""
     folder = os.path.abspath(outs)
+    check_json(json, outs)
     compute = config.resolve_compute(
         size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
         cache=cache_folder(cache, no_cache),
@@ -39,7 +41,8 @@ def tune_thresholds(
     timings: Timings = {}
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
-        what = Scan(paths_of(inputs), recursive, tuple(exclude or ()), follow_links, folder)
+        named, listed = paths_of(inputs)
+        what = Scan(named, recursive, tuple(exclude or ()), follow_links, folder, listed)
         files, unlisted = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
         embeddings, sampled = _sample(embeddings)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastsim import config, report
 from fastsim.commands.shared import environment_of, paths_of, quoted, skipped_lines, where
-from fastsim.console import our_stderr, out
+from fastsim.commands.targets import check_json
+from fastsim.console import complain, our_stderr, out
 from fastsim.decode.sampling import Sampling
 from fastsim.discover import VIDEO_SUFFIXES, discover
 from fastsim.errors import ExitCode, UsageError, shown
@@ -69,7 +69,7 @@ def videos(**typed: Any) -> ExitCode:
     """`fastsim videos`: every video below the inputs."""
     options = VideoOptions(**typed)
     settings = resolve(options)
-    check_json(options.json)
+    check_json(options.json, None if options.dry_run else options.outs)
     outs = None if options.dry_run else options.outs
     if outs is not None:  # before hours of work, not after
         from fastsim.videos.journal import check_outs
@@ -84,10 +84,9 @@ def videos(**typed: Any) -> ExitCode:
 
             found = extract(files, settings, outs, progress, timings)
     except KeyboardInterrupt:
-        print(
-            "fastsim: interrupted; the input is untouched, and all pictures that were written are whole"
-            + ("" if options.dry_run else ": run the same command again to go on"),
-            file=sys.stderr,
+        complain(
+            "interrupted; the input is untouched, and all pictures that were written are whole"
+            + ("" if options.dry_run else ": run the same command again to go on")
         )
         return ExitCode.INTERRUPTED
     result = as_json(found.extracts, (*unlisted, *found.skipped), files, outs or options.outs)
@@ -107,9 +106,10 @@ def scan(
     inputs: Sequence[str], options: Any, progress: Progress, timings: Timings, outs: str | None
 ) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
     """List the videos of the input; `options` has recursive, exclude and follow_links."""
+    named, listed = paths_of(inputs)
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
-            paths_of(inputs), recursive=options.recursive, exclude=tuple(options.exclude or ()),
+            named, listed=listed, recursive=options.recursive, exclude=tuple(options.exclude or ()),
             follow_links=options.follow_links, outs=outs, suffixes=VIDEO_SUFFIXES, bar=bar,
         )  # fmt: skip
 
@@ -165,13 +165,6 @@ def check_crop(crop: float) -> None:
     """Raises UsageError."""
     if not 0.05 <= crop <= 1.0:
         raise UsageError(f"--crop {crop:g}: 0.05 to 1 (all of the frame) is allowed")
-
-
-def check_json(path: str | None) -> None:
-    """Raise UsageError for a --json FILE that can't be written, before hours of work."""
-    folder = os.path.dirname(os.path.abspath(path)) if path else os.curdir
-    if path and (os.path.isdir(path) or not os.access(folder, os.W_OK | os.X_OK)):
-        raise UsageError(f"--json {shown(path)}: can't be written there; name a file in a folder that can be written")
 
 
 def as_json(

@@ -9,7 +9,8 @@ from typing import Any
 
 from fastsim import config, report
 from fastsim.commands.shared import environment_of, skipped_lines, where
-from fastsim.commands.video import check_crop, check_json, scan
+from fastsim.commands.targets import check_json
+from fastsim.commands.video import check_crop, scan
 from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, UsageError, shown
 from fastsim.progress import for_stream
