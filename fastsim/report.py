@@ -103,7 +103,7 @@ def write_json(result: Mapping[str, Any], path: str) -> None:
     if path == "-":
         print(data.decode("ascii"), end="", file=sys.__stdout__ or sys.stdout)  # sys.stdout is for words by now
         return
-    with _whole_file("--json", path) as stream:
+    with whole_file("--json", path) as stream:
         stream.write(data)
 
 
@@ -112,12 +112,12 @@ def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> Non
 
     Raises FastsimError.
     """
-    with _whole_file("--out", path) as stream:
+    with whole_file("--out", path) as stream:
         np.savez(stream, paths=np.array(paths, np.str_), vectors=embeddings.vectors, sizes=embeddings.sizes)
 
 
 @contextmanager
-def _whole_file(option: str, path: str) -> Iterator[IO[bytes]]:
+def whole_file(option: str, path: str) -> Iterator[IO[bytes]]:
     """A temporary file beside `path`, renamed in the end: a reader sees the old file or the whole new one.
 
     A pipe or a device is written to as it is, and a link stays a link.

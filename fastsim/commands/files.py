@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastsim import planfile
 from fastsim.commands.shared import confirm, outcome_code, outcome_lines, run_plan
 from fastsim.console import complain, our_stderr, out
-from fastsim.errors import ExitCode, shown
+from fastsim.errors import ExitCode, quoted, shown
 from fastsim.journal import count_operations
 from fastsim.outs import check_outs
 from fastsim.progress import for_stream
@@ -48,7 +48,7 @@ def undo(*, journal: str, quiet: bool) -> ExitCode:
         elif not undone.interrupted:
             out("Everything that could be taken back is back.")
     if undone.interrupted:
-        complain(f"interrupted; run fastsim undo {shown(journal)} again to go on")
+        complain(f"interrupted; run fastsim undo {quoted(journal)} again to go on")
         return ExitCode.INTERRUPTED
     return ExitCode.SKIPPED if undone.failed or undone.gone else ExitCode.DONE
 

@@ -19,7 +19,6 @@ from fastsim.commands.shared import (
     outcome_code,
     outcome_lines,
     paths_of,
-    quoted,
     run_plan,
     skipped_lines,
     where,
@@ -27,12 +26,12 @@ from fastsim.commands.shared import (
 from fastsim.commands.targets import check_json
 from fastsim.config import Config, Scan
 from fastsim.console import complain, our_stderr, out
-from fastsim.errors import ExitCode, UsageError, shown
+from fastsim.errors import ExitCode, UsageError, quoted, shown
 from fastsim.keep import POLICIES
 from fastsim.outs import check_outs
 from fastsim.plan import describe, make_plan
 from fastsim.progress import for_stream
-from fastsim.records import GroupBy, Mode, Plan
+from fastsim.records import GroupBy, Mode, Plan, by_keeper
 from fastsim.report import Member, in_bytes, plural
 from fastsim.timing import stage
 
@@ -109,7 +108,8 @@ def images(**typed: Any) -> ExitCode:
 
 def _tell(options: ImagesOptions, found: pipeline.Findings, plan: Plan, outcome: Outcome | None) -> None:
     """The JSON file, the plan in words, the summary."""
-    groups = report.members(found.groups, found.files, found.embeddings)
+    told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
+    groups = report.members(told, found.files, found.embeddings)
     if options.json:
         numbers = report.counts(found.files, found.skipped, groups)
         result = report.as_json(

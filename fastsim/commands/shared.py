@@ -10,7 +10,7 @@ from fastsim.apply import Outcome, apply_plan
 from fastsim.cache import default_folder
 from fastsim.console import complain, our_stderr
 from fastsim.discover import read_list
-from fastsim.errors import ExitCode, FastsimError, UsageError, shown
+from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.progress import for_stream
 from fastsim.records import Op, Plan, Skipped
 from fastsim.report import in_bytes, plural
@@ -111,12 +111,6 @@ def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
         for result in failed[:10]:
             yield f"  {shown(result.operation.source)}: {result.reason}"
         if len(failed) > 10:
-            yield f"  and {len(failed) - 10} more (all of them in --json FILE)"
+            yield f"  and {len(failed) - 10} more (the journal in --outs names all)"
     if outcome.journal and op in (Op.COPY, Op.MOVE) and not outcome.stopped:
         yield f"Take it back: fastsim undo {quoted(outcome.journal)}"
-
-
-def quoted(path: str) -> str:
-    import shlex
-
-    return shlex.quote(path) if path.isprintable() else shown(path)

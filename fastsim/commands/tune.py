@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -14,7 +15,7 @@ from fastsim.commands.shared import cache_folder, environment_of, paths_of, skip
 from fastsim.commands.targets import check_json
 from fastsim.config import Scan
 from fastsim.console import our_stderr, out
-from fastsim.errors import ExitCode, FastsimError, shown
+from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.progress import for_stream
 from fastsim.records import Embeddings
 from fastsim.timing import Timings, stage
@@ -23,6 +24,7 @@ from fastsim.vectors import to_vectors
 
 LIMIT = 50_000
 """More files than this are sampled: the advice would not change, and all pairs from 0.6 on are counted."""
+_NAMES = ("tune.html", "scores.svg", "thresholds.csv")
 _NEAR = (0.75, 0.85, 0.9, 0.95)
 
 
@@ -33,6 +35,7 @@ def tune_thresholds(
 ) -> ExitCode:  # fmt: skip
     """Embed (or take from the cache), count, print the table, write the page, the chart and the table to `outs`."""
     folder = os.path.abspath(outs)
+    _check_outs(outs)
     check_json(json, outs)
     compute = config.resolve_compute(
         size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
@@ -80,22 +83,31 @@ def _sample(embeddings: Embeddings) -> tuple[Embeddings, bool]:
     return Embeddings(embeddings.ids[rows], embeddings.vectors[rows], embeddings.sizes[rows]), True
 
 
+def _check_outs(outs: str) -> None:
+    """Raise UsageError, before hours of work, where the page can't go; files of an earlier page may be replaced."""
+    folder = os.path.abspath(outs)
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"--outs {shown(outs)}: it is not a folder; give a new one")
+    taken = [name for name in _NAMES if os.path.lexists(os.path.join(folder, name))]
+    if taken and _NAMES[0] not in taken:
+        raise UsageError(f"--outs {shown(outs)}: {taken[0]} is there, and not from fastsim tune; give another --outs")
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--outs {shown(outs)}: can't be written to; give another --outs")
+
+
 def _write(folder: str, advice: Advice, paths: Sequence[str]) -> str:
     """The page, the chart and the table; returns the page's path. Existing files of these names are replaced."""
-    page = os.path.join(folder, "tune.html")
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(page, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(gallery.page(advice, paths, "fastsim: which threshold?"))
-        with open(os.path.join(folder, "scores.svg"), "w", encoding="utf-8") as stream:
-            stream.write(gallery.chart(advice))
-        with open(os.path.join(folder, "thresholds.csv"), "w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, list(asdict(advice.curve[0])))
-            writer.writeheader()
-            writer.writerows(asdict(at) for at in advice.curve)
-    except OSError as error:
-        raise FastsimError(f"--outs {shown(folder)}: {error.strerror}; name a folder that can be written") from None
-    return page
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(asdict(advice.curve[0])))
+    writer.writeheader()
+    writer.writerows(asdict(at) for at in advice.curve)
+    contents = (gallery.page(advice, paths, "fastsim: which threshold?"), gallery.chart(advice), table.getvalue())
+    for name, content in zip(_NAMES, contents, strict=True):
+        with report.whole_file("--outs", os.path.join(folder, name)) as stream:
+            stream.write(content.encode("utf-8", "backslashreplace"))
+    return os.path.join(folder, _NAMES[0])
 
 
 def _lines(advice: Advice, n: int, sampled: bool) -> Iterator[str]:

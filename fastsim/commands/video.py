@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastsim import config, report
-from fastsim.commands.shared import environment_of, paths_of, quoted, skipped_lines, where
+from fastsim.commands.shared import environment_of, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.console import complain, our_stderr, out
 from fastsim.decode.sampling import Sampling
 from fastsim.discover import VIDEO_SUFFIXES, discover
-from fastsim.errors import ExitCode, UsageError, shown
+from fastsim.errors import ExitCode, UsageError, quoted, shown
 from fastsim.model import load_model
 from fastsim.progress import Progress, for_stream
 from fastsim.records import MediaFile, Skipped

@@ -182,9 +182,18 @@ def test_an_unreadable_file_among_others_shifts_nothing(run: Run, photos: Path, 
 
 
 def test_group_by_keeper_makes_one_folder_a_keeper(run: Run, photos: Path, tmp_path: Path) -> None:
-    run("images", photos, "--thres", "0.85", "--group-by", "keeper", "--json", "r.json")
-    for folder in (tmp_path / "fastsim_outputs").glob("group_*"):
-        assert len(list(folder.iterdir())) >= 2
+    run("images", photos, "--thres", "0.2", "--group-by", "keeper", "--json", "r.json")
+    folders = sorted((tmp_path / "fastsim_outputs").glob("group_*"))
+    groups = load(tmp_path / "r.json")["groups"]
+    assert [len(list(folder.iterdir())) for folder in folders] == [len(group["members"]) for group in groups]
+    for group in groups:
+        assert [member["keeper"] for member in group["members"]] == [True] + [False] * (len(group["members"]) - 1)
+
+
+def test_commands_that_a_message_offers_can_be_copied_to_a_shell(run: Run, photos: Path, tmp_path: Path) -> None:
+    run("images", photos, "--outs", "my groups")
+    offered = run("images", photos, "--outs", "my groups", "-q", code=2).stderr
+    assert f"`fastsim undo '{tmp_path / 'my groups/fastsim_journal.jsonl'}'`" in offered
 
 
 def test_names_that_clash_get_a_suffix(run: Run, photos: Path, tmp_path: Path) -> None:
