@@ -110,7 +110,7 @@ class _Rules:
         return match(name) is not None or match(relative) is not None or match(path) is not None
 
     def is_media(self, name: str) -> bool:
-        return os.path.splitext(name)[1].lower() in self.suffixes
+        return f".{name.rpartition('.')[2]}".lower() in self.suffixes if "." in name else False
 
     def in_outs(self, path: str) -> bool:
         if self.outs is None:

@@ -213,5 +213,5 @@ def _summary(
     else:
         yield "Nothing to do: no file was changed."
     yield from skipped_lines(found.skipped, options.verbose)
-    yield f"Ran on {where(found.environment)}"
+    yield where(found.environment)
     yield f"Time {report.summary_timings(found.timings)}"

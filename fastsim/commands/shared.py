@@ -77,10 +77,13 @@ def environment_of(ran: Environment) -> dict[str, object]:
 
 
 def where(ran: Environment) -> str:
+    """`Ran on cpu, OpenVINO 2026.4, ...`: where the network ran, or that it was not needed."""
     size = f"{ran.size} px" if ran.size else "auto size"
     cached = f"; {plural(ran.cached, 'vector')} from the cache" if ran.cached else ""
-    on = ran.ran_on
-    return f"{on.device}, {on.runtime}, {on.precision}, {size}, model {ran.model_sha256[:12]}{cached}"
+    on, model = ran.ran_on, f"model {ran.model_sha256[:12]}"
+    if on.precision == "not run":
+        return f"The network was not needed ({on.device}, {on.runtime}, {size}, {model}){cached}"
+    return f"Ran on {on.device}, {on.runtime}, {on.precision}, {size}, {model}{cached}"
 
 
 def skipped_lines(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:

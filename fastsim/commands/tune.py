@@ -71,7 +71,7 @@ def tune_thresholds(
         for line in skipped_lines(skipped, verbose):
             out(line)
         out(f"Look at the borderline pairs: {shown(page)}")
-        out(f"Ran on {where(environment)}")
+        out(where(environment))
         out(f"Time {report.summary_timings(timings)}; another threshold costs no new embedding")
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 

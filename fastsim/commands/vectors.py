@@ -92,7 +92,7 @@ def embed(
     skipped = (*unlisted, *undecoded)
     if not quiet:
         show(f"{plural(len(paths), 'vector')} of {embeddings.vectors.shape[1]} float16 in {shown(out)}")
-        show(f"Ran on {where(environment)} in {report.summary_timings(timings)}")
+        show(f"{where(environment)} in {report.summary_timings(timings)}")
         for line in skipped_lines(skipped, verbose):
             show(line)
     return ExitCode.SKIPPED if skipped else ExitCode.DONE

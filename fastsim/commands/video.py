@@ -58,7 +58,9 @@ class VideoOptions:
 def video(**typed: Any) -> ExitCode:
     """`fastsim video`: one file, whatever its suffix."""
     options = VideoOptions(**typed)
-    if len(options.inputs) != 1 or options.inputs[0] == "-":
+    if options.inputs == ("-",):
+        raise UsageError("fastsim video takes one FILE, not a list; fastsim videos - reads one from stdin")
+    if len(options.inputs) != 1:
         raise UsageError(f"fastsim video takes one FILE, not {len(options.inputs)}; fastsim videos takes any number")
     if os.path.isdir(options.inputs[0]):
         raise UsageError(f"{shown(options.inputs[0])}: a folder; fastsim videos {quoted(options.inputs[0])} reads it")
@@ -82,7 +84,7 @@ def videos(**typed: Any) -> ExitCode:
             files, unlisted = scan(options.inputs, options, progress, timings, os.path.abspath(options.outs))
             from fastsim.videos.extract import extract
 
-            found = extract(files, settings, outs, progress, timings)
+            found = extract(files, settings, outs if files else None, progress, timings)
     except KeyboardInterrupt:
         complain(
             "interrupted; the input is untouched, and all pictures that were written are whole"
@@ -97,7 +99,7 @@ def videos(**typed: Any) -> ExitCode:
     if not options.quiet:
         for line in _summary(options, result, files, (*unlisted, *found.skipped)):
             out(line)
-        out(f"Ran on {where(found.environment)}")
+        out(where(found.environment))
         out(f"Time {report.summary_timings(timings)}")
     return ExitCode.SKIPPED if result["skipped"] else ExitCode.DONE
 
@@ -144,7 +146,9 @@ def sampling_of(options: VideoOptions) -> Sampling:
     start = None if options.start is None else seconds_of("--start", options.start)
     end = None if options.end is None else seconds_of("--end", options.end)
     if end is not None and end <= (start or 0.0):
-        raise UsageError(f"--end {options.end}: it lies before the start ({options.start or 0}); nothing would be read")
+        raise UsageError(
+            f"--end {options.end}: it is not after the start ({options.start or 0}); nothing would be read"
+        )
     return Sampling(options.skip or 10, every, start, end)
 
 
@@ -197,8 +201,9 @@ def _summary(
         return
     yield (
         f"{plural(counts['videos'], 'video')}, {plural(counts['frames_read'], 'frame')}, {counts['frames_taken']:,} "
-        f"looked at: {counts['kept']:,} kept, none of them as similar as {options.thres:g} to another"
-        + ("" if options.across or counts["videos"] == 1 else " of its video")
+        f"looked at: {counts['kept']:,} kept"
+        + (f", none of them as similar as {options.thres:g} to another" if counts["kept"] > 1 else "")
+        + (" of its video" if counts["kept"] > 1 and counts["videos"] > 1 and not options.across else "")
     )
     entries = result["videos"] if options.verbose else result["videos"][:_SHOWN_VIDEOS]
     for entry in entries:

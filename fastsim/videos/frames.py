@@ -87,7 +87,10 @@ def _events(
                     pixels = frame.square(squarer, side)
                     kept = frame if with_frames else None
                     yield Taken(frame.index, frame.seconds, pixels, frame.size, frame.bytes, kept)
-                yield Ended(file, video.frames_read, video.problem)
+                if sampling.start is not None and video.reached < sampling.start and not video.problem:
+                    yield Unreadable(file, f"it ends at {video.reached:.1f} s, before the start that was asked for")
+                else:
+                    yield Ended(file, video.frames_read, video.problem)
         except UnreadableError as error:
             yield Unreadable(file, str(error))
         except Exception as error:  # a decoder met what its authors did not expect: the other videos go on

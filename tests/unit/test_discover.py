@@ -55,6 +55,27 @@ def test_pictures_are_listed_by_path_with_the_empty_and_the_hidden(tree: Path) -
     assert names(tree, recursive=False) == [".hidden.webp", "a.png", "b.JPG", "empty.bmp"]
 
 
+def test_a_name_that_is_nothing_but_a_suffix_is_taken(tmp_path: Path) -> None:
+    (tmp_path / ".jpg").touch()
+    (tmp_path / "jpg").touch()
+    assert names(tmp_path) == [".jpg"]
+
+
+def test_listed_files_that_are_gone_are_skipped_and_named_ones_are_an_error(tree: Path) -> None:
+    files, skipped = scan(listed=[str(tree / "a.png"), str(tree / "gone.png")])
+    assert [file.relative for file in files] == ["a.png"]
+    assert skipped == (Skipped(str(tree / "gone.png"), "no such file or folder"),)
+    with pytest.raises(UsageError, match="no such file or folder"):
+        scan(tree / "gone.png")
+
+
+def test_a_list_that_was_made_on_windows_is_read(tmp_path: Path) -> None:
+    assert read_list(io.BytesIO(b"a.png\r\nb c.png\r\n")) == ("a.png", "b c.png")
+    assert read_list(io.BytesIO(b"a.png\r\n\r\nb.png\r\n")) == ("a.png", "b.png")
+    if os.name != "nt":
+        assert read_list(io.BytesIO(b"odd\r\nb.png\n")) == ("odd\r", "b.png")
+
+
 def test_a_file_carries_its_absolute_path_its_input_and_its_snapshot(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
