@@ -65,7 +65,7 @@ def discover(
     for text in listed:
         try:
             scan.add_input(text)
-        except _GoneError as error:
+        except MissingInputError as error:
             scan.skipped[os.path.abspath(text)] = Skipped(os.path.abspath(text), error.reason)
     scan.add_linked()
     return scan.files(), tuple(sorted(scan.skipped.values(), key=lambda skipped: os.fsencode(skipped.path)))
@@ -85,7 +85,7 @@ def read_list(stream: BinaryIO) -> tuple[str, ...]:
     return tuple(os.fsdecode(line) for line in lines if line)
 
 
-class _GoneError(UsageError):
+class MissingInputError(UsageError):
     """An input that does not exist, or can't be reached."""
 
     def __init__(self, text: str, reason: str) -> None:
@@ -133,7 +133,7 @@ class _Scan:
         self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
 
     def add_input(self, text: str) -> None:
-        """Take one input of the command line. Raises UsageError, _GoneError where it can't be found."""
+        """Take one input of the command line. Raises UsageError, MissingInputError where it can't be found."""
         if not text:
             raise UsageError("INPUT '': it is empty; give folders or files (. is the current folder), or - for a list")
         try:
@@ -141,7 +141,7 @@ class _Scan:
             status = os.stat(path)
         except (OSError, ValueError) as error:
             reason = "no such file or folder" if isinstance(error, FileNotFoundError) else _reason(error)
-            raise _GoneError(text, reason) from None
+            raise MissingInputError(text, reason) from None
         if self._rules.in_outs(path):
             raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
         if stat.S_ISDIR(status.st_mode):

@@ -59,9 +59,14 @@ class _Job:
         rows = self.cache.rows([digests[file.id] for file in firsts if file.id in digests]) if self.cache else {}
         cached = {file.id: rows[digests[file.id]] for file in firsts if digests.get(file.id) in rows}
         embeddings, skipped, ran_on = self._embed([file for file in firsts if file.id not in cached], digests)
-        merged = content.spread_rows(_with_cached(embeddings, cached), copies)
+        merged = content.spread_rows(_with_cached(embeddings, cached), copies) or self._no_rows()
         environment = Environment(ran_on, str(self.model.path), self.model.sha256, self.compute.size, len(cached))
         return merged, content.spread_skips(skipped, copies, files), environment
+
+    def _no_rows(self) -> Embeddings:
+        """Nothing, but of the width that the network's vectors have, if its card tells."""
+        vectors = np.empty((0, self.model.dims or 0), np.float16)
+        return Embeddings(np.empty(0, np.int64), vectors, np.empty((0, 2), np.int32))
 
     def _digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
         with stage("hash", self.timings), self.progress.bar("hash", len(files), "files") as bar:
