@@ -18,6 +18,7 @@ from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.progress import for_stream
 from fastsim.records import Embeddings
+from fastsim.report import plural
 from fastsim.timing import Timings, stage
 from fastsim.tune import Advice
 from fastsim.vectors import to_vectors
@@ -51,7 +52,7 @@ def tune_thresholds(
         embeddings, sampled = _sample(embeddings)
         if len(embeddings) < 2:
             raise FastsimError(
-                f"{len(embeddings)} readable images in {', '.join(map(shown, inputs))}; at least 2 are needed"
+                f"{plural(len(embeddings), 'readable image')} in {', '.join(map(shown, inputs))}; at least 2 are needed"
             )
         n = len(embeddings)
         with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
@@ -64,7 +65,10 @@ def tune_thresholds(
     page = _write(folder, advice, paths)
     skipped = (*unlisted, *undecoded)
     if json:
-        report.write_json({**_as_dict(advice, paths), "environment": environment_of(environment)}, json)
+        told = [{"path": item.path, "reason": item.reason} for item in skipped]
+        report.write_json(
+            {**_as_dict(advice, paths), "skipped": told, "environment": environment_of(environment)}, json
+        )
     if not quiet:
         for line in _lines(advice, n, sampled):
             out(line)
@@ -111,12 +115,14 @@ def _write(folder: str, advice: Advice, paths: Sequence[str]) -> str:
 
 
 def _lines(advice: Advice, n: int, sampled: bool) -> Iterator[str]:
-    yield f"{n:,} images{' (a sample)' if sampled else ''}; unrelated pairs score {advice.unrelated[0]:.2f} (median), " \
+    median = round(advice.unrelated[0], 2) + 0.0  # no -0.00
+    yield f"{n:,} images{' (a sample)' if sampled else ''}; unrelated pairs score {median:.2f} (median), " \
           f"999 of 1,000 under {advice.unrelated[1]:.2f}"  # fmt: skip
     yield ""
     yield f"{'threshold':>10} {'pairs':>12} {'groups':>8} {'in groups':>10} {'removable':>10} {'largest':>8}"
+    nearest = min(advice.curve, key=lambda at: abs(at.thres - advice.suggested))
     for at in advice.curve:
-        mark = "  <- suggested" if abs(at.thres - advice.suggested) <= 0.0125 else ""
+        mark = "  <- suggested" if at is nearest else ""
         yield f"{at.thres:>10g} {at.pairs:>12,} {at.groups:>8,} {at.grouped:>10,} {at.removable:>10,} {at.largest:>8,}{mark}"
     yield ""
     yield f"Suggested: --thres {advice.suggested:g}: {advice.reason}."

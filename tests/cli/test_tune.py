@@ -98,3 +98,12 @@ def test_files_of_the_user_are_not_replaced(run: Run, photos: Path, tmp_path: Pa
     assert "not a folder" in run("tune", photos, "--outs", tmp_path / "thresholds.csv", code=2).stderr
     run("tune", photos, "--outs", tmp_path / "page")
     run("tune", photos, "--outs", tmp_path / "page")
+
+
+def test_in_a_small_folder_the_copies_are_not_taken_for_unrelated_pairs(run: Run, photos: Path, tmp_path: Path) -> None:
+    done = run("tune", photos, "--json", "t.json")
+    told = json.loads((tmp_path / "t.json").read_text())
+    assert told["unrelated"]["p99_9"] < 0.9
+    assert "fewest pairs lie around it" in told["reason"]
+    assert done.stdout.count("<- suggested") == 1
+    assert "-0.00" not in done.stdout
