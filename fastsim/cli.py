@@ -1,4 +1,4 @@
-"""The command line: what a user can type, and nothing else. `commands.py` does the work; it is imported late, so that
+"""The command line: what a user can type, and nothing else. `commands/` does the work; it is imported late, so that
 --help answers at once."""
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ GroupBy = Annotated[
         help="component: a group is all that is linked by similarity; keeper: only what is similar to its keeper."
     ),
 ]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-RuntimeName = Annotated[str, typer.Option("--runtime", help="auto, openvino or onnxruntime.")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or cuda:N,M.")]
+RuntimeName = Annotated[str, typer.Option("--runtime", help="auto, openvino, onnxruntime; tensorrt with cuda.")]
 Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Look into subfolders.")]
 Exclude = Annotated[
     list[str] | None,
