@@ -30,6 +30,9 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 
+RUN_MARK = "fastsim_journal.jsonl"
+"""A folder that holds this file is the output of a run (a test holds it to the name that journal uses)."""
+
 _Id = tuple[object, ...]
 """Equal for two paths that are one thing on disk."""
 
@@ -55,7 +58,8 @@ def discover(
     Returns the files, ids 0 .. n-1 by the bytes of their real, absolute paths; and what could not be read. Every file
     is there once, even where inputs overlap. Without `follow_links`, links inside folders are passed over. With it,
     they are followed, but one whose target is in the list already is dropped, so that a link is never kept in place of
-    its own target. Fifos, sockets and devices are passed over; empty and hidden files are listed.
+    its own target. Output folders of earlier runs are not entered, and told. Fifos, sockets and devices are passed
+    over; empty and hidden files are listed.
     Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
     """
     rules = _Rules(suffixes, _globs(exclude), recursive, follow_links, None if outs is None else os.path.realpath(outs))
@@ -191,8 +195,14 @@ class _Scan:
                 if folder_id == self._outs_id or folder_id in entered:
                     continue
                 entered.add(folder_id)
-                with os.scandir(folder) as entries:
-                    waiting += self._take(list(entries), root, folder_id)
+                with os.scandir(folder) as found:
+                    entries = list(found)
+                if folder != root and any(entry.name == RUN_MARK for entry in entries):
+                    # Else copies would be kept, and their originals be cleaned away.
+                    reason = "the output of an earlier run, not read; name it as an INPUT if that is wanted"
+                    self.skipped[folder] = Skipped(folder, reason)
+                    continue
+                waiting += self._take(entries, root, folder_id)
             except OSError as error:
                 self.skipped[folder] = Skipped(folder, f"folder not read: {_reason(error)}")
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from fastsim.discover import IMAGE_SUFFIXES, VIDEO_SUFFIXES, discover, read_list
+from fastsim.discover import IMAGE_SUFFIXES, RUN_MARK, VIDEO_SUFFIXES, discover, read_list
 from fastsim.errors import UsageError
+from fastsim.journal import JOURNAL_NAME
 from fastsim.records import MediaFile, Skipped
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
@@ -59,6 +60,15 @@ def test_a_name_that_is_nothing_but_a_suffix_is_taken(tmp_path: Path) -> None:
     (tmp_path / ".jpg").touch()
     (tmp_path / "jpg").touch()
     assert names(tmp_path) == [".jpg"]
+
+
+def test_the_output_of_an_earlier_run_is_not_read_unless_it_is_named(tree: Path) -> None:
+    assert RUN_MARK == JOURNAL_NAME
+    (tree / "sub" / JOURNAL_NAME).touch()
+    files, skipped = scan(tree)
+    assert [file.relative for file in files] == [".hidden.webp", "a.png", "b.JPG", "empty.bmp"]
+    assert [(one.path, one.reason[:28]) for one in skipped] == [(str(tree / "sub"), "the output of an earlier run")]
+    assert len(scan(tree / "sub")[0]) == 3
 
 
 def test_listed_files_that_are_gone_are_skipped_and_named_ones_are_an_error(tree: Path) -> None:
