@@ -213,6 +213,9 @@ def _objection(one: Operation) -> str:
 def _to_trash(path: str) -> None:
     from send2trash import send2trash
 
-    send2trash(path)
+    try:
+        send2trash(path)
+    except OSError as error:  # it speaks of the trash: "no such file" would be understood of the picture
+        raise OSError(errno.EIO, f"the trash can't be used ({reason_of(error)})", path) from None
     if os.path.lexists(path):
         raise OSError(errno.EIO, "the trash did not take it", path)
