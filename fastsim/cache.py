@@ -183,7 +183,7 @@ class EmbeddingCache:
             self._open()
             return work()
         except (sqlite3.OperationalError, OSError) as error:
-            self._switch_off(f"{error}; the run goes on without it")
+            self._switch_off(f"{getattr(error, 'strerror', None) or error}; the run goes on without it")
         except sqlite3.DatabaseError as error:
             self._set_aside(str(error))
         return otherwise

@@ -44,7 +44,7 @@ def compare(
         progress = for_stream(stream, quiet)
         named, listed = paths_of(inputs)
         files, unlisted = pipeline.scan(Scan(named, listed=listed), progress, timings)
-        _need_files(files, inputs)
+        _need_two(files, inputs)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     names = [files[i].path for i in embeddings.ids.tolist()]
     rows = embeddings.vectors.astype(np.float32)
@@ -98,8 +98,8 @@ def embed(
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 
 
-def _need_files(files: Sequence[MediaFile], inputs: Sequence[str]) -> None:
-    if not files:
+def _need_two(files: Sequence[MediaFile], inputs: Sequence[str]) -> None:
+    if len(files) < 2:
         raise FastsimError(
-            f"no images in {', '.join(map(shown, inputs))}; name image files, or a folder that holds some"
+            f"{plural(len(files), 'image')} in {', '.join(map(shown, inputs))}; at least two different files are needed"
         )

@@ -274,6 +274,11 @@ def test_quiet_prints_nothing_and_a_pipe_gets_no_bars(run: Run, photos: Path) ->
     assert "\r" not in loud.stderr
 
 
+def test_compare_needs_two_files(run: Run, photos: Path) -> None:
+    chart = photos / "chart.png"
+    assert "at least two different files" in run("compare", chart, chart, code=1).stderr
+
+
 def test_compare_prints_the_scores_between_files(run: Run, photos: Path, tmp_path: Path) -> None:
     done = run(
         "compare", photos / "chart.png", photos / "backup/chart copy.png", photos / "pebbles.webp", "--json", "c.json"
