@@ -15,7 +15,7 @@ from fastsim.records import Float16Array, Int32Array, Skipped
 from fastsim.report import Member
 from fastsim.vectors import to_vectors
 
-StrPath = str | os.PathLike[str]
+StrPath = str | bytes | os.PathLike[str]
 
 
 class Embedded(NamedTuple):
@@ -101,6 +101,6 @@ def _compute(
 
 
 def _inputs(paths: StrPath | Iterable[StrPath]) -> tuple[str, ...]:
-    if isinstance(paths, str | os.PathLike):
-        return (os.fspath(paths),)
-    return tuple(os.fspath(path) for path in paths)
+    if isinstance(paths, str | bytes | os.PathLike):
+        return (os.fsdecode(paths),)
+    return tuple(os.fsdecode(path) for path in paths)

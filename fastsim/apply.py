@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fastsim import transfer
-from fastsim.errors import shown
+from fastsim.errors import quoted, shown
 from fastsim.interrupts import held_back
 from fastsim.journal import Journal
 from fastsim.outs import check_outs, missing_folders, open_run
@@ -71,7 +71,7 @@ def apply_plan(plan: Plan, *, bar: Bar | None, stop: Callable[[], bool] = lambda
     if why:
         why += (
             f": {sum(result.done for result in run.results)} of {len(plan.operations)} operations are done; "
-            f"finish with `fastsim apply {shown(plan_path)}`, or take back with `fastsim undo {shown(log.path)}`"
+            f"finish with `fastsim apply {quoted(plan_path)}`, or take back with `fastsim undo {quoted(log.path)}`"
         )
     return Outcome(tuple(run.results), plan_path, log.path, run.before, why, interrupted)
 
@@ -213,6 +213,9 @@ def _objection(one: Operation) -> str:
 def _to_trash(path: str) -> None:
     from send2trash import send2trash
 
-    send2trash(path)
+    try:
+        send2trash(path)
+    except OSError as error:  # it speaks of the trash: "no such file" would be understood of the picture
+        raise OSError(errno.EIO, f"the trash can't be used ({reason_of(error)})", path) from None
     if os.path.lexists(path):
         raise OSError(errno.EIO, "the trash did not take it", path)

@@ -183,7 +183,7 @@ class EmbeddingCache:
             self._open()
             return work()
         except (sqlite3.OperationalError, OSError) as error:
-            self._switch_off(f"{error}; the run goes on without it")
+            self._switch_off(f"{getattr(error, 'strerror', None) or error}; the run goes on without it")
         except sqlite3.DatabaseError as error:
             self._set_aside(str(error))
         return otherwise
@@ -228,6 +228,8 @@ def info(folder: Path) -> CacheInfo | None:
         return None
     database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=20)
     try:
+        if database.execute("PRAGMA user_version").fetchone()[0] == 0:  # a run was killed before it made the tables
+            return CacheInfo(path, path.stat().st_size, 0, ())
         files = database.execute("SELECT count(*) FROM files").fetchone()[0]
         query = "SELECT key, count(digest) FROM networks LEFT JOIN vectors ON network = id GROUP BY id ORDER BY id"
         networks = tuple((key, count) for key, count in database.execute(query))
@@ -237,12 +239,12 @@ def info(folder: Path) -> CacheInfo | None:
     return CacheInfo(path, size, files, networks)
 
 
-def clear(folder: Path) -> int:
-    """Remove the cache's files. Returns the bytes that this freed. Raises OSError."""
-    freed = 0
+def clear(folder: Path) -> int | None:
+    """Remove the cache's files. Returns the bytes that this freed, None if there was no cache. Raises OSError."""
+    freed = None
     for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged")):
         if part.exists():
-            freed += part.stat().st_size
+            freed = (freed or 0) + part.stat().st_size
             part.unlink()
     return freed
 

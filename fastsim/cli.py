@@ -1,18 +1,16 @@
-"""The command line: what a user can type, and nothing else. `commands.py` does the work; it is imported late, so that
+"""The command line: what a user can type, and nothing else. `commands/` does the work; it is imported late, so that
 --help answers at once."""
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 from typing import Annotated, Any
 
 import typer
 
-from fastsim import __version__
+from fastsim import __version__, ending
 from fastsim.config import DEFAULT_THRES, THRES_GUIDE
-from fastsim.errors import ExitCode, FastsimError, UsageError
+from fastsim.errors import ExitCode, UsageError
 
 app = typer.Typer(
     name="fastsim",
@@ -58,8 +56,8 @@ GroupBy = Annotated[
         help="component: a group is all that is linked by similarity; keeper: only what is similar to its keeper."
     ),
 ]
-DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-RuntimeName = Annotated[str, typer.Option("--runtime", help="auto, openvino or onnxruntime.")]
+DeviceName = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:N or cuda:N,M.")]
+RuntimeName = Annotated[str, typer.Option("--runtime", help="auto, openvino, onnxruntime; tensorrt with cuda.")]
 Recursive = Annotated[bool, typer.Option("--recursive/--no-recursive", help="Look into subfolders.")]
 Exclude = Annotated[
     list[str] | None,
@@ -77,7 +75,9 @@ PlanFile = Annotated[
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before deleting.")]
 Force = Annotated[bool, typer.Option("--force", help="Allow clean_delete with a threshold under 0.9.")]
 Trash = Annotated[bool, typer.Option("--trash", help="With clean_delete: to the desktop's trash in place of deleting.")]
-JsonFile = Annotated[str | None, typer.Option("--json", metavar="FILE", help="Write the whole result as JSON.")]
+JsonFile = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write the whole result as JSON; - is stdout.")
+]
 CacheDir = Annotated[
     str | None,
     typer.Option("--cache", metavar="DIR", help="Where the embedding cache lies; by default in your cache folder."),
@@ -87,7 +87,10 @@ Workers = Annotated[int | None, typer.Option(help="Threads; by default one for e
 Batch = Annotated[
     int | None, typer.Option(help="Pictures a call of the network; by default what suits it.", show_default=False)
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print errors only.")]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print errors only, and what was asked for."),
+]
 Verbose = Annotated[
     bool, typer.Option("--verbose", "-v", help="List every group and every skipped file; let decoders speak.")
 ]
@@ -272,29 +275,7 @@ def cache_clear(cache: CacheDir = None) -> None:
 
 def main() -> None:
     """The `fastsim` program. Errors are one line on stderr; the exit code says what kind (see `ExitCode`)."""
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill ends like Ctrl-C: nothing half-moved
-    try:
-        app()
-    except FastsimError as error:
-        print(f"fastsim: {_printable(str(error))}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except Exception as error:  # a bug, or a machine in trouble: one line for the user, the rest on demand
-        if os.environ.get("FASTSIM_DEBUG"):
-            raise
-        reason = (str(error).splitlines() or [""])[0]
-        print(
-            f"fastsim: internal error, {type(error).__name__}: {_printable(reason)}; a journal, if one was begun, "
-            "tells how far it came. FASTSIM_DEBUG=1 shows the details for a report",
-            file=sys.stderr,
-        )
-        sys.exit(ExitCode.ERROR)
-    except KeyboardInterrupt:
-        print("fastsim: interrupted; no file was changed", file=sys.stderr)
-        sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:  # `fastsim ... | head`: the reader has seen enough
-        sys.stderr.close()
-        sys.exit(ExitCode.DONE)
+    ending.run(lambda: app(prog_name="fastsim", standalone_mode=False))
 
 
 def _with_inputs(options: dict[str, Any]) -> dict[str, Any]:
@@ -302,15 +283,14 @@ def _with_inputs(options: dict[str, Any]) -> dict[str, Any]:
     inputs = (*(options.pop("inputs") or ()), *(options.pop("ins") or ()))
     if not inputs:
         raise UsageError("no INPUT: name a folder or files, or - to read a list from stdin")
+    for option, value in options.items():
+        if value == "" and option != "out":  # an unset variable of a script must not mean the current folder
+            raise UsageError(f"--{option.replace('_', '-')} '': it is empty; give a value, or leave it out")
     return {"inputs": inputs, **options}
 
 
-def _printable(text: str) -> str:
-    return text.encode(sys.stderr.encoding or "ascii", "backslashreplace").decode(sys.stderr.encoding or "ascii")
-
-
 def _exit(code: ExitCode) -> None:
-    raise typer.Exit(int(code))
+    sys.exit(int(code))  # and not typer.Exit, whose 130 would be taken for Ctrl-C
 
 
 from fastsim import cli_video  # noqa: E402, F401 - registers the commands for videos, with the options from above

@@ -70,6 +70,8 @@ class Scan:
     follow_links: bool = False
     outs: str | None = None
     """Never scanned, wherever it lies."""
+    listed: tuple[str, ...] = ()
+    """More inputs, from a list on stdin; those that are gone are skipped."""
 
 
 @dataclass(frozen=True, slots=True)

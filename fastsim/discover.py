@@ -30,6 +30,9 @@ VIDEO_SUFFIXES = frozenset(
     }
 )
 
+RUN_MARK = "fastsim_journal.jsonl"
+"""A folder that holds this file is the output of a run (a test holds it to the name that journal uses)."""
+
 _Id = tuple[object, ...]
 """Equal for two paths that are one thing on disk."""
 
@@ -37,6 +40,7 @@ _Id = tuple[object, ...]
 def discover(
     inputs: Sequence[str],
     *,
+    listed: Sequence[str] = (),
     recursive: bool,
     exclude: Sequence[str],
     follow_links: bool,
@@ -47,30 +51,50 @@ def discover(
     """List the files below `inputs` whose suffix is one of `suffixes` (lower case, with the dot).
 
     inputs: folders and files; a file named here is taken whatever its suffix, and an input that is a link is resolved.
+    listed: the same from a list that a program made, where one that is gone by now is skipped and ends nothing.
     exclude: globs; a file or folder is left out where one matches its name, its path below the input, or its whole path
     (`*` crosses `/`). outs: a folder that is never entered.
 
     Returns the files, ids 0 .. n-1 by the bytes of their real, absolute paths; and what could not be read. Every file
     is there once, even where inputs overlap. Without `follow_links`, links inside folders are passed over. With it,
     they are followed, but one whose target is in the list already is dropped, so that a link is never kept in place of
-    its own target. Fifos, sockets and devices are passed over; empty and hidden files are listed.
+    its own target. Output folders of earlier runs are not entered, and told. Fifos, sockets and devices are passed
+    over; empty and hidden files are listed.
     Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
     """
     rules = _Rules(suffixes, _globs(exclude), recursive, follow_links, None if outs is None else os.path.realpath(outs))
     scan = _Scan(rules, bar)
     for text in inputs:
         scan.add_input(text)
+    for text in listed:
+        try:
+            scan.add_input(text)
+        except MissingInputError as error:
+            scan.skipped[os.path.abspath(text)] = Skipped(os.path.abspath(text), error.reason)
     scan.add_linked()
     return scan.files(), tuple(sorted(scan.skipped.values(), key=lambda skipped: os.fsencode(skipped.path)))
 
 
 def read_list(stream: BinaryIO) -> tuple[str, ...]:
-    """The paths of a list: one a line, or each ended by NUL if the list holds a NUL (`find -print0`)."""
+    """The paths of a list: one a line, or each ended by NUL if the list holds a NUL (`find -print0`).
+
+    Where every line ends with a carriage return (a list that was made on Windows), that is no part of the names.
+    """
     data = stream.read()
     if b"\0" in data:
         return tuple(os.fsdecode(part) for part in data.split(b"\0") if part)
-    lines = (line.removesuffix(b"\r") if os.name == "nt" else line for line in data.split(b"\n"))
+    lines = [line for line in data.split(b"\n") if line]
+    if os.name == "nt" or all(line.endswith(b"\r") for line in lines):
+        lines = [line.removesuffix(b"\r") for line in lines]
     return tuple(os.fsdecode(line) for line in lines if line)
+
+
+class MissingInputError(UsageError):
+    """An input that does not exist, or can't be reached."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"{shown(text)}: {reason}; give files or folders that exist, or - for a list")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +114,7 @@ class _Rules:
         return match(name) is not None or match(relative) is not None or match(path) is not None
 
     def is_media(self, name: str) -> bool:
-        return os.path.splitext(name)[1].lower() in self.suffixes
+        return f".{name.rpartition('.')[2]}".lower() in self.suffixes if "." in name else False
 
     def in_outs(self, path: str) -> bool:
         if self.outs is None:
@@ -113,13 +137,15 @@ class _Scan:
         self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
 
     def add_input(self, text: str) -> None:
-        """Take one input of the command line. Raises UsageError."""
+        """Take one input of the command line. Raises UsageError, MissingInputError where it can't be found."""
+        if not text:
+            raise UsageError("INPUT '': it is empty; give folders or files (. is the current folder), or - for a list")
         try:
             path = os.path.realpath(text, strict=True)
             status = os.stat(path)
         except (OSError, ValueError) as error:
             reason = "no such file or folder" if isinstance(error, FileNotFoundError) else _reason(error)
-            raise UsageError(f"{shown(text)}: {reason}; give files or folders that exist, or - for a list") from None
+            raise MissingInputError(text, reason) from None
         if self._rules.in_outs(path):
             raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
         if stat.S_ISDIR(status.st_mode):
@@ -169,8 +195,14 @@ class _Scan:
                 if folder_id == self._outs_id or folder_id in entered:
                     continue
                 entered.add(folder_id)
-                with os.scandir(folder) as entries:
-                    waiting += self._take(list(entries), root, folder_id)
+                with os.scandir(folder) as found:
+                    entries = list(found)
+                if folder != root and any(entry.name == RUN_MARK for entry in entries):
+                    # Else copies would be kept, and their originals be cleaned away.
+                    reason = "the output of an earlier run, not read; name it as an INPUT if that is wanted"
+                    self.skipped[folder] = Skipped(folder, reason)
+                    continue
+                waiting += self._take(entries, root, folder_id)
             except OSError as error:
                 self.skipped[folder] = Skipped(folder, f"folder not read: {_reason(error)}")
 

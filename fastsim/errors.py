@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import IntEnum
 
 
@@ -33,3 +34,8 @@ def shown(path: str) -> str:
     if path.isprintable():
         return path
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path)
+
+
+def quoted(path: str) -> str:
+    """`path` as a word of a command that can be copied to a shell, if it can be typed at all."""
+    return shlex.quote(path) if path.isprintable() else shown(path)

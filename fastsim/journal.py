@@ -82,6 +82,8 @@ class Journal:
             _lock(self._fd, path)
             with open(path, "rb") as file:
                 self._contents = _parse(file.read(), shown(path))
+            if self.header is None and not create and os.path.basename(path) != JOURNAL_NAME:
+                raise UsageError(f"{shown(path)}: not a fastsim journal; {_HINT}")  # an empty file of the user
         except BaseException:
             os.close(self._fd)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,10 @@ _HERE = Path(__file__).parent
 _PACKAGED = (_HERE / "model" / "model.onnx", _HERE.parent / "model" / "model.onnx")
 """Where CMake installs it; where it lies in a checkout that is used in place."""
 
+_BYTES = ("u8", "uint8", "uint8_t", "tensor(uint8)")
+"""What OpenVINO and ONNX Runtime call the type."""
+
+_INPUT_KEYS = ("layout", "colour", "range", "mean", "std", "size")
 _CARD_HINT = "see the README, 'Bring your own model', for what the card may hold"
 
 
@@ -64,21 +69,34 @@ class Model:
             raise UsageError(
                 f"--model {self.path}: {channels} channels for layout {layout}; 3 are needed ({_CARD_HINT})"
             )
-        if "8" in element:
+        if element in _BYTES:
+            if unused := [key for key in ("range", "mean", "std") if key in card]:
+                raise UsageError(
+                    f"{self.card_path}: input.{unused[0]} is for networks that take floats; this takes bytes"
+                )
             return InputFormat(True, layout)
+        if not any(name in element for name in ("float", "f16", "f32", "f64")):
+            raise UsageError(f"--model {self.path}: its input is of type {element}; uint8 or float is needed")
         colour = _choice(self.path, card, "colour", ("RGB", "BGR"), "RGB")
         white = card.get("range", 1)
         if white not in (1, 255):
             raise UsageError(f"{self.card_path}: input.range is {white!r}; 1 or 255 is allowed ({_CARD_HINT})")
         mean, std = (_three(self.card_path, card, key, default) for key, default in (("mean", 0.0), ("std", 1.0)))
-        if not all(std):
-            raise UsageError(f"{self.card_path}: input.std is {list(std)}; zero is not allowed ({_CARD_HINT})")
+        if not all(value > 0 and math.isfinite(value) for value in std):
+            raise UsageError(f"{self.card_path}: input.std is {list(std)}; numbers above 0 are needed ({_CARD_HINT})")
         return InputFormat(False, layout, str(colour), float(white), mean, std)
 
     @property
     def card_digest(self) -> str:
         """A short name for what the card says about the input, which changes the vectors as the weights do."""
         return hashlib.sha256(json.dumps(self.card.get("input"), sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def dims(self) -> int | None:
+        """How long the vectors are, if the card says so."""
+        section = self.card.get("output")
+        dims = section.get("dim") if isinstance(section, dict) else None
+        return dims if isinstance(dims, int) and dims > 0 else None
 
     @property
     def card_path(self) -> Path:
@@ -110,9 +128,12 @@ def card_size(path: str | None) -> int | None:
     """The input size in pixels that the card of the model at `path` asks for, if it has one that says so."""
     if path is None:
         return None
-    section = _read_card(Path(path).with_suffix(".json")).get("input")
+    card = Path(path).with_suffix(".json")
+    section = _read_card(card).get("input")
     size = section.get("size") if isinstance(section, dict) else None
-    return size if isinstance(size, int) else None
+    if size is not None and not (type(size) is int and size in range(64, 513, 16)):
+        raise UsageError(f"{card}: input.size is {size!r}; a multiple of 16 from 64 to 512 is allowed ({_CARD_HINT})")
+    return size
 
 
 def _read_card(path: Path) -> dict[str, Any]:
@@ -124,7 +145,19 @@ def _read_card(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path}: not a JSON file that can be read ({error}); {_CARD_HINT}") from None
     if not isinstance(card, dict):
         raise UsageError(f"{path}: holds a {type(card).__name__}; an object is needed ({_CARD_HINT})")
+    _check_keys(path, card)
     return card
+
+
+def _check_keys(path: Path, card: dict[str, Any]) -> None:
+    """Raises UsageError for a key that would be passed over in silence, and the vectors be wrong."""
+    if astray := [key for key in _INPUT_KEYS if key in card]:
+        raise UsageError(f'{path}: {astray[0]!r} stands alone; it belongs into {{"input": {{...}}}} ({_CARD_HINT})')
+    section = card.get("input")
+    known = (*_INPUT_KEYS, "name", "dtype")
+    unknown = [key for key in section if key not in known] if isinstance(section, dict) else []
+    if unknown:
+        raise UsageError(f"{path}: input.{unknown[0]} is unknown; {', '.join(_INPUT_KEYS)} are allowed ({_CARD_HINT})")
 
 
 def _layout_of(shape: Sequence[int | None]) -> str | None:
@@ -141,6 +174,6 @@ def _choice(path: Path, card: dict[str, Any], key: str, allowed: tuple[str, ...]
 
 def _three(path: Path, card: dict[str, Any], key: str, default: float) -> tuple[float, ...]:
     value = card.get(key, [default] * 3)
-    if not (isinstance(value, list) and len(value) == 3 and all(isinstance(v, int | float) for v in value)):
+    if not (isinstance(value, list) and len(value) == 3 and all(type(v) in (int, float) for v in value)):
         raise UsageError(f"{path}: input.{key} is {value!r}; a list of 3 numbers, one a channel, is needed")
     return tuple(float(v) for v in value)

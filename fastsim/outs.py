@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from fastsim.errors import UsageError, shown
+from fastsim.errors import UsageError, quoted, shown
 from fastsim.journal import JOURNAL_NAME, Journal, read_header
 from fastsim.planfile import PLAN_NAME, plan_digest, remove_plan, write_plan
 from fastsim.records import Plan
@@ -100,8 +100,11 @@ def _start(plan: Plan, log: Journal, made: Sequence[str]) -> None:
             remove_plan(plan.outs)
             remove_leftover(log.path)
         remove_empty(made)
+        cause = (
+            error.__context__ if isinstance(error.__context__, OSError) else error
+        )  # of a plan that can't be written
         raise UsageError(
-            f"--outs {shown(plan.outs)}: can't be written to ({reason_of(error)}); make room, or give another --outs"
+            f"--outs {shown(plan.outs)}: can't be written to ({reason_of(cause)}); make room, or give another --outs"
         ) from None
     sync_folder(plan.outs)
 
@@ -125,6 +128,6 @@ def _look_into(path: str) -> None:
 def _other_run(outs: str) -> UsageError:
     return UsageError(
         f"--outs {shown(outs)}: another run is there; give another --outs, finish that run with "
-        f"`fastsim apply {shown(os.path.join(outs, PLAN_NAME))}`, or take it back with "
-        f"`fastsim undo {shown(os.path.join(outs, JOURNAL_NAME))}`"
+        f"`fastsim apply {quoted(os.path.join(outs, PLAN_NAME))}`, or take it back with "
+        f"`fastsim undo {quoted(os.path.join(outs, JOURNAL_NAME))}`"
     )

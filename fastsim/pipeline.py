@@ -45,8 +45,8 @@ def scan(what: Scan, progress: Progress, timings: Timings) -> tuple[tuple[MediaF
     """List the pictures of the input."""
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
-            what.inputs, recursive=what.recursive, exclude=what.exclude, follow_links=what.follow_links,
-            outs=what.outs, suffixes=IMAGE_SUFFIXES, bar=bar,
+            what.inputs, listed=what.listed, recursive=what.recursive, exclude=what.exclude,
+            follow_links=what.follow_links, outs=what.outs, suffixes=IMAGE_SUFFIXES, bar=bar,
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from fastsim.errors import shown
-from fastsim.records import Group, GroupBy, MediaFile, Mode, Op, Operation, Plan, numbered
+from fastsim.records import Group, GroupBy, MediaFile, Mode, Op, Operation, Plan, by_keeper, numbered
 
 _OWN_NAMES = ("fastsim_plan.jsonl", "fastsim_journal.jsonl")
 """What apply writes into the output folder (a test holds these to the names that planfile and journal use)."""
@@ -35,8 +35,8 @@ def make_plan(
     outs = os.path.abspath(outs)
     if mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
         op = Op.COPY if mode == Mode.GROUP_COPY else Op.MOVE
-        sets = [group.ids.tolist() for group in groups] if group_by == GroupBy.COMPONENT else _by_keeper(groups)
-        operations = _group(sets, files, op, outs)
+        sets = groups if group_by == GroupBy.COMPONENT else by_keeper(groups)
+        operations = _group((group.ids.tolist() for group in sets), files, op, outs)
     elif mode == Mode.CLEAN_MOVE:
         operations = _clean(groups, files, Op.MOVE, outs)
     else:
@@ -53,15 +53,6 @@ def describe(plan: Plan) -> Iterator[str]:
         if one.keeper is not None:
             line += f"  (kept: {shown(one.keeper)}, score {one.score:.4f})"
         yield line
-
-
-def _by_keeper(groups: Sequence[Group]) -> list[list[int]]:
-    """A list of ids for each keeper that covers another file, itself first; the longest lists first."""
-    sets: dict[int, list[int]] = {}
-    for group in groups:
-        for member, keeper, _ in group.members():
-            sets.setdefault(keeper, []).append(member)
-    return sorted((ids for ids in sets.values() if len(ids) > 1), key=len, reverse=True)
 
 
 def _group(sets: Iterable[list[int]], files: Mapping[int, MediaFile], op: Op, outs: str) -> Iterator[Operation]:

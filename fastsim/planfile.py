@@ -28,8 +28,7 @@ def write_plan(plan: Plan, path: str) -> None:
 
     Raises UsageError where `path` can't be written, or is something else than a plan: that is never overwritten.
     """
-    if os.path.lexists(path) and not _is_plan(path):
-        raise UsageError(f"{shown(path)}: it exists and is not a fastsim plan; give another name")
+    check_plan_target(path)
     head = {"format": _FORMAT, "version": _VERSION, "note": _NOTE, "outs": plan.outs, "header": plan.header}
     temporary = f"{path}.{os.getpid()}.part"
     try:
@@ -44,6 +43,15 @@ def write_plan(plan: Plan, path: str) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise UsageError(f"{shown(path)}: the plan can't be written ({error.strerror}); give another path") from None
+
+
+def check_plan_target(path: str) -> None:
+    """Raise UsageError where `write_plan` will not be able to write `path`: before hours of work, not after."""
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.lexists(path) and not _is_plan(path):
+        raise UsageError(f"{shown(path)}: it exists and is not a fastsim plan; give another name")
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{shown(path)}: the plan can't be written there; give another path")
 
 
 def read_plan(path: str) -> Plan:
@@ -73,9 +81,10 @@ def read_plan(path: str) -> Plan:
     for number, line in enumerate(lines[1:-2], 2):
         try:
             operations.append(_checked(operation_from_json(json.loads(line)), outs))
-        except (ValueError, TypeError, KeyError) as error:
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise UsageError(
-                f"{name} line {number}: not an operation ({error}); delete the whole line, or plan again"
+                f"{name} line {number}: not an operation ({reason}); delete the whole line, or plan again"
             ) from None
     _check_unique(operations, name)
     return Plan(outs, tuple(operations), header)
@@ -111,6 +120,8 @@ def operation_to_json(one: Operation) -> dict[str, object]:
 
 def operation_from_json(found: dict[str, object]) -> Operation:
     """The inverse of `operation_to_json`. Raises ValueError, TypeError or KeyError for anything else."""
+    if not isinstance(found, dict):
+        raise TypeError("it is no JSON object")
     keeper_snapshot = found.get("keeper_snapshot")
     score = found.get("score")
     if score is not None and not isinstance(score, float):
@@ -134,6 +145,10 @@ def _checked(one: Operation, outs: str) -> Operation:
             raise ValueError(f"its target is not in {shown(outs)}")
     elif one.target is not None:
         raise ValueError(f"{one.op} takes no target")
+    elif one.keeper is None:
+        raise ValueError(f"{one.op} needs the keeper that stays in its place")
+    if one.keeper == one.source:
+        raise ValueError("its keeper is the file itself")
     return one
 
 
@@ -157,19 +172,23 @@ def _snapshot_from_json(found: object) -> Snapshot:
 def _path(found: object) -> str:
     if not isinstance(found, str) or not os.path.isabs(found):
         raise ValueError("its paths are not absolute")
+    if b"\0" in os.fsencode(found):  # raises ValueError as well, for what no file system can hold
+        raise ValueError("a path holds a NUL")
     return found
 
 
 def _parsed(line: bytes) -> dict[str, object] | None:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def _is_plan(path: str) -> bool:
     """Whether `path` may be replaced by a plan: it is one, or empty."""
+    if not os.path.isfile(path):  # a device, or a pipe, which would wait for ever
+        return False
     try:
         with open(path, "rb") as file:
             first = file.readline(1 << 20)

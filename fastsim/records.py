@@ -6,7 +6,7 @@ Every record names files by `MediaFile.id`, never by a position in a list.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -163,6 +163,22 @@ class Group:
     def members(self) -> Iterator[tuple[int, int, float]]:
         """(id, keeper's id, score to it) of each member, as Python numbers."""
         return zip(self.ids.tolist(), self.keeper.tolist(), self.score.tolist(), strict=True)
+
+
+def by_keeper(groups: Sequence[Group]) -> list[Group]:
+    """A group for each keeper that covers another file, itself first; the largest first, ties in the order of `groups`."""
+    parts: list[Group] = []
+    for group in groups:
+        place = {keeper: at for at, keeper in enumerate(group.ids.tolist())}
+        places = np.array([place[keeper] for keeper in group.keeper.tolist()])
+        order = np.argsort(places, kind="stable")  # keepers come first in a group, so each leads its own
+        starts = np.flatnonzero(np.diff(places[order]))
+        parts += [
+            Group(group.ids[rows], group.keeper[rows], group.score[rows])
+            for rows in np.split(order, starts + 1)
+            if len(rows) > 1
+        ]
+    return sorted(parts, key=len, reverse=True)
 
 
 class Mode(StrEnum):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -68,8 +70,11 @@ def as_json(
     timings: Mapping[str, float],
     environment: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """The whole result under the documented keys. Operations that were not run (yet) have `done` false."""
-    outcome = results or [OpResult(operation, False) for operation in plan.operations]
+    """The whole result under the documented keys. Operations that were not run (yet) have `done` false.
+
+    results: of the first operations of the plan; a run that ended early has not reached the others.
+    """
+    outcome = [*results, *(OpResult(operation, False) for operation in plan.operations[len(results) :])]
     return {
         "groups": [{"members": [asdict(member) for member in group]} for group in groups],
         "skipped": [{"path": item.path, "reason": item.reason} for item in skipped],
@@ -90,26 +95,16 @@ def as_json(
 
 
 def write_json(result: Mapping[str, Any], path: str) -> None:
-    """Write to a temporary file beside `path`, then rename: a reader sees the old file or the whole new one.
+    """Write JSON to `path`, whole or not at all; to stdout if that is `-`. Raises FastsimError.
 
     Non-ASCII is escaped, so that names that are not UTF-8 survive (as lone surrogates, which `os.fsencode` turns back).
-    Raises FastsimError if it can't be written.
     """
-    folder = os.path.dirname(os.path.abspath(path))
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile("w", encoding="ascii", dir=folder, delete=False) as stream:
-            temporary = stream.name
-            json.dump(result, stream, indent=1)
-            stream.write("\n")
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
-        raise FastsimError(
-            f"--json {shown(path)}: {error.strerror}; name a file in a folder that can be written"
-        ) from None
+    data = (json.dumps(result, indent=1) + "\n").encode("ascii")
+    if path == "-":
+        print(data.decode("ascii"), end="", file=sys.__stdout__ or sys.stdout)  # sys.stdout is for words by now
+        return
+    with whole_file("--json", path) as stream:
+        stream.write(data)
 
 
 def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> None:
@@ -117,17 +112,37 @@ def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> Non
 
     Raises FastsimError.
     """
-    temporary = f"{path}.part"
+    with whole_file("--out", path) as stream:
+        np.savez(stream, paths=np.array(paths, np.str_), vectors=embeddings.vectors, sizes=embeddings.sizes)
+
+
+@contextmanager
+def whole_file(option: str, path: str) -> Iterator[IO[bytes]]:
+    """A temporary file beside `path`, renamed in the end: a reader sees the old file or the whole new one.
+
+    A pipe or a device is written to as it is, and a link stays a link.
+    """
+    real, temporary = os.path.realpath(path), None
     try:
-        with open(temporary, "wb") as stream:
-            np.savez(stream, paths=np.array(paths, np.str_), vectors=embeddings.vectors, sizes=embeddings.sizes)
-        os.replace(temporary, path)
-    except OSError as error:
-        if os.path.exists(temporary):
-            os.unlink(temporary)
-        raise FastsimError(
-            f"--out {shown(path)}: {error.strerror}; name a file in a folder that can be written"
-        ) from None
+        if os.path.exists(path) and not os.path.isfile(path):
+            with open(path, "wb") as stream:
+                yield stream
+            return
+        os.makedirs(os.path.dirname(real), exist_ok=True)  # of an output folder that nothing else was written to
+        with tempfile.NamedTemporaryFile("wb", dir=os.path.dirname(real), delete=False) as file:
+            temporary = file.name
+            yield file.file
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, real)
+    except BaseException as error:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise FastsimError(
+                f"{option} {shown(path)}: {error.strerror}; name a file in a folder that can be written"
+            ) from None
+        raise
 
 
 def score_table(paths: Sequence[str], scores: np.ndarray[Any, Any], thres: float) -> Iterator[str]:

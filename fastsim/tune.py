@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsim.group import Components, find_groups
-from fastsim.records import Embeddings, Float32Array, Int64Array, PairBlock
+from fastsim.records import Embeddings, Float16Array, Float32Array, Int64Array, PairBlock
 
 LOWEST = 0.6
 """Scores under this are counted from a sample alone: no threshold there means anything."""
@@ -23,6 +23,9 @@ SAMPLE = 200_000
 NEAR = 0.02
 """Pairs this close to a threshold are borderline."""
 _KEPT = 64
+_COPIES = 0.9
+"""Of files that are linked from this score on, one stands for all among the unrelated: in a small folder, the copies
+would be more than the one pair in a thousand that `unrelated` leaves out."""
 _LOW, _HIGH = 0.8, 0.97
 """Where a suggestion may lie."""
 
@@ -54,7 +57,7 @@ class Advice:
     """The whole advice.
 
     edges: float64[b + 1], histogram: int64[b], the pairs per bin of scores from LOWEST on; unrelated: (median, 99.9th
-    percentile) of the scores of random pairs; suggested: a threshold, and why in one sentence.
+    percentile) of the scores of random pairs of distinct pictures; suggested: a threshold, and why in one sentence.
     """
 
     edges: np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -123,7 +126,8 @@ def advise(
         keepers = sum(int((group.keeper == group.ids).sum()) for group in groups)
         largest = len(groups[0]) if groups else 0
         curve.append(AtThreshold(thres, count.pairs[thres], len(groups), grouped, grouped - keepers, largest))
-    unrelated = _unrelated(embeddings)
+    distinct = np.unique(count.components[_COPIES].of(), return_index=True)[1]
+    unrelated = _unrelated(embeddings.vectors[distinct])
     suggested, reason = _suggest(count.histogram, count.edges, unrelated[1])
     return Advice(count.edges, count.histogram, unrelated, tuple(curve), count.borderline(), suggested, reason)
 
@@ -133,9 +137,9 @@ def _at_least(block: PairBlock, thres: float) -> PairBlock:
     return block if chosen.all() else PairBlock(block.left[chosen], block.right[chosen], block.score[chosen])
 
 
-def _unrelated(embeddings: Embeddings) -> tuple[float, float]:
+def _unrelated(vectors: Float16Array) -> tuple[float, float]:
     """Median and 99.9th percentile of the scores of random pairs; zeros where there is no pair."""
-    n = len(embeddings)
+    n = len(vectors)
     if n < 2:
         return 0.0, 0.0
     rng = np.random.default_rng(0)
@@ -143,7 +147,7 @@ def _unrelated(embeddings: Embeddings) -> tuple[float, float]:
     right = (left + rng.integers(1, n, SAMPLE)) % n
     scores: list[Float32Array] = []
     for start in range(0, SAMPLE, 10_000):  # 10,000 rows at a time bound the memory
-        a, b = (embeddings.vectors[rows[start : start + 10_000]].astype(np.float32) for rows in (left, right))
+        a, b = (vectors[rows[start : start + 10_000]].astype(np.float32) for rows in (left, right))
         scores.append((a * b).sum(axis=1, dtype=np.float32))
     low, high = np.percentile(np.concatenate(scores), [50, 99.9])
     return float(low), float(high)
@@ -159,8 +163,13 @@ def _suggest(
     smooth = np.convolve(histogram, np.ones(3) / 3, mode="same")
     inside = [i for i in range(len(histogram)) if _LOW - 1e-9 <= edges[i] <= _HIGH + 1e-9 and edges[i] >= unrelated]
     copies = int(histogram[edges[:-1] >= _HIGH - 1e-9].sum())
-    if not inside or not histogram.sum():
-        return 0.9, "no pair here scores high enough to learn from; 0.9 is a careful default"
+    if not histogram.sum():
+        return (
+            0.9,
+            f"no pair here scores {LOWEST:g} or more, so there is nothing to learn from; 0.9 is a careful default",
+        )
+    if not inside:
+        return _HIGH, f"even distinct pictures here score up to {unrelated:.2f}; be strict"
     best = min(inside, key=lambda i: (smooth[i], -edges[i]))
     thres = round(float(edges[best]), 2)
     if not copies:

@@ -65,11 +65,16 @@ class _Job:
         new = [file for file in firsts if file.id not in cached]
         # rows can stay on a device only where no other row comes between them
         embeddings, skipped, ran_on = self._embed(new, digests, keep=not cached and not copies)
-        merged = content.spread_rows(_with_cached(embeddings, cached), copies)
+        merged = content.spread_rows(_with_cached(embeddings, cached), copies) or self._no_rows()
         environment = Environment(
             ran_on, str(self.model.path), self.model.sha256, self.compute.size, len(cached), self.traffic
         )
         return merged, content.spread_skips(skipped, copies, files), environment
+
+    def _no_rows(self) -> Embeddings:
+        """Nothing, but of the width that the network's vectors have, if its card tells."""
+        vectors = np.empty((0, self.model.dims or 0), np.float16)
+        return Embeddings(np.empty(0, np.int64), vectors, np.empty((0, 2), np.int32))
 
     def _digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
         with stage("hash", self.timings), self.progress.bar("hash", len(files), "files") as bar:
@@ -84,10 +89,13 @@ class _Job:
     ) -> tuple[Embeddings, tuple[Skipped, ...], RanOn]:
         """Decode and embed; where the cache left nothing to do, the network is not even loaded."""
         compute = self.compute
+        before = self.cache.ran_on() if self.cache else None
         if not files:
-            before = self.cache.ran_on() if self.cache else None
-            ran_on = RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run")
-            return embedding.NOTHING, (), ran_on
+            return (
+                embedding.NOTHING,
+                (),
+                RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run"),
+            )
         with stage("load", self.timings):
             network = embedding.open_network(
                 self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
@@ -108,7 +116,8 @@ class _Job:
                 note=self.progress.note, traffic=self.traffic,
             )  # fmt: skip
             embeddings, skipped = embedding.embed(network, frames, bar, store, keep=len(files) if keep else 0)
-        return embeddings, skipped, network.ran_on
+        # Where no new file could be read, the vectors are those of the cache.
+        return embeddings, skipped, RanOn(*before) if before and not len(embeddings) else network.ran_on
 
 
 def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings:

@@ -8,7 +8,7 @@ from pathlib import Path
 from fastsim import cache
 from fastsim.commands.shared import cache_folder
 from fastsim.console import out
-from fastsim.errors import ExitCode, FastsimError, shown
+from fastsim.errors import ExitCode, FastsimError, quoted, shown
 from fastsim.report import in_bytes, plural
 
 
@@ -17,17 +17,20 @@ def info(chosen: str | None) -> ExitCode:
     folder = _folder(chosen)
     try:
         found = cache.info(folder)
+    except sqlite3.OperationalError as error:  # no access, a read-only disk, or locked for long
+        raise FastsimError(f"the embedding cache in {shown(str(folder))} can't be read ({error})") from None
     except sqlite3.DatabaseError as error:
+        option = f" --cache {quoted(chosen)}" if chosen else ""
         raise FastsimError(
             f"the embedding cache in {shown(str(folder))} is damaged ({error}); the next run makes a new one, "
-            "or remove it with: fastsim cache clear"
+            f"or remove it with: fastsim cache clear{option}"
         ) from None
     if found is None:
         out(f"No embedding cache in {shown(str(folder))}.")
         return ExitCode.DONE
     out(f"{shown(str(found.path))}: {in_bytes(found.bytes)}, {plural(found.files, 'file')} known")
     for key, count in found.networks:
-        model, size, device, runtime, version, _ = key.split(" ")
+        model, size, device, runtime, version = [*key.split(" "), *("?" * 5)][:5]
         out(f"  {plural(count, 'vector')}: model {model[:12]}, size {size}, {device}, {runtime} {version}")
     return ExitCode.DONE
 
@@ -41,7 +44,10 @@ def clear(chosen: str | None) -> ExitCode:
         raise FastsimError(
             f"the embedding cache in {shown(str(folder))}: {error.strerror}; nothing else was done"
         ) from None
-    out(f"Removed the embedding cache in {shown(str(folder))} ({in_bytes(freed)}).")
+    if freed is None:
+        out(f"No embedding cache in {shown(str(folder))}.")
+    else:
+        out(f"Removed the embedding cache in {shown(str(folder))} ({in_bytes(freed)}).")
     return ExitCode.DONE
 
 

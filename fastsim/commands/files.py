@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 from fastsim import planfile
 from fastsim.commands.shared import confirm, outcome_code, outcome_lines, run_plan
-from fastsim.console import our_stderr, out
-from fastsim.errors import ExitCode, shown
+from fastsim.console import complain, our_stderr, out
+from fastsim.errors import ExitCode, quoted, shown
 from fastsim.journal import count_operations
 from fastsim.outs import check_outs
 from fastsim.progress import for_stream
@@ -38,7 +36,7 @@ def undo(*, journal: str, quiet: bool) -> ExitCode:
     with our_stderr() as stream, for_stream(stream, quiet).bar("undo", total, "files") as bar:
         undone = undo_journal(journal, bar=bar)
     for failure in undone.failed:
-        print(f"fastsim: {shown(failure.path)}: {failure.reason}", file=sys.stderr)
+        complain(f"{shown(failure.path)}: {failure.reason}")
     if not quiet:
         out(f"Moved back: {plural(undone.restored, 'file')}. Copies removed: {undone.removed:,}.")
         if undone.gone:
@@ -50,7 +48,7 @@ def undo(*, journal: str, quiet: bool) -> ExitCode:
         elif not undone.interrupted:
             out("Everything that could be taken back is back.")
     if undone.interrupted:
-        print(f"fastsim: interrupted; run fastsim undo {shown(journal)} again to go on", file=sys.stderr)
+        complain(f"interrupted; run fastsim undo {quoted(journal)} again to go on")
         return ExitCode.INTERRUPTED
     return ExitCode.SKIPPED if undone.failed or undone.gone else ExitCode.DONE
 

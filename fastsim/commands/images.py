@@ -19,19 +19,19 @@ from fastsim.commands.shared import (
     outcome_code,
     outcome_lines,
     paths_of,
-    quoted,
     run_plan,
     skipped_lines,
     where,
 )
+from fastsim.commands.targets import check_json
 from fastsim.config import Config, Scan
-from fastsim.console import our_stderr, out
-from fastsim.errors import ExitCode, UsageError, shown
+from fastsim.console import complain, our_stderr, out
+from fastsim.errors import ExitCode, UsageError, quoted, shown
 from fastsim.keep import POLICIES
 from fastsim.outs import check_outs
 from fastsim.plan import describe, make_plan
 from fastsim.progress import for_stream
-from fastsim.records import GroupBy, Mode, Plan
+from fastsim.records import GroupBy, Mode, Plan, by_keeper
 from fastsim.report import Member, in_bytes, plural
 from fastsim.timing import stage
 
@@ -78,6 +78,9 @@ def images(**typed: Any) -> ExitCode:
     acts = not (options.dry_run or options.plan)
     if acts:
         check_outs(options.outs, sys.argv)
+    if options.plan:
+        planfile.check_plan_target(options.plan)
+    check_json(options.json, options.outs if acts else None)
     with our_stderr(options.verbose) as stream:
         progress = for_stream(stream, options.quiet)
         found = pipeline.find(settings, progress)
@@ -86,7 +89,6 @@ def images(**typed: Any) -> ExitCode:
                 found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
                 trash=options.trash, outs=os.path.abspath(options.outs), header=_header(options),
             )  # fmt: skip
-    groups = report.members(found.groups, found.files, found.embeddings)
     outcome = None
     if acts and plan.operations:
         confirm(plan, options.yes)
@@ -94,6 +96,20 @@ def images(**typed: Any) -> ExitCode:
             outcome = run_plan(plan, quiet=options.quiet)
     elif options.plan:
         planfile.write_plan(plan, options.plan)
+    try:
+        _tell(options, found, plan, outcome)
+    except KeyboardInterrupt:
+        if outcome is None:
+            raise
+        complain(f"interrupted while telling of it; what was done is in {shown(outcome.journal or plan.outs)}")
+        return ExitCode.INTERRUPTED
+    return _exit_code(found, outcome)
+
+
+def _tell(options: ImagesOptions, found: pipeline.Findings, plan: Plan, outcome: Outcome | None) -> None:
+    """The JSON file, the plan in words, the summary."""
+    told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
+    groups = report.members(told, found.files, found.embeddings)
     if options.json:
         numbers = report.counts(found.files, found.skipped, groups)
         result = report.as_json(
@@ -107,7 +123,6 @@ def images(**typed: Any) -> ExitCode:
     if not options.quiet:
         for line in _summary(options, found, groups, plan, outcome):
             out(line)
-    return _exit_code(found, outcome)
 
 
 def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
@@ -139,10 +154,11 @@ def _word(kind: type[Word], option: str, value: str) -> Word:
 
 
 def _resolve(options: ImagesOptions) -> Config:
+    named, listed = paths_of(options.inputs)
     return Config(
         scan=Scan(
-            paths_of(options.inputs), options.recursive, tuple(options.exclude or ()), options.follow_links,
-            os.path.abspath(options.outs),
+            named, options.recursive, tuple(options.exclude or ()), options.follow_links, os.path.abspath(options.outs),
+            listed,
         ),
         compute=config.resolve_compute(
             size=options.size, model=options.model, device=options.device, runtime=options.runtime,
@@ -197,7 +213,7 @@ def _summary(
     else:
         yield "Nothing to do: no file was changed."
     yield from skipped_lines(found.skipped, options.verbose)
-    yield f"Ran on {where(found.environment)}"
+    yield where(found.environment)
     if options.verbose and found.environment.traffic.as_dict():
         yield f"Moved {found.environment.traffic}"
     yield f"Time {report.summary_timings(found.timings)}"

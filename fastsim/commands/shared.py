@@ -8,21 +8,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from fastsim import __version__, report
 from fastsim.apply import Outcome, apply_plan
 from fastsim.cache import default_folder
-from fastsim.console import our_stderr
+from fastsim.console import complain, our_stderr
 from fastsim.discover import read_list
-from fastsim.errors import ExitCode, FastsimError, UsageError, shown
+from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.progress import for_stream
 from fastsim.records import Op, Plan, Skipped
 from fastsim.report import in_bytes, plural
 from fastsim.vectors import Environment
 
 
-def paths_of(inputs: Sequence[str]) -> tuple[str, ...]:
-    """The inputs, with `-` replaced by the list on stdin."""
-    if "-" not in inputs:
-        return tuple(inputs)
-    listed = read_list(sys.stdin.buffer)
-    return tuple(path for given in inputs for path in (listed if given == "-" else (given,)))
+def paths_of(inputs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the inputs that were named, those of the list on stdin if one of them is `-`)."""
+    named = tuple(path for path in inputs if path != "-")
+    return named, read_list(sys.stdin.buffer) if len(named) < len(inputs) else ()
 
 
 def cache_folder(chosen: str | None, off: bool) -> str | None:
@@ -41,7 +39,8 @@ def confirm(plan: Plan, yes: bool) -> None:
         raise UsageError("this plan deletes files and there is no terminal to ask on; add --yes if that is right")
     what = "Delete" if doomed[0].op == Op.DELETE else "Move to the trash"
     size = in_bytes(sum(step.snapshot.size for step in doomed))
-    print(f"{what} {plural(len(doomed), 'file')} ({size}), keeping one of each group? [y/N] ", end="", flush=True)
+    question = f"{what} {plural(len(doomed), 'file')} ({size}), keeping one of each group? [y/N] "
+    print(question, end="", flush=True)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):
         raise FastsimError("not confirmed; no file was changed")
 
@@ -51,7 +50,7 @@ def run_plan(plan: Plan, *, quiet: bool) -> Outcome:
     with our_stderr() as stream, for_stream(stream, quiet).bar("apply", len(plan.operations), "files") as bar:
         outcome = apply_plan(plan, bar=bar)
     if outcome.stopped:
-        print(f"fastsim: {outcome.stopped}", file=sys.stderr)
+        complain(outcome.stopped)
     return outcome
 
 
@@ -79,10 +78,13 @@ def environment_of(ran: Environment) -> dict[str, object]:
 
 
 def where(ran: Environment) -> str:
+    """`Ran on cpu, OpenVINO 2026.4, ...`: where the network ran, or that it was not needed."""
     size = f"{ran.size} px" if ran.size else "auto size"
     cached = f"; {plural(ran.cached, 'vector')} from the cache" if ran.cached else ""
-    on = ran.ran_on
-    return f"{on.device}, {on.runtime}, {on.precision}, {size}, model {ran.model_sha256[:12]}{cached}"
+    on, model = ran.ran_on, f"model {ran.model_sha256[:12]}"
+    if on.precision == "not run":
+        return f"The network was not needed ({on.device}, {on.runtime}, {size}, {model}){cached}"
+    return f"Ran on {on.device}, {on.runtime}, {on.precision}, {size}, {model}{cached}"
 
 
 def skipped_lines(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:
@@ -113,12 +115,6 @@ def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
         for result in failed[:10]:
             yield f"  {shown(result.operation.source)}: {result.reason}"
         if len(failed) > 10:
-            yield f"  and {len(failed) - 10} more (all of them in --json FILE)"
+            yield f"  and {len(failed) - 10} more (the journal in --outs names all)"
     if outcome.journal and op in (Op.COPY, Op.MOVE) and not outcome.stopped:
         yield f"Take it back: fastsim undo {quoted(outcome.journal)}"
-
-
-def quoted(path: str) -> str:
-    import shlex
-
-    return shlex.quote(path) if path.isprintable() else shown(path)

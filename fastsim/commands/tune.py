@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -11,17 +12,20 @@ import numpy as np
 
 from fastsim import config, gallery, keep, pipeline, report, similarity, tune
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
+from fastsim.commands.targets import check_json
 from fastsim.config import Scan
 from fastsim.console import our_stderr, out
-from fastsim.errors import ExitCode, FastsimError, shown
+from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.progress import for_stream
 from fastsim.records import Embeddings
+from fastsim.report import plural
 from fastsim.timing import Timings, stage
 from fastsim.tune import Advice
 from fastsim.vectors import to_vectors
 
 LIMIT = 50_000
 """More files than this are sampled: the advice would not change, and all pairs from 0.6 on are counted."""
+_NAMES = ("tune.html", "scores.svg", "thresholds.csv")
 _NEAR = (0.75, 0.85, 0.9, 0.95)
 
 
@@ -32,6 +36,8 @@ def tune_thresholds(
 ) -> ExitCode:  # fmt: skip
     """Embed (or take from the cache), count, print the table, write the page, the chart and the table to `outs`."""
     folder = os.path.abspath(outs)
+    _check_outs(outs)
+    check_json(json, outs)
     compute = config.resolve_compute(
         size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
         cache=cache_folder(cache, no_cache),
@@ -39,13 +45,14 @@ def tune_thresholds(
     timings: Timings = {}
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
-        what = Scan(paths_of(inputs), recursive, tuple(exclude or ()), follow_links, folder)
+        named, listed = paths_of(inputs)
+        what = Scan(named, recursive, tuple(exclude or ()), follow_links, folder, listed)
         files, unlisted = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
         embeddings, sampled = _sample(embeddings)
         if len(embeddings) < 2:
             raise FastsimError(
-                f"{len(embeddings)} readable images in {', '.join(map(shown, inputs))}; at least 2 are needed"
+                f"{plural(len(embeddings), 'readable image')} in {', '.join(map(shown, inputs))}; at least 2 are needed"
             )
         n = len(embeddings)
         with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
@@ -58,14 +65,17 @@ def tune_thresholds(
     page = _write(folder, advice, paths)
     skipped = (*unlisted, *undecoded)
     if json:
-        report.write_json({**_as_dict(advice, paths), "environment": environment_of(environment)}, json)
+        told = [{"path": item.path, "reason": item.reason} for item in skipped]
+        report.write_json(
+            {**_as_dict(advice, paths), "skipped": told, "environment": environment_of(environment)}, json
+        )
     if not quiet:
         for line in _lines(advice, n, sampled):
             out(line)
         for line in skipped_lines(skipped, verbose):
             out(line)
         out(f"Look at the borderline pairs: {shown(page)}")
-        out(f"Ran on {where(environment)}")
+        out(where(environment))
         out(f"Time {report.summary_timings(timings)}; another threshold costs no new embedding")
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 
@@ -77,31 +87,42 @@ def _sample(embeddings: Embeddings) -> tuple[Embeddings, bool]:
     return Embeddings(embeddings.ids[rows], embeddings.vectors[rows], embeddings.sizes[rows]), True
 
 
+def _check_outs(outs: str) -> None:
+    """Raise UsageError, before hours of work, where the page can't go; files of an earlier page may be replaced."""
+    folder = os.path.abspath(outs)
+    if os.path.lexists(folder) and not os.path.isdir(folder):
+        raise UsageError(f"--outs {shown(outs)}: it is not a folder; give a new one")
+    taken = [name for name in _NAMES if os.path.lexists(os.path.join(folder, name))]
+    if taken and _NAMES[0] not in taken:
+        raise UsageError(f"--outs {shown(outs)}: {taken[0]} is there, and not from fastsim tune; give another --outs")
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"--outs {shown(outs)}: can't be written to; give another --outs")
+
+
 def _write(folder: str, advice: Advice, paths: Sequence[str]) -> str:
     """The page, the chart and the table; returns the page's path. Existing files of these names are replaced."""
-    page = os.path.join(folder, "tune.html")
-    try:
-        os.makedirs(folder, exist_ok=True)
-        with open(page, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(gallery.page(advice, paths, "fastsim: which threshold?"))
-        with open(os.path.join(folder, "scores.svg"), "w", encoding="utf-8") as stream:
-            stream.write(gallery.chart(advice))
-        with open(os.path.join(folder, "thresholds.csv"), "w", encoding="utf-8", newline="") as stream:
-            writer = csv.DictWriter(stream, list(asdict(advice.curve[0])))
-            writer.writeheader()
-            writer.writerows(asdict(at) for at in advice.curve)
-    except OSError as error:
-        raise FastsimError(f"--outs {shown(folder)}: {error.strerror}; name a folder that can be written") from None
-    return page
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(asdict(advice.curve[0])))
+    writer.writeheader()
+    writer.writerows(asdict(at) for at in advice.curve)
+    contents = (gallery.page(advice, paths, "fastsim: which threshold?"), gallery.chart(advice), table.getvalue())
+    for name, content in zip(_NAMES, contents, strict=True):
+        with report.whole_file("--outs", os.path.join(folder, name)) as stream:
+            stream.write(content.encode("utf-8", "backslashreplace"))
+    return os.path.join(folder, _NAMES[0])
 
 
 def _lines(advice: Advice, n: int, sampled: bool) -> Iterator[str]:
-    yield f"{n:,} images{' (a sample)' if sampled else ''}; unrelated pairs score {advice.unrelated[0]:.2f} (median), " \
+    median = round(advice.unrelated[0], 2) + 0.0  # no -0.00
+    yield f"{n:,} images{' (a sample)' if sampled else ''}; unrelated pairs score {median:.2f} (median), " \
           f"999 of 1,000 under {advice.unrelated[1]:.2f}"  # fmt: skip
     yield ""
     yield f"{'threshold':>10} {'pairs':>12} {'groups':>8} {'in groups':>10} {'removable':>10} {'largest':>8}"
+    nearest = min(advice.curve, key=lambda at: abs(at.thres - advice.suggested))
     for at in advice.curve:
-        mark = "  <- suggested" if abs(at.thres - advice.suggested) <= 0.0125 else ""
+        mark = "  <- suggested" if at is nearest else ""
         yield f"{at.thres:>10g} {at.pairs:>12,} {at.groups:>8,} {at.grouped:>10,} {at.removable:>10,} {at.largest:>8,}{mark}"
     yield ""
     yield f"Suggested: --thres {advice.suggested:g}: {advice.reason}."

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
 import numpy as np
 
 from fastsim import config, pipeline, report
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
+from fastsim.commands.targets import check_json, check_target
 from fastsim.config import Scan
-from fastsim.console import our_stderr
+from fastsim.console import complain, our_stderr
 from fastsim.console import out as show
 from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.progress import for_stream
@@ -35,14 +35,16 @@ def compare(
 ) -> ExitCode:
     """`fastsim compare`: the scores between images, as a table and as JSON."""
     config.check_thres(thres)
+    check_json(json)
     compute = config.resolve_compute(
         size=size, model=model, device=device, runtime=runtime, cache=cache_folder(cache, no_cache)
     )
     timings: Timings = {}
     with our_stderr() as stream:
         progress = for_stream(stream, quiet)
-        files, unlisted = pipeline.scan(Scan(paths_of(inputs)), progress, timings)
-        _need_files(files, inputs)
+        named, listed = paths_of(inputs)
+        files, unlisted = pipeline.scan(Scan(named, listed=listed), progress, timings)
+        _need_two(files, inputs)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     names = [files[i].path for i in embeddings.ids.tolist()]
     rows = embeddings.vectors.astype(np.float32)
@@ -61,7 +63,7 @@ def compare(
         show(line)
     skipped = (*unlisted, *undecoded)
     for line in report.summary_skipped(skipped, everything=True):
-        print(line.strip(), file=sys.stderr)
+        complain(line.strip())
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 
 
@@ -73,6 +75,7 @@ def embed(
     """`fastsim embed`: vectors to an .npz file."""
     if not out:
         raise UsageError("no --out: name the .npz file to write")
+    check_target("--out", out, kind="an .npz file", start=b"PK")
     compute = config.resolve_compute(
         size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
         cache=cache_folder(cache, no_cache),
@@ -80,7 +83,8 @@ def embed(
     timings: Timings = {}
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
-        what = Scan(paths_of(inputs), recursive, tuple(exclude or ()), follow_links)
+        named, listed = paths_of(inputs)
+        what = Scan(named, recursive, tuple(exclude or ()), follow_links, listed=listed)
         files, unlisted = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     paths = [files[i].path for i in embeddings.ids.tolist()]
@@ -88,14 +92,14 @@ def embed(
     skipped = (*unlisted, *undecoded)
     if not quiet:
         show(f"{plural(len(paths), 'vector')} of {embeddings.vectors.shape[1]} float16 in {shown(out)}")
-        show(f"Ran on {where(environment)} in {report.summary_timings(timings)}")
+        show(f"{where(environment)} in {report.summary_timings(timings)}")
         for line in skipped_lines(skipped, verbose):
             show(line)
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 
 
-def _need_files(files: Sequence[MediaFile], inputs: Sequence[str]) -> None:
-    if not files:
+def _need_two(files: Sequence[MediaFile], inputs: Sequence[str]) -> None:
+    if len(files) < 2:
         raise FastsimError(
-            f"no images in {', '.join(map(shown, inputs))}; name image files, or a folder that holds some"
+            f"{plural(len(files), 'image')} in {', '.join(map(shown, inputs))}; at least two different files are needed"
         )

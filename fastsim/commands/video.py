@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from fastsim import config, report
-from fastsim.commands.shared import environment_of, paths_of, quoted, skipped_lines, where
-from fastsim.console import our_stderr, out
+from fastsim.commands.shared import environment_of, paths_of, skipped_lines, where
+from fastsim.commands.targets import check_json
+from fastsim.console import complain, our_stderr, out
 from fastsim.decode.sampling import Sampling
 from fastsim.discover import VIDEO_SUFFIXES, discover
-from fastsim.errors import ExitCode, UsageError, shown
+from fastsim.errors import ExitCode, UsageError, quoted, shown
 from fastsim.model import load_model
 from fastsim.progress import Progress, for_stream
 from fastsim.records import MediaFile, Skipped
@@ -58,7 +58,9 @@ class VideoOptions:
 def video(**typed: Any) -> ExitCode:
     """`fastsim video`: one file, whatever its suffix."""
     options = VideoOptions(**typed)
-    if len(options.inputs) != 1 or options.inputs[0] == "-":
+    if options.inputs == ("-",):
+        raise UsageError("fastsim video takes one FILE, not a list; fastsim videos - reads one from stdin")
+    if len(options.inputs) != 1:
         raise UsageError(f"fastsim video takes one FILE, not {len(options.inputs)}; fastsim videos takes any number")
     if os.path.isdir(options.inputs[0]):
         raise UsageError(f"{shown(options.inputs[0])}: a folder; fastsim videos {quoted(options.inputs[0])} reads it")
@@ -69,7 +71,7 @@ def videos(**typed: Any) -> ExitCode:
     """`fastsim videos`: every video below the inputs."""
     options = VideoOptions(**typed)
     settings = resolve(options)
-    check_json(options.json)
+    check_json(options.json, None if options.dry_run else options.outs)
     outs = None if options.dry_run else options.outs
     if outs is not None:  # before hours of work, not after
         from fastsim.videos.journal import check_outs
@@ -82,12 +84,11 @@ def videos(**typed: Any) -> ExitCode:
             files, unlisted = scan(options.inputs, options, progress, timings, os.path.abspath(options.outs))
             from fastsim.videos.extract import extract
 
-            found = extract(files, settings, outs, progress, timings)
+            found = extract(files, settings, outs if files else None, progress, timings)
     except KeyboardInterrupt:
-        print(
-            "fastsim: interrupted; the input is untouched, and all pictures that were written are whole"
-            + ("" if options.dry_run else ": run the same command again to go on"),
-            file=sys.stderr,
+        complain(
+            "interrupted; the input is untouched, and all pictures that were written are whole"
+            + ("" if options.dry_run else ": run the same command again to go on")
         )
         return ExitCode.INTERRUPTED
     result = as_json(found.extracts, (*unlisted, *found.skipped), files, outs or options.outs)
@@ -98,7 +99,7 @@ def videos(**typed: Any) -> ExitCode:
     if not options.quiet:
         for line in _summary(options, result, files, (*unlisted, *found.skipped)):
             out(line)
-        out(f"Ran on {where(found.environment)}")
+        out(where(found.environment))
         out(f"Time {report.summary_timings(timings)}")
     return ExitCode.SKIPPED if result["skipped"] else ExitCode.DONE
 
@@ -107,9 +108,10 @@ def scan(
     inputs: Sequence[str], options: Any, progress: Progress, timings: Timings, outs: str | None
 ) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
     """List the videos of the input; `options` has recursive, exclude and follow_links."""
+    named, listed = paths_of(inputs)
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
-            paths_of(inputs), recursive=options.recursive, exclude=tuple(options.exclude or ()),
+            named, listed=listed, recursive=options.recursive, exclude=tuple(options.exclude or ()),
             follow_links=options.follow_links, outs=outs, suffixes=VIDEO_SUFFIXES, bar=bar,
         )  # fmt: skip
 
@@ -144,7 +146,9 @@ def sampling_of(options: VideoOptions) -> Sampling:
     start = None if options.start is None else seconds_of("--start", options.start)
     end = None if options.end is None else seconds_of("--end", options.end)
     if end is not None and end <= (start or 0.0):
-        raise UsageError(f"--end {options.end}: it lies before the start ({options.start or 0}); nothing would be read")
+        raise UsageError(
+            f"--end {options.end}: it is not after the start ({options.start or 0}); nothing would be read"
+        )
     return Sampling(options.skip or 10, every, start, end)
 
 
@@ -165,13 +169,6 @@ def check_crop(crop: float) -> None:
     """Raises UsageError."""
     if not 0.05 <= crop <= 1.0:
         raise UsageError(f"--crop {crop:g}: 0.05 to 1 (all of the frame) is allowed")
-
-
-def check_json(path: str | None) -> None:
-    """Raise UsageError for a --json FILE that can't be written, before hours of work."""
-    folder = os.path.dirname(os.path.abspath(path)) if path else os.curdir
-    if path and (os.path.isdir(path) or not os.access(folder, os.W_OK | os.X_OK)):
-        raise UsageError(f"--json {shown(path)}: can't be written there; name a file in a folder that can be written")
 
 
 def as_json(
@@ -204,8 +201,9 @@ def _summary(
         return
     yield (
         f"{plural(counts['videos'], 'video')}, {plural(counts['frames_read'], 'frame')}, {counts['frames_taken']:,} "
-        f"looked at: {counts['kept']:,} kept, none of them as similar as {options.thres:g} to another"
-        + ("" if options.across or counts["videos"] == 1 else " of its video")
+        f"looked at: {counts['kept']:,} kept"
+        + (f", none of them as similar as {options.thres:g} to another" if counts["kept"] > 1 else "")
+        + (" of its video" if counts["kept"] > 1 and counts["videos"] > 1 and not options.across else "")
     )
     entries = result["videos"] if options.verbose else result["videos"][:_SHOWN_VIDEOS]
     for entry in entries:

@@ -9,7 +9,8 @@ from typing import Any
 
 from fastsim import config, report
 from fastsim.commands.shared import environment_of, skipped_lines, where
-from fastsim.commands.video import check_crop, check_json, scan
+from fastsim.commands.targets import check_json
+from fastsim.commands.video import check_crop, scan
 from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, UsageError, shown
 from fastsim.progress import for_stream
@@ -71,7 +72,7 @@ def video_duplicates(**typed: Any) -> ExitCode:
     if not options.quiet:
         for line in _summary(options, found):
             out(line)
-        out(f"Ran on {where(found.environment)}")
+        out(where(found.environment))
         out(f"Time {report.summary_timings(timings)}")
     return ExitCode.SKIPPED if found.skipped else ExitCode.DONE
 
@@ -112,9 +113,11 @@ def _summary(options: DuplicatesOptions, found: Duplicates) -> Iterator[str]:
     if not found.videos and not found.skipped:
         yield f"No videos found in {', '.join(map(shown, options.inputs))}."
         return
+    short = any(match.part.a_end - match.part.a_start < options.least for match in found.matches)
     yield (
         f"{plural(len(found.videos), 'video')}, {plural(len(found.groups), 'group')} that share parts of "
-        f"{options.least:g} seconds or more (similar at {options.thres:g} or more)"
+        f"{options.least:g} seconds or more{', or all of a shorter video' if short else ''} "
+        f"(similar at {options.thres:g} or more)"
     )
     shown_groups = found.groups if options.verbose else found.groups[:_SHOWN_GROUPS]
     for number, numbers in enumerate(shown_groups, start=1):

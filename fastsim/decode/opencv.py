@@ -97,7 +97,8 @@ def _read(path: str) -> bytes:
                 )
             return file.read()
     except OSError as error:
-        raise UnreadableError(error.strerror or str(error)) from None
+        reason = error.strerror or str(error)
+        raise UnreadableError(reason[:1].lower() + reason[1:]) from None
 
 
 def _decode(data: bytes, choose_size: Callable[[int, int], int]) -> tuple[Uint8Array, tuple[int, int]]:

@@ -233,6 +233,10 @@ class Video:
         whole = self.duration
         if self._stopped or whole is None or self.problem.startswith("the file breaks off"):
             return
+        if (
+            "matroska" in self._container.format.name and self._origin
+        ):  # its length counts from 0, not from its first frame
+            whole -= self._origin * self._time_base
         missing = whole - self.reached
         if missing > max(1.0, 0.02 * whole, 3.0 * whole / self.frames_read):
             self.problem = f"it ends at {self.reached:.1f} s of {whole:.1f} s: cut off or damaged"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import os
+import re
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -69,6 +71,10 @@ def similar_pairs(
     rows = _as_rows(vectors)
     if not 0.0 <= thres <= 1.0:
         raise ValueError(f"thres: {thres!r} is not between 0 and 1")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+(,\d+)*)?", device):
+        raise ValueError(f"device: {device!r} is not auto, cpu, cuda, cuda:N or cuda:N,M")
+    if device.startswith("cuda") and importlib.util.find_spec("cupy") is None:
+        raise ValueError(f"device: {device!r} needs CuPy, which is not installed; pip install 'fastsim[cuda12]'")
     if workers is not None and workers < 1:
         raise ValueError(f"workers: {workers!r} is less than 1")
     n = len(rows)

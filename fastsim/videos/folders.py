@@ -35,7 +35,7 @@ def folders(videos: Iterable[MediaFile], given: Mapping[int, str], reserved: Col
 
 def _parts(video: MediaFile) -> str:
     head, name = os.path.split(video.relative)
-    stem = os.path.splitext(name)[0].rstrip(". ") or "video"
+    stem = (name.rpartition(".")[0] or name.lstrip(".")).rstrip(". ") or "video"
     parts = [part for part in head.split(os.sep) if part not in ("", os.curdir)]
     return "/".join([*parts, stem])
 

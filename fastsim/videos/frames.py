@@ -122,7 +122,11 @@ def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Itera
                 pixels = frame.square(squarer, wanted.side(frame.size))
                 kept = frame if wanted.with_frames else None
                 yield Taken(frame.index, frame.seconds, pixels, frame.size, frame.bytes, kept)
-        yield Ended(file, video.frames_read, video.problem)
+        start = wanted.sampling.start
+        if start is not None and video.reached < start and not video.problem:
+            yield Unreadable(file, f"it ends at {video.reached:.1f} s, before the start that was asked for")
+        else:
+            yield Ended(file, video.frames_read, video.problem)
 
 
 def _on_device(file: MediaFile, wanted: _Wanted) -> Iterator[Event]:

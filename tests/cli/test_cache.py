@@ -192,3 +192,20 @@ def test_info_and_clear(run: Run, photos: Path) -> None:
     assert not database(photos).exists()
     assert tree(photos) == before
     assert cached(images(run, photos)) == 0
+
+
+def test_clearing_a_folder_without_a_cache_says_that_there_is_none(run: Run, tmp_path: Path) -> None:
+    assert "No embedding cache" in run("cache", "clear", "--cache", tmp_path).stdout
+
+
+def test_info_on_a_cache_that_was_only_just_made_is_no_error(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "embeddings.sqlite").touch()
+    assert "0 files known" in run("cache", "info", "--cache", tmp_path).stdout
+
+
+def test_where_nothing_new_could_be_read_the_report_says_what_made_the_cached_vectors(run: Run, photos: Path) -> None:
+    run("images", photos, "--dry-run")
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    done = run("images", photos, "--dry-run", code=3)
+    assert "not run" not in done.stdout
+    assert "from the cache" in done.stdout

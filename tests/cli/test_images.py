@@ -182,9 +182,18 @@ def test_an_unreadable_file_among_others_shifts_nothing(run: Run, photos: Path, 
 
 
 def test_group_by_keeper_makes_one_folder_a_keeper(run: Run, photos: Path, tmp_path: Path) -> None:
-    run("images", photos, "--thres", "0.85", "--group-by", "keeper", "--json", "r.json")
-    for folder in (tmp_path / "fastsim_outputs").glob("group_*"):
-        assert len(list(folder.iterdir())) >= 2
+    run("images", photos, "--thres", "0.2", "--group-by", "keeper", "--json", "r.json")
+    folders = sorted((tmp_path / "fastsim_outputs").glob("group_*"))
+    groups = load(tmp_path / "r.json")["groups"]
+    assert [len(list(folder.iterdir())) for folder in folders] == [len(group["members"]) for group in groups]
+    for group in groups:
+        assert [member["keeper"] for member in group["members"]] == [True] + [False] * (len(group["members"]) - 1)
+
+
+def test_commands_that_a_message_offers_can_be_copied_to_a_shell(run: Run, photos: Path, tmp_path: Path) -> None:
+    run("images", photos, "--outs", "my groups")
+    offered = run("images", photos, "--outs", "my groups", "-q", code=2).stderr
+    assert f"`fastsim undo '{tmp_path / 'my groups/fastsim_journal.jsonl'}'`" in offered
 
 
 def test_names_that_clash_get_a_suffix(run: Run, photos: Path, tmp_path: Path) -> None:
@@ -263,6 +272,11 @@ def test_quiet_prints_nothing_and_a_pipe_gets_no_bars(run: Run, photos: Path) ->
     assert (quiet.stdout, quiet.stderr) == ("", "")
     loud = run("images", photos, "--outs", "l")
     assert "\r" not in loud.stderr
+
+
+def test_compare_needs_two_files(run: Run, photos: Path) -> None:
+    chart = photos / "chart.png"
+    assert "at least two different files" in run("compare", chart, chart, code=1).stderr
 
 
 def test_compare_prints_the_scores_between_files(run: Run, photos: Path, tmp_path: Path) -> None:

@@ -89,3 +89,21 @@ def test_no_similar_pair_at_all_gets_a_careful_default() -> None:
     advice = advise([], embeddings, np.arange(4), near=(0.9,), workers=1)
     assert advice.suggested == 0.9
     assert advice.borderline == ()
+
+
+def test_files_of_the_user_are_not_replaced(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "thresholds.csv").write_text("mine")
+    assert "thresholds.csv is there" in run("tune", photos, "--outs", tmp_path, code=2).stderr
+    assert (tmp_path / "thresholds.csv").read_text() == "mine"
+    assert "not a folder" in run("tune", photos, "--outs", tmp_path / "thresholds.csv", code=2).stderr
+    run("tune", photos, "--outs", tmp_path / "page")
+    run("tune", photos, "--outs", tmp_path / "page")
+
+
+def test_in_a_small_folder_the_copies_are_not_taken_for_unrelated_pairs(run: Run, photos: Path, tmp_path: Path) -> None:
+    done = run("tune", photos, "--json", "t.json")
+    told = json.loads((tmp_path / "t.json").read_text())
+    assert told["unrelated"]["p99_9"] < 0.9
+    assert "fewest pairs lie around it" in told["reason"]
+    assert done.stdout.count("<- suggested") == 1
+    assert "-0.00" not in done.stdout

@@ -295,12 +295,20 @@ def test_a_wrong_option_names_itself_and_what_is_allowed(
     assert not (tmp_path / "fastsim_outputs").exists()
 
 
+def test_a_start_behind_the_end_is_a_reason_and_not_an_empty_folder(run: Run, clips: Path, tmp_path: Path) -> None:
+    done = run("video", clips / "turned.mp4", "--start", "1:00:00", code=3)
+    assert "before the start that was asked for" in done.stdout
+    assert not (tmp_path / "fastsim_outputs/turned").exists()
+
+
 def test_wrong_inputs(run: Run, clips: Path, tmp_path: Path) -> None:
     assert "no such file" in run("video", "gone.mp4", code=2).stderr
     assert "fastsim videos" in run("video", clips, code=2).stderr
     assert "one FILE" in run("video", "a.mp4", "b.mp4", code=2).stderr
     (tmp_path / "none").mkdir()
     assert "No videos found" in run("videos", "none").stdout
+    assert not (tmp_path / "fastsim_outputs").exists()
+    assert "fastsim videos - reads one" in run("video", "-", code=2).stderr
     (tmp_path / "full").mkdir()
     (tmp_path / "full/mine.txt").write_text("mine")
     assert "not empty" in run("videos", clips, "--outs", "full", code=2).stderr

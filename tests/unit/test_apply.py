@@ -87,7 +87,7 @@ class TestModes:
         before = contents(ins)
         outcome = run(plan)
         assert contents(ins, trash) == before
-        assert reasons(outcome) == {os.path.basename(stuck): "permission denied"}
+        assert reasons(outcome) == {os.path.basename(stuck): "the trash can't be used (permission denied)"}
 
     def test_an_empty_plan_makes_nothing(self, outs: Path) -> None:
         assert run(Plan(str(outs), ())) == Outcome((), None, None, 0, "", False)

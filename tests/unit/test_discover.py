@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from fastsim.discover import IMAGE_SUFFIXES, VIDEO_SUFFIXES, discover, read_list
+from fastsim.discover import IMAGE_SUFFIXES, RUN_MARK, VIDEO_SUFFIXES, discover, read_list
 from fastsim.errors import UsageError
+from fastsim.journal import JOURNAL_NAME
 from fastsim.records import MediaFile, Skipped
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
@@ -53,6 +54,36 @@ def test_pictures_are_listed_by_path_with_the_empty_and_the_hidden(tree: Path) -
         "sub/deep/e.gif",
     ]
     assert names(tree, recursive=False) == [".hidden.webp", "a.png", "b.JPG", "empty.bmp"]
+
+
+def test_a_name_that_is_nothing_but_a_suffix_is_taken(tmp_path: Path) -> None:
+    (tmp_path / ".jpg").touch()
+    (tmp_path / "jpg").touch()
+    assert names(tmp_path) == [".jpg"]
+
+
+def test_the_output_of_an_earlier_run_is_not_read_unless_it_is_named(tree: Path) -> None:
+    assert RUN_MARK == JOURNAL_NAME
+    (tree / "sub" / JOURNAL_NAME).touch()
+    files, skipped = scan(tree)
+    assert [file.relative for file in files] == [".hidden.webp", "a.png", "b.JPG", "empty.bmp"]
+    assert [(one.path, one.reason[:28]) for one in skipped] == [(str(tree / "sub"), "the output of an earlier run")]
+    assert len(scan(tree / "sub")[0]) == 3
+
+
+def test_listed_files_that_are_gone_are_skipped_and_named_ones_are_an_error(tree: Path) -> None:
+    files, skipped = scan(listed=[str(tree / "a.png"), str(tree / "gone.png")])
+    assert [file.relative for file in files] == ["a.png"]
+    assert skipped == (Skipped(str(tree / "gone.png"), "no such file or folder"),)
+    with pytest.raises(UsageError, match="no such file or folder"):
+        scan(tree / "gone.png")
+
+
+def test_a_list_that_was_made_on_windows_is_read(tmp_path: Path) -> None:
+    assert read_list(io.BytesIO(b"a.png\r\nb c.png\r\n")) == ("a.png", "b c.png")
+    assert read_list(io.BytesIO(b"a.png\r\n\r\nb.png\r\n")) == ("a.png", "b.png")
+    if os.name != "nt":
+        assert read_list(io.BytesIO(b"odd\r\nb.png\n")) == ("odd\r", "b.png")
 
 
 def test_a_file_carries_its_absolute_path_its_input_and_its_snapshot(

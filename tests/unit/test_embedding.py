@@ -111,7 +111,10 @@ def test_the_card_says_mean_std_range_and_channel_order(tmp_path: Path, noise: n
         ({"colour": "RBG"}, "RGB or BGR"),
         ({"range": 2}, "1 or 255"),
         ({"mean": [1]}, "3 numbers"),
-        ({"std": [1, 0, 1]}, "zero"),
+        ({"std": [1, 0, 1]}, "above 0"),
+        ({"std": [1, float("nan"), 1]}, "above 0"),
+        ({"mean": [True, 0, 0]}, "3 numbers"),
+        ({"color": "BGR"}, "input.color is unknown; layout, colour,"),
     ],
 )
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -129,6 +132,26 @@ def test_the_card_says_the_size_where_the_user_does_not(tmp_path: Path) -> None:
     assert resolve_compute(model=model).size == 96
     assert resolve_compute(model=model, size="112").size == 112
     assert resolve_compute().size == 224
+
+
+@pytest.mark.parametrize("size", [100, 32, "224", 224.0, True])
+def test_a_size_of_the_card_that_cannot_be_is_an_error(tmp_path: Path, size: object) -> None:
+    model = mean_network(tmp_path / "mean.onnx", "NCHW", size=size)
+    with pytest.raises(UsageError, match=r"input\.size is .* a multiple of 16"):
+        resolve_compute(model=model)
+
+
+def test_words_of_the_card_that_would_be_passed_over_are_refused(tmp_path: Path) -> None:
+    model = Path(mean_network(tmp_path / "mean.onnx", "NCHW"))
+    model.with_suffix(".json").write_text('{"mean": [0.5, 0.5, 0.5]}')
+    with pytest.raises(UsageError, match="'mean' stands alone; it belongs into"):
+        load_model(str(model))
+    model.with_suffix(".json").write_text('{"input": {"mean": [0.5, 0.5, 0.5]}}')
+    with pytest.raises(UsageError, match=r"input\.mean is for networks that take floats"):
+        load_model(str(model)).input_format("u8", (None, None, None, 3))
+    for element in ("i64", "i8", "tensor(int8)", "boolean"):
+        with pytest.raises(UsageError, match="uint8 or float is needed"):
+            load_model(str(model)).input_format(element, (None, None, None, 3))
 
 
 def test_a_card_of_another_file_is_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from fastsim.errors import FastsimError, UsageError
 from fastsim.journal import Journal, count_operations, journal_in, read_header
 from fastsim.records import Op, Operation, Snapshot
+from fastsim.undo import undo
 
 ONE = Operation(Op.MOVE, os.path.abspath("a\udcff\n"), os.path.abspath("b"), Snapshot(1, 2, 3))
 TWO = Operation(Op.COPY, os.path.abspath("c"), os.path.abspath("d"), Snapshot(4, 5, 6))
@@ -158,3 +159,10 @@ def test_it_is_found_in_its_folder_and_counted(path: str, tmp_path: Path) -> Non
     assert count_operations(str(tmp_path)) == 4
     assert count_operations(str(tmp_path / "nope")) == 0
     assert all(json.loads(line) for line in Path(path).read_text("ascii").splitlines())
+
+
+def test_an_empty_file_of_another_name_is_no_journal_and_stays(tmp_path: Path) -> None:
+    (tmp_path / "mine").touch()
+    with pytest.raises(UsageError, match="not a fastsim journal"):
+        undo(str(tmp_path / "mine"), bar=None)
+    assert (tmp_path / "mine").exists()

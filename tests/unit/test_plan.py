@@ -216,6 +216,10 @@ class TestFile:
             ({"target": os.path.join(OUTS, "..", "x")}, "its target is not in"),
             ({"target": None}, "its target is not in"),
             ({"op": "delete"}, "delete takes no target"),
+            ({"op": "delete", "target": None, "keeper": None}, "delete needs the keeper that stays in its place"),
+            ({"keeper": FILES[1].path}, "its keeper is the file itself"),
+            ({"source": os.path.join(ROOT, "a\0b")}, "a path holds a NUL"),
+            ({"source": os.path.join(ROOT, "\ud800")}, "line 2: not an operation"),
             ({"source": "here.jpg"}, "its paths are not absolute"),
             ({"source": 1}, "its paths are not absolute"),
             ({"score": "high"}, "its score is not a number"),
@@ -231,6 +235,17 @@ class TestFile:
         (tmp_path / "plan").write_text("".join(lines))
         with pytest.raises(UsageError, match=complaint):
             read_plan(str(tmp_path / "plan"))
+
+    @pytest.mark.parametrize("line", ["[1]", "1", "null", "{}", "[" * 100_000])
+    def test_a_line_that_is_no_operation_is_refused(self, lines: list[str], tmp_path: Path, line: str) -> None:
+        (tmp_path / "plan").write_text(lines[0] + line + "\n" + "".join(lines[2:]))
+        with pytest.raises(UsageError, match="line 2: not an operation"):
+            read_plan(str(tmp_path / "plan"))
+
+    def test_it_does_not_take_the_place_of_a_device(self, made: Plan) -> None:
+        if os.path.exists(os.devnull):
+            with pytest.raises(UsageError, match="exists and is not a fastsim plan"):
+                write_plan(made, os.devnull)
 
     @pytest.mark.parametrize("content", [b"", b"\xff\xd8\xff", b"{}\n{}\n", b"[1]\n", b"text\n"])
     def test_what_is_no_plan_is_refused(self, tmp_path: Path, content: bytes) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media.draw_videos import decoded, encode, film, scene, shot, silence, stamp, stamped, with_matrix
 
-from fastsim.decode.pixels import Box, Squarer, Turn, crop_box
+from fastsim.decode.pixels import Box, Squarer, Turn, crop_box, whole_picture
 from fastsim.decode.sampling import Sampling, Selector
 from fastsim.decode.sparse import SparseDecoder
 from fastsim.decode.video import UnreadableError, Video
@@ -143,6 +143,20 @@ def test_times_are_right_with_a_variable_frame_rate(tmp_path: Path) -> None:
         assert [(number, round(seconds * 1000)) for _, number, seconds in frames] == list(enumerate(times))
         by_time, _, _ = read(path, Sampling(every=1.0))
         assert [number for _, number, _ in by_time] == [0, 5, 7, 9]
+
+
+def test_a_recording_whose_clock_starts_late_is_not_taken_for_cut_off(tmp_path: Path) -> None:
+    path = encode(tmp_path / "late.mkv", shot(0, 20), times=[5000 + 40 * k for k in range(20)])
+    frames, _, problem = read(path, Sampling(1))
+    assert [round(seconds * 1000) for *_, seconds in frames] == [40 * k for k in range(20)]
+    assert problem == ""
+
+
+def test_pictures_of_more_than_8_bits_are_those_of_the_plain_conversion(tmp_path: Path) -> None:
+    path = encode(tmp_path / "ten.mkv", shot(0, 2), pixels="yuv420p10le")
+    with av.open(str(path)) as container:
+        frame = next(container.decode(video=0))
+        assert (whole_picture(frame)[..., ::-1] == frame.to_ndarray(format="rgb24")).all()
 
 
 @pytest.mark.parametrize(

@@ -150,6 +150,7 @@ def test_folders_keep_relative_paths_and_never_clash() -> None:
     assert len({folder.casefold() for folder in chosen.values()}) == len(videos)
     again = folders(videos, {1: "a_7"}, [NAME])
     assert again[1] == "a_7"
+    assert folders(files(".mp4", "...mp4"), {}, []) == {0: "mp4", 1: "video"}
     long = folders(files("x" * 250 + ".mp4", "x" * 250 + ".mov"), {}, [])
     assert all(len(folder) <= 255 for folder in long.values()) and long[0] != long[1]
 
