@@ -11,7 +11,7 @@ from fastsim.config import Compute, Config, Scan
 from fastsim.errors import UsageError
 from fastsim.keep import POLICIES
 from fastsim.progress import NullProgress
-from fastsim.records import Float16Array, Int32Array, Skipped
+from fastsim.records import Float16Array, GroupBy, Int32Array, Skipped, by_keeper
 from fastsim.report import Member
 from fastsim.vectors import to_vectors
 
@@ -41,14 +41,17 @@ def embed(
     workers: int | None = None,
     batch: int | None = None,
     cache: str | None = None,
+    recursive: bool = True,
+    exclude: Iterable[str] = (),
+    follow_links: bool = False,
 ) -> Embedded:
     """The vectors of images; `paths` are files and folders. `cache`: folder of an embedding cache, None for none.
 
-    Raises fastsim.FastsimError.
+    The words are those of `fastsim embed`. Raises fastsim.FastsimError.
     """
     compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
     progress = NullProgress()
-    files, unlisted = pipeline.scan(Scan(_inputs(paths)), progress, {})
+    files, unlisted = pipeline.scan(_scan(paths, recursive, exclude, follow_links), progress, {})
     embeddings, undecoded, _ = to_vectors(files, compute, progress, {})
     names = [files[i].path for i in embeddings.ids.tolist()]
     return Embedded(names, embeddings.vectors, embeddings.sizes, [*unlisted, *undecoded])
@@ -59,6 +62,7 @@ def find_groups(
     thres: float = config.DEFAULT_THRES,
     *,
     keep: str = "largest",
+    group_by: str = "component",
     size: int | str | None = None,
     model: str | None = None,
     device: str = "auto",
@@ -66,17 +70,22 @@ def find_groups(
     workers: int | None = None,
     batch: int | None = None,
     cache: str | None = None,
+    recursive: bool = True,
+    exclude: Iterable[str] = (),
+    follow_links: bool = False,
 ) -> list[list[Member]]:
     """Groups of similar images, largest first, keepers first in each; what can't be read is left out (see `embed`).
 
-    No file is changed. Raises fastsim.FastsimError.
+    The words are those of `fastsim images`. No file is changed. Raises fastsim.FastsimError.
     """
-    if keep not in POLICIES:
-        raise UsageError(f"keep {keep!r}: {', '.join(POLICIES)} is allowed")
+    for name, value, allowed in (("keep", keep, POLICIES), ("group_by", group_by, GroupBy)):
+        if value not in tuple(allowed):
+            raise UsageError(f"{name} {value!r}: {', '.join(allowed)} is allowed")
     compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
-    settings = Config(Scan(_inputs(paths)), compute, config.check_thres(thres), keep)
-    found = pipeline.find(settings, NullProgress())
-    return report.members(found.groups, found.files, found.embeddings)
+    what = _scan(paths, recursive, exclude, follow_links)
+    found = pipeline.find(Config(what, compute, config.check_thres(thres), keep), NullProgress())
+    groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
+    return report.members(groups, found.files, found.embeddings)
 
 
 def _compute(
@@ -100,7 +109,8 @@ def _compute(
     )
 
 
-def _inputs(paths: StrPath | Iterable[StrPath]) -> tuple[str, ...]:
-    if isinstance(paths, str | bytes | os.PathLike):
-        return (os.fsdecode(paths),)
-    return tuple(os.fsdecode(path) for path in paths)
+def _scan(paths: StrPath | Iterable[StrPath], recursive: bool, exclude: Iterable[str], follow_links: bool) -> Scan:
+    one = isinstance(paths, str | bytes | os.PathLike)
+    inputs = (paths,) if one else paths
+    globs = (exclude,) if isinstance(exclude, str) else tuple(exclude)  # a lone str is one glob, not many letters
+    return Scan(tuple(os.fsdecode(path) for path in inputs), recursive, globs, follow_links)  # type: ignore[arg-type, union-attr]

@@ -80,6 +80,8 @@ def images(**typed: Any) -> ExitCode:
         check_outs(options.outs, sys.argv)
     if options.plan:
         planfile.check_plan_target(options.plan)
+        if options.json and os.path.realpath(options.plan) == os.path.realpath(options.json):
+            raise UsageError(f"--plan and --json {shown(options.json)}: the same file; name a file each")
     check_json(options.json, options.outs if acts else None)
     with our_stderr(options.verbose) as stream:
         progress = for_stream(stream, options.quiet)

@@ -75,7 +75,7 @@ def embed(
     """`fastsim embed`: vectors to an .npz file."""
     if not out:
         raise UsageError("no --out: name the .npz file to write")
-    check_target("--out", out, kind="an .npz file", start=b"PK")
+    check_target("--out", out, kind="the .npz file", start=b"PK")
     compute = config.resolve_compute(
         size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
         cache=cache_folder(cache, no_cache),

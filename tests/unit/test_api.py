@@ -45,3 +45,14 @@ def test_a_device_that_is_unknown_or_not_there_is_no_silent_cpu() -> None:
         fastsim.similar_pairs(np.eye(2, dtype=np.float32), 0.5, device="tpu")
     left, _, _ = fastsim.similar_pairs(np.ones((2, 4), np.float32), 0.5, device="auto")
     assert left.tolist() == [0]
+
+
+def test_groups_take_the_words_of_the_command_line() -> None:
+    photos = MEDIA / "photos"
+    assert len(fastsim.find_groups(photos, 0.85)) == 4
+    assert len(fastsim.find_groups(photos, 0.85, exclude=["backup"])) == 0
+    assert len(fastsim.find_groups(photos, 0.85, exclude="backup", recursive=True)) == 0
+    for group in fastsim.find_groups(photos, 0.2, group_by="keeper"):
+        assert [member.keeper for member in group] == [True] + [False] * (len(group) - 1)
+    with pytest.raises(fastsim.FastsimError, match="group_by 'pairs': component, keeper is allowed"):
+        fastsim.find_groups(photos, group_by="pairs")
