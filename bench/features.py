@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -50,6 +51,7 @@ np.save(sys.argv[3], rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=Tru
 def fastdup_vectors(paths: list[Path], python: str, work: Path) -> Vectors:
     """fastdup's own features, made in an environment of its own; a picture that it skips is like nothing."""
     listing, result = work / "fastdup.txt", work / "fastdup.npy"
+    shutil.rmtree(work / "fastdup", ignore_errors=True)  # it refuses a folder with features of an earlier run
     listing.write_text("\n".join(str(path.resolve()) for path in paths))
     run = subprocess.run(
         [python, "-c", FASTDUP, str(listing), str(work / "fastdup"), str(result)],
