@@ -108,6 +108,22 @@ def discriminants(
     return torch.tensor(weight).float(), torch.tensor(-weight @ mean).float()
 
 
+def look_alikes(vectors: Tensor, near: int = 8) -> NDArray[np.int64]:
+    """int64[n, near]: the nearest other rows of float32[n, d], by cosine."""
+    unit = nnf.normalize(vectors, dim=1)
+    scores = (unit @ unit.T).fill_diagonal_(-2)
+    found: NDArray[np.int64] = scores.topk(min(near, len(unit) - 1), 1).indices.numpy()
+    return found
+
+
+def draw_batch(rng: np.random.Generator, nearest: NDArray[np.int64], batch: int, hard: float) -> NDArray[np.int64]:
+    """int64[batch] distinct pictures: `hard` of them a picture beside one of its `nearest`, the others at random."""
+    count, near = nearest.shape
+    seeds = rng.permutation(count)[: int(batch * hard / 2)]
+    order = np.concatenate([seeds, nearest[seeds, rng.integers(0, near, len(seeds))], rng.permutation(count)])
+    return order[np.sort(np.unique(order, return_index=True)[1])][:batch]
+
+
 def tune(
     features: Tensor,
     labels: NDArray[np.int64],
@@ -120,11 +136,13 @@ def tune(
     rate: float = 3e-3,
     batch: int = 512,
     temperature: float = 0.05,
+    hard: float = 0.7,
 ) -> tuple[Tensor, Tensor]:
     """LDA, then InfoNCE on the last layer alone, among three times as many discriminants: weight [dim, d], bias [dim].
 
     The features stay as they are, so a step costs a thousandth of one of training. Two views of a picture are drawn from
-    those that `features` has; noise (float32[m, d]) is added to each, as in `discriminants`.
+    those that `features` has; noise (float32[m, d]) is added to each, as in `discriminants`. hard: this part of a batch
+    are pictures with one of their nearest look-alikes, which is what high precision depends on.
     """
     rng = np.random.default_rng(0)
     base, shift = discriminants(features, labels, 3 * dim, shrink=shrink, power=power, noise=noise)
@@ -140,7 +158,10 @@ def tune(
     negative = torch.arange(2 * batch)[:, None] % batch != torch.arange(2 * batch)[None] % batch
     for step in range(steps):
         optimiser.param_groups[0]["lr"] = rate * min(1.0, (step + 1) / 30) * (1 - step / steps)
-        chosen = views[rng.permutation(len(views))[:batch]]
+        if step % 20 == 0:
+            with torch.no_grad():
+                nearest = look_alikes(rows[torch.from_numpy(views[:, 0])] @ matrix.T + offset)
+        chosen = views[draw_batch(rng, nearest, batch, hard)]
         order = np.argsort(rng.random(chosen.shape), 1)[:, :2]
         x = rows[np.take_along_axis(chosen, order, 1).T.ravel()] + errors[rng.integers(0, len(errors), 2 * batch)]
         vectors = nnf.normalize(x @ matrix.T + offset, dim=1)
@@ -176,7 +197,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=0.6)
     parser.add_argument("--shrink", type=float, default=0.1)
     parser.add_argument("--power", type=float, default=0.25)
-    parser.add_argument("--steps", type=int, default=200, help="of InfoNCE on the last layer; 0 leaves it at LDA")
+    parser.add_argument("--steps", type=int, default=600, help="of InfoNCE on the last layer; 0 leaves it at LDA")
     parser.add_argument("--temperature", type=float, default=0.05)
     parser.add_argument(
         "--features", type=Path, help="keep the features in this .npz, or take them from it: another layer in a minute"

@@ -28,7 +28,7 @@ from model.train.loss import LossWeights, Memory, infonce, semi_hard_triplet, to
 from model.train.network import FEATURES, FastMish, Network, fast_mish, fold_norms  # noqa: E402
 from model.train.prepare import Pictures, difference_hash, distinct, read_inputs, source_of  # noqa: E402
 from model.train.procedural import PAINTERS, paint  # noqa: E402
-from model.train.refit import discriminants  # noqa: E402
+from model.train.refit import discriminants, draw_batch, look_alikes  # noqa: E402
 from model.train.train import Trainer  # noqa: E402
 
 MODEL = Path(__file__).parents[2] / "model" / "model.onnx"
@@ -156,6 +156,18 @@ def test_discriminants_keep_what_pictures_differ_in_and_drop_what_edits_change()
     weight, bias = discriminants(torch.tensor(features), labels, 2, shrink=0.01, power=0.0)
     assert weight[:, :2].abs().sum() > 20 * weight[:, 2:].abs().sum()
     assert (torch.tensor(features).float() @ weight.T + bias).mean(0).abs().max() < 1e-4
+
+
+def test_a_batch_for_the_last_layer_holds_pictures_beside_their_look_alikes() -> None:
+    vectors = torch.nn.functional.normalize(torch.randn(40, 16, generator=torch.Generator().manual_seed(0)), dim=1)
+    vectors[1] = vectors[0] + 0.01
+    nearest = look_alikes(vectors, near=1)
+    assert nearest[0, 0] == 1
+    assert (nearest[:, 0] != np.arange(40)).all()
+    drawn = draw_batch(np.random.default_rng(0), nearest, 20, 0.8)
+    assert len(set(drawn.tolist())) == 20
+    paired = [i for i in drawn[:8] if nearest[i, 0] in drawn]
+    assert len(paired) == 8
 
 
 def test_folding_norms_and_fast_mish_leave_the_vectors_as_they_are() -> None:
