@@ -92,8 +92,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=HERE / "results")
     parser.add_argument("--photos", help="folder of photos to make the sets from (default: drawn)")
     parser.add_argument("--vectors", help=".npy or .npz of real vectors for the comparison (default: synthetic)")
-    parser.add_argument("--fastdup-python", help="python of an environment that has fastdup")
-    parser.add_argument("--imagededup-python", help="python of an environment that has imagededup")
+    parser.add_argument("--fastdup-python", type=os.path.abspath, help="python of an environment that has fastdup")
+    parser.add_argument(
+        "--imagededup-python", type=os.path.abspath, help="python of an environment that has imagededup"
+    )
     parser.add_argument("--minutes", type=float, default=20, help="the whole time")
     parser.add_argument("--only", nargs="*", help="names of parts; what the others left in --out is kept")
     return parser.parse_args()

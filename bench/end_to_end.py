@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import tempfile
 import time
@@ -79,8 +80,10 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=float("inf"), help="begin no further turn after so many seconds")
     parser.add_argument("--size", help="fastsim's --size")
     parser.add_argument("--rivals", nargs="*", choices=rivals.NAMES, default=list(rivals.NAMES))
-    parser.add_argument("--fastdup-python", help="python of an environment that has fastdup")
-    parser.add_argument("--imagededup-python", help="python of an environment that has imagededup")
+    parser.add_argument("--fastdup-python", type=os.path.abspath, help="python of an environment that has fastdup")
+    parser.add_argument(
+        "--imagededup-python", type=os.path.abspath, help="python of an environment that has imagededup"
+    )
     parser.add_argument("--rerun", action="store_true", help="time a second run, with the cache filled, and no rival")
     parser.add_argument("--json")
     return parser.parse_args()
