@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 
 from fastsim.records import Uint8Array
@@ -67,7 +68,9 @@ class Turn:
 
 def turn_of(frame: Any) -> Turn:
     """The rotation and mirroring that the container asks for."""
-    for data in frame.side_data:
+    # Not frame.side_data: the frame would keep that, which holds the frame; such a ring stays until Python's next full
+    # collection, and hundreds of frames with it.
+    for data in SideDataContainer(frame):  # type: ignore[call-arg]  # its stub lacks the constructor
         if data.type.name == "DISPLAYMATRIX":
             return Turn.from_matrix(np.frombuffer(bytes(data), np.int32).tolist())
     return Turn()

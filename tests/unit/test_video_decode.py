@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 from pathlib import Path
 
@@ -222,6 +223,21 @@ def test_the_square_has_the_colours_of_the_whole_picture(clips: dict[str, Path])
         frame = next(video.frames(Sampling(10)))
         whole = cv2.resize(frame.picture()[..., ::-1], (64, 64), interpolation=cv2.INTER_AREA)
         assert np.abs(frame.square(Squarer(1.0), 64).astype(int) - whole).mean() < 1.5
+
+
+def test_frames_are_let_go_of_without_the_garbage_collector(clips: dict[str, Path]) -> None:
+    squarer = Squarer(0.85)
+    gc.collect()
+    gc.disable()
+    try:
+        with Video(str(clips["h264.mp4"]), 1) as video:
+            for frame in video.frames(Sampling()):
+                frame.square(squarer, 64)
+                frame.picture()
+        del frame
+        assert not [one for one in gc.get_objects() if isinstance(one, av.VideoFrame) and one.width]
+    finally:
+        gc.enable()
 
 
 def test_a_matrix_that_is_no_right_angle_is_rounded() -> None:
