@@ -46,8 +46,8 @@ _FIXED_SIZES = range(64, 513, 16)
 class Compute:
     """How pictures become vectors."""
 
-    size: int | None = 224
-    """Side of the network's input in pixels; None: chosen for each picture (`auto`)."""
+    size: int | None = field(default_factory=card_size)
+    """Side of the network's input in pixels; None: chosen for each picture (`auto`). Default: the packaged model's own."""
     model: str | None = None
     """Path of an ONNX file; None: the packaged model."""
     device: str = "cpu"
@@ -101,7 +101,7 @@ def resolve_compute(
         if value is not None and value < 1:
             raise UsageError(f"{name} {value}: at least 1 is needed")
     return Compute(
-        size=resolve_size(size or str(card_size(model) or 224)), model=model, device=device, runtime=runtime,
+        size=resolve_size(size or str(card_size(model))), model=model, device=device, runtime=runtime,
         workers=workers or usable_cpus(), batch=batch or _default_batch(device, runtime), cache=cache,
     )  # fmt: skip
 
@@ -116,7 +116,9 @@ def resolve_size(text: str) -> int | None:
         return None
     if text.isdecimal() and int(text) in _FIXED_SIZES:
         return int(text)
-    raise UsageError(f"--size {text}: auto or a multiple of 16 from 64 to 512 is allowed (224, 160 and 112 are usual)")
+    raise UsageError(
+        f"--size {text}: auto or a multiple of 16 from 64 to 512 is allowed (224, 160, 128 and 112 are usual)"
+    )
 
 
 def resolve_device(name: str) -> str:

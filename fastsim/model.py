@@ -16,6 +16,9 @@ _HERE = Path(__file__).parent
 _PACKAGED = (_HERE / "model" / "model.onnx", _HERE.parent / "model" / "model.onnx")
 """Where CMake installs it; where it lies in a checkout that is used in place."""
 
+USUAL_SIZE = 224
+"""Pixels: what most networks of this kind are made for."""
+
 _BYTES = ("u8", "uint8", "uint8_t", "tensor(uint8)")
 """What OpenVINO and ONNX Runtime call the type."""
 
@@ -75,7 +78,7 @@ class Model:
                     f"{self.card_path}: input.{unused[0]} is for networks that take floats; this takes bytes"
                 )
             return InputFormat(True, layout)
-        if not any(name in element for name in ("float", "f16", "f32", "f64")):
+        if not any(name in element for name in ("float", "double", "f16", "f32", "f64")):
             raise UsageError(f"--model {self.path}: its input is of type {element}; uint8 or float is needed")
         colour = _choice(self.path, card, "colour", ("RGB", "BGR"), "RGB")
         white = card.get("range", 1)
@@ -111,7 +114,7 @@ class Model:
 
 def load_model(path: str | None = None) -> Model:
     """The model at `path`, or the packaged one. Raises UsageError if it or its card can't be used."""
-    file = next((place for place in _PACKAGED if place.exists()), _PACKAGED[0]) if path is None else Path(path)
+    file = _file(path)
     try:
         sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
     except OSError as error:
@@ -124,14 +127,21 @@ def load_model(path: str | None = None) -> Model:
     return Model(file, sha256, card)
 
 
-def card_size(path: str | None) -> int | None:
-    """The input size in pixels that the card of the model at `path` asks for, if it has one that says so."""
-    if path is None:
-        return None
-    card = Path(path).with_suffix(".json")
+def _file(path: str | None) -> Path:
+    if path is not None:
+        return Path(path)
+    return next((place for place in _PACKAGED if place.exists()), _PACKAGED[0])
+
+
+def card_size(path: str | None = None) -> int:
+    """The side in pixels that the card of the model at `path` (None: the packaged one) asks for; USUAL_SIZE where there
+    is no card, or it does not say. Raises UsageError."""
+    card = _file(path).with_suffix(".json")
     section = _read_card(card).get("input")
     size = section.get("size") if isinstance(section, dict) else None
-    if size is not None and not (type(size) is int and size in range(64, 513, 16)):
+    if size is None:
+        return USUAL_SIZE
+    if not (type(size) is int and size in range(64, 513, 16)):
         raise UsageError(f"{card}: input.size is {size!r}; a multiple of 16 from 64 to 512 is allowed ({_CARD_HINT})")
     return size
 

@@ -47,8 +47,11 @@ def members(groups: Sequence[Group], files: Sequence[MediaFile], embeddings: Emb
 def counts(
     files: Sequence[MediaFile], skipped: Sequence[Skipped], groups: Sequence[Sequence[Member]]
 ) -> dict[str, int]:
-    """The numbers of the summary. `redundant` files are those that a keeper stands for."""
-    redundant = [member for group in groups for member in group if not member.keeper]
+    """The numbers of the summary. `redundant` files are those that a keeper stands for; their bytes are what the disk
+    would gain: names of one file (hard links) count once, and not at all beside one that stays."""
+    redundant = {member.path for group in groups for member in group if not member.keeper}
+    stay = {file.snapshot for file in files if file.path not in redundant}
+    go = {file.snapshot for file in files if file.path in redundant} - stay
     return {
         "files": len(files),
         "skipped": len(skipped),
@@ -56,7 +59,7 @@ def counts(
         "groups": len(groups),
         "grouped": sum(map(len, groups)),
         "redundant": len(redundant),
-        "redundant_bytes": sum(member.bytes for member in redundant),
+        "redundant_bytes": sum(snapshot.size for snapshot in go),
     }
 
 

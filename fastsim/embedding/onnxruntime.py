@@ -13,6 +13,8 @@ from fastsim.errors import UsageError
 from fastsim.model import InputFormat, Model
 from fastsim.records import Float32Array, FrameBatch
 
+_FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "tensor(double)": np.dtype(np.float64)}
+
 
 class OnnxRuntimeNetwork:
     """One session; batches of any size run one after the other, each with all threads."""
@@ -37,6 +39,7 @@ class OnnxRuntimeNetwork:
         self._output = self._session.get_outputs()[0].name
         shape = [axis if isinstance(axis, int) else None for axis in inputs[0].shape]
         self._form = model.input_format(inputs[0].type, shape)
+        self._floats = _FLOATS.get(inputs[0].type, np.dtype(np.float32))
         self._path = model.path
         self.ran_on = RanOn("cpu", f"ONNX Runtime {ort.__version__} ({self._session.get_providers()[0]})", "float32")
 
@@ -44,7 +47,7 @@ class OnnxRuntimeNetwork:
         """See `Network.run`. Raises UsageError if the network does not take the pictures' size."""
         for batch in batches:
             binding = self._session.io_binding()
-            pixels = _as_input(batch.pixels, self._form)
+            pixels = _as_input(batch.pixels, self._form, self._floats)
             binding.bind_cpu_input(self._input, pixels)
             binding.bind_output(self._output, "cpu")
             try:
@@ -63,10 +66,12 @@ class OnnxRuntimeNetwork:
             yield batch, np.asarray(output, np.float32).reshape(len(batch.ids), -1)
 
 
-def _as_input(pixels: np.ndarray[Any, Any], form: InputFormat) -> np.ndarray[Any, Any]:
-    """RGB uint8[k, h, w, 3] as the graph wants it; see InputFormat."""
+def _as_input(pixels: np.ndarray[Any, Any], form: InputFormat, floats: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """RGB uint8[k, h, w, 3] as the graph wants it: see InputFormat; `floats` is its type where it takes no bytes."""
     if not form.uint8:
         pixels = pixels if form.colour == "RGB" else pixels[..., ::-1]
         scaled = pixels.astype(np.float32) * np.float32(form.range / 255.0)
-        pixels = (scaled - np.array(form.mean, np.float32)) / np.array(form.std, np.float32)
+        pixels = ((scaled - np.array(form.mean, np.float32)) / np.array(form.std, np.float32)).astype(
+            floats, copy=False
+        )
     return np.ascontiguousarray(pixels if form.layout == "NHWC" else pixels.transpose(0, 3, 1, 2))

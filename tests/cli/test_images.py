@@ -267,6 +267,16 @@ def test_links_are_followed_on_demand_and_loops_end(run: Run, photos: Path, tmp_
     assert load(tmp_path / "b.json")["counts"]["files"] == 12
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="inodes come from the directory there")
+def test_names_of_one_file_free_no_bytes(run: Run, photos: Path, tmp_path: Path) -> None:
+    os.link(photos / "chart.png", photos / "link.png")
+    copy = shutil.copy(photos / "chart.png", photos / "copy.png")
+    run("images", photos / "chart.png", photos / "link.png", copy, "--json", "r.json", "--dry-run")
+    counts = load(tmp_path / "r.json")["counts"]
+    size = os.stat(copy).st_size
+    assert (counts["redundant"], counts["redundant_bytes"]) == (2, size)
+
+
 def test_quiet_prints_nothing_and_a_pipe_gets_no_bars(run: Run, photos: Path) -> None:
     quiet = run("images", photos, "--quiet", "--outs", "q")
     assert (quiet.stdout, quiet.stderr) == ("", "")

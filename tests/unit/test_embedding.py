@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fastsim
-from fastsim.config import resolve_compute
+from fastsim.config import Compute, resolve_compute
 from fastsim.embedding import embed, open_network, unit_rows
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import load_model
@@ -43,18 +43,19 @@ def run_all(model: str | None, runtime: str, pixels: np.ndarray, batch: int = 2)
     return embeddings
 
 
-def mean_network(path: Path, order: str, /, **card: object) -> str:
+def mean_network(path: Path, order: str, /, floats: str = "FLOAT", **card: object) -> str:
     """A float network that returns the mean of each channel: what it is fed can be read off its output."""
     from onnx import TensorProto, helper
 
+    kind = TensorProto.DataType.Value(floats)
     axes = [2, 3] if order == "NCHW" else [1, 2]
     shape = ["n", 3, "h", "w"] if order == "NCHW" else ["n", "h", "w", 3]
     nodes = [helper.make_node("ReduceMean", ["x"], ["y"], axes=axes, keepdims=0)]
     graph = helper.make_graph(
         nodes,
         "mean",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [helper.make_tensor_value_info("x", kind, shape)],
+        [helper.make_tensor_value_info("y", kind, ["n", 3])],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     if card:
@@ -87,8 +88,11 @@ def test_rows_are_unit_and_in_order_of_id_with_a_short_last_batch(noise: np.ndar
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
 @pytest.mark.parametrize("layout", ["NCHW", "NHWC"])
-def test_a_float_network_gets_rgb_in_0_to_1(tmp_path: Path, noise: np.ndarray, runtime: str, layout: str) -> None:
-    model = mean_network(tmp_path / "mean.onnx", layout)
+@pytest.mark.parametrize("floats", ["FLOAT", "FLOAT16", "DOUBLE"])
+def test_a_float_network_gets_rgb_in_0_to_1(
+    tmp_path: Path, noise: np.ndarray, runtime: str, layout: str, floats: str
+) -> None:
+    model = mean_network(tmp_path / "mean.onnx", layout, floats)
     expected = unit_rows((noise.astype(np.float64) / 255).mean((1, 2)).astype(np.float32))
     assert np.abs(run_all(model, runtime, noise).vectors - expected).max() < 5e-3
 
@@ -131,7 +135,8 @@ def test_the_card_says_the_size_where_the_user_does_not(tmp_path: Path) -> None:
     model = mean_network(tmp_path / "mean.onnx", "NCHW", size=96)
     assert resolve_compute(model=model).size == 96
     assert resolve_compute(model=model, size="112").size == 112
-    assert resolve_compute().size == 224
+    assert resolve_compute(model=mean_network(tmp_path / "bare.onnx", "NCHW")).size == 224
+    assert resolve_compute().size == Compute().size == load_model().card["input"]["size"]
 
 
 @pytest.mark.parametrize("size", [100, 32, "224", 224.0, True])
