@@ -104,7 +104,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--fastdup-python", default=sys.executable, help="a Python that has fastdup")
     parser.add_argument("--edited", type=int, default=300, help="how many pictures are edited")
     parser.add_argument("--small", type=int, default=400, help="how many pairs of small crops")
-    parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--size", type=int, help="fastsim's --size (default: what each model's card says)")
     parser.add_argument("--same", type=Path, help="pairs of pictures that are alike in truth, two names a line")
     parser.add_argument("--show", type=int, default=0, help="draw this many of the best-scored false pairs a model")
     parser.add_argument("--seed", type=int, default=7)

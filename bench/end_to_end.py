@@ -26,6 +26,8 @@ import common
 import photos
 import rivals
 
+from fastsim.model import card_size
+
 Pairs = list[tuple[str, str]]
 Timings = dict[str, float]
 SLOW_TURNS = 2
@@ -99,7 +101,8 @@ def turns(
         more += ["--cache", str(work / "cache")]
         run_fastsim([folder], pairs, work, *more)
     else:
-        others = rivals.chosen(options.rivals, options.fastdup_python, options.imagededup_python)
+        side = int(options.size) if (options.size or "auto").isdecimal() else card_size()
+        others = rivals.chosen(options.rivals, options.fastdup_python, options.imagededup_python, side)
     costs: dict[str, list[common.Cost]] = {"fastsim": [], **{name: [] for name in others}}
     timings: list[Timings] = []
     start = time.perf_counter()

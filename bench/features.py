@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 Vectors = NDArray[np.float32]
 
 
-def fastsim_vectors(paths: list[Path], model: Path | None, size: int | str) -> Vectors:
-    """Unit rows float32[n, 256] as fastsim makes them at `--size size`; one that it skips is like nothing (zeros)."""
+def fastsim_vectors(paths: list[Path], model: Path | None, size: int | str | None) -> Vectors:
+    """Unit rows float32[n, 256] as fastsim makes them at `--size size` (None: the model's own); zeros for a skipped one."""
     import fastsim
 
     found = fastsim.embed(paths, size=size, model=None if model is None else str(model))

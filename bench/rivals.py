@@ -50,12 +50,13 @@ if __name__ == "__main__":
 SEED = """
 import json, sys, pathlib, cv2, numpy as np, openvino as ov
 from fastsim.model import load_model
+size = int(sys.argv[3])
 graph = ov.Core().read_model(str(load_model().path))
-graph.reshape([1, 224, 224, 3])
+graph.reshape([1, size, size, 3])
 network = ov.Core().compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
 rows, names, copies = [], [], {}
 for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
-    image = cv2.cvtColor(cv2.resize(cv2.imread(str(path)), (224, 224)), cv2.COLOR_BGR2RGB)
+    image = cv2.cvtColor(cv2.resize(cv2.imread(str(path)), (size, size)), cv2.COLOR_BGR2RGB)
     row = network(image[None])[0][0].copy()
     for name, other in zip(names, rows):
         if float(np.dot(row, other)) >= 0.9 and path.name.startswith("copy_"):
@@ -80,8 +81,11 @@ class Rival:
     slow: bool = False
 
 
-def chosen(names: list[str], fastdup: str | None, imagededup: str | None) -> dict[str, Rival]:
-    """{title: rival} of those of `names` that can be run here; of the others it is printed why they are left out."""
+def chosen(names: list[str], fastdup: str | None, imagededup: str | None, size: int) -> dict[str, Rival]:
+    """{title: rival} of those of `names` that can be run here; of the others it is printed why they are left out.
+
+    size: side in pixels of what the seed's way gives to the network.
+    """
     found = {}
     if "fastdup" in names and _has("fastdup", fastdup, "--fastdup-python"):
         found["fastdup"] = Rival([str(fastdup)], FASTDUP)
@@ -90,7 +94,7 @@ def chosen(names: list[str], fastdup: str | None, imagededup: str | None) -> dic
         found["imagededup DHash"] = Rival([str(imagededup)], HASHES, ("DHash",), finds=True)
         found["imagededup CNN, random weights (speed alone)"] = Rival([str(imagededup)], CNN, slow=True)
     if "seed" in names:
-        found["the seed's way"] = Rival([sys.executable, "-P"], SEED, finds=True, slow=True)
+        found["the seed's way"] = Rival([sys.executable, "-P"], SEED, (str(size),), finds=True, slow=True)
     return found
 
 

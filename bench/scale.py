@@ -1,6 +1,6 @@
 """Is a whole run linear in files, but for the n-to-n term? Growing sets of small pictures made from edits, and a fit.
 
-    python bench/scale.py [--photos FOLDER] [--counts 1000 5000 20000 100000] [--size 224] [--repeats 1] [--json FILE]
+    python bench/scale.py [--photos FOLDER] [--counts 1000 5000 20000 100000] [--repeats 1] [--json FILE]
 
 Pictures of 160x120 are drawn once; each set is the one before it and more. Every run is a process of its own without a
 cache, and must find the planted copies. Then seconds = a + b n + c n^2 is fitted to wall and to CPU seconds (no
@@ -23,6 +23,8 @@ import common
 import end_to_end
 import numpy as np
 import photos
+
+from fastsim.model import card_size
 
 WIDTH, HEIGHT = 160, 120
 TOLERANCE = 0.1
@@ -103,7 +105,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--photos", help="folder of photos to make the pictures from (default: drawn)")
     parser.add_argument("--counts", type=int, nargs="+", default=[1000, 5000, 20_000, 100_000])
-    parser.add_argument("--size", default="224", help="fastsim's --size")
+    parser.add_argument("--size", default=str(card_size()), help="fastsim's --size")
     parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--json")
     return parser.parse_args()

@@ -30,9 +30,9 @@ import photos  # noqa: E402
 from fastsim.config import usable_cpus  # noqa: E402
 from fastsim.decode import opencv  # noqa: E402
 from fastsim.embedding.mish import fuse_mish  # noqa: E402
-from fastsim.model import load_model  # noqa: E402
+from fastsim.model import card_size, load_model  # noqa: E402
 
-SIZE = 224
+SIZE = card_size()
 
 
 def cpu_seconds() -> float:

@@ -5,8 +5,9 @@
 The clip is drawn: 1080p H.264 with B-frames, 25 frames/s, a new scene every 4 s, a slow pan and a little noise. Every run is
 a process of its own, wall time, in turn. "decode" decodes every frame with all threads, and converts none (with FFmpeg's
 libraries; and with the `ffmpeg` program where there is one). The seed's way: OpenCV `grab` and `retrieve`, the frame resized
-and embedded alone with the same network, then a loop over the kept rows; once on ONNX Runtime, as the seed had it, and once
-on OpenVINO, as fastsim has it, so that only the way differs. All of them write the kept frames as JPEG.
+and embedded alone with the same network, then a loop over the kept rows: on ONNX Runtime at 224 pixels, as the seed had it;
+at fastsim's size; and on OpenVINO at that size, as fastsim has it, so that only the way differs. All of them write the kept
+frames as JPEG.
 
 Before anything is timed, fastsim has to keep the same frames of the first minute as a plain loop in this file.
 """
@@ -30,8 +31,12 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
 
 import common  # noqa: E402
 
+from fastsim.model import card_size  # noqa: E402
+
 RATE, SCENE = 25, 100
 THRES, CROP = 0.75, 0.85
+SEED_SIZE = 224
+"""What the seed gave to the network."""
 
 DECODE = """
 import sys, av
@@ -44,7 +49,7 @@ with av.open(sys.argv[1]) as container:
 SEED = """
 import sys, cv2, numpy as np
 from fastsim.model import load_model
-clip, skip, runtime, out = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+clip, skip, runtime, out, size = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
 model = str(load_model().path)
 if runtime == "onnxruntime":
     import onnxruntime
@@ -54,7 +59,7 @@ if runtime == "onnxruntime":
 else:
     import openvino
     graph = openvino.Core().read_model(model)
-    graph.reshape([1, 224, 224, 3])
+    graph.reshape([1, size, size, 3])
     compiled = openvino.Core().compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
     network = lambda x: compiled(x)[0][0].copy()
 video, rows, number = cv2.VideoCapture(clip), [], 0
@@ -63,7 +68,7 @@ while video.grab():
         _, frame = video.retrieve()
         h, w = frame.shape[:2]
         y, x = round(h * (1 - 0.85 ** 0.5) / 2), round(w * (1 - 0.85 ** 0.5) / 2)
-        image = cv2.cvtColor(cv2.resize(frame[y:h - y, x:w - x], (224, 224)), cv2.COLOR_BGR2RGB)
+        image = cv2.cvtColor(cv2.resize(frame[y:h - y, x:w - x], (size, size)), cv2.COLOR_BGR2RGB)
         row = network(image[None])
         for other in rows:
             if np.dot(row, other) / (np.linalg.norm(row) * np.linalg.norm(other)) >= 0.75:
@@ -120,7 +125,7 @@ def reference(clip: Path, skip: int, seconds: float) -> list[int]:
                 break
             if index % skip:
                 continue
-            square = squarer.square(frame, 224)
+            square = squarer.square(frame, card_size())
             batch = FrameBatch(np.zeros(1, np.int64), square[None], np.zeros((1, 2), np.int32))
             [(_, raw)] = network.run([batch])
             row = unit_rows(raw)[0].astype(np.float64)
@@ -155,9 +160,10 @@ def commands(clip: Path, skip: int, work: Path) -> dict[str, list[str]]:
     found = {
         "fastsim": fastsim_command(clip, skip, work / "outs"),
         "decode": [sys.executable, "-P", "-c", DECODE, str(clip)],
-        "seed's way, ONNX Runtime": [sys.executable, "-P", "-c", SEED, str(clip), str(skip), "onnxruntime", str(seed)],
-        "seed's way, OpenVINO": [sys.executable, "-P", "-c", SEED, str(clip), str(skip), "openvino", str(seed)],
     }
+    for runtime, size in (("onnxruntime", SEED_SIZE), ("onnxruntime", card_size()), ("openvino", card_size())):
+        way = [sys.executable, "-P", "-c", SEED, str(clip), str(skip), runtime, str(seed), str(size)]
+        found[f"seed's way, {runtime}, {size} px"] = way
     if shutil.which("ffmpeg"):
         found["ffmpeg"] = ["ffmpeg", "-v", "error", "-i", str(clip), "-f", "null", "-"]
     return found
@@ -172,6 +178,7 @@ def main() -> None:
     parser.add_argument("--json")
     options = parser.parse_args()
     results: dict[str, Any] = {}
+    ratios: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         clip = options.clip or work / "clip.mp4"
@@ -190,6 +197,8 @@ def main() -> None:
                     print(f"--skip {skip}, {way}: {cost.wall:.1f} s, {cost.cpu:.1f} CPU s", file=sys.stderr, flush=True)
             base = common.median(costs["fastsim"]).wall
             results[str(skip)] = costs
+            others = {name: common.median(runs).wall / base for name, runs in costs.items() if name != "fastsim"}
+            ratios |= {f"--skip {skip}, {name}": ratio for name, ratio in others.items()}
             rows += [
                 (
                     skip, way, f"{frames / common.median(runs).wall:.0f}", common.spread([run.wall for run in runs]),
@@ -201,7 +210,7 @@ def main() -> None:
     head = ("--skip", "", "frames/s", "wall s, median (range)", "CPU s", "peak MB", "x fastsim's time")
     print(f"{frames} frames of 1080p H.264, {options.repeats} runs in turn, {common.machine()}")
     print(common.table(head, rows))
-    common.write_json(options.json, {"frames": frames, "costs": results})
+    common.write_json(options.json, {"frames": frames, "costs": results, "ratios": ratios})
 
 
 if __name__ == "__main__":

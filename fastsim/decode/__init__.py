@@ -13,6 +13,8 @@ from fastsim.traffic import Traffic
 SMALL = 112
 """Pixels: with `auto`, a picture smaller than SMALL x SMALL is compared at SMALL, every other one at LARGE."""
 LARGE = 224
+_AHEAD = 24 * 2**20
+"""Bytes of pictures that may wait for the network: decoding goes on while the network is being compiled."""
 
 
 def frame_batches(
@@ -51,7 +53,8 @@ def _on_cpu(files: Iterable[MediaFile], size: int | None, batch: int, workers: i
         return file.id, pixels, original
 
     waiting: dict[int, list[tuple[int, Uint8Array, tuple[int, int]]]] = {}
-    for item in prefetch_map(work, files, workers=workers, ahead=workers * 2 + batch * 2):
+    ahead = max(workers * 2 + batch * 2, _AHEAD // (3 * (size or LARGE) ** 2))
+    for item in prefetch_map(work, files, workers=workers, ahead=ahead):
         if isinstance(item, Skipped):
             yield item
             continue

@@ -65,7 +65,7 @@ class Video:
     def __init__(self, path: str, threads: int) -> None:
         """Raises UnreadableError."""
         self._path = path
-        self._threads = threads
+        self._threads = threads + 1 if threads > 1 else 1  # FFmpeg's own choice: its threads wait for each other
         self._stopped = False
         self.frames_read = 0
         """Frames of the video up to where reading ended, taken or not."""
