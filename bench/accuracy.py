@@ -1,7 +1,7 @@
 """How well the vectors tell copies from look-alikes: an evaluation set out of any folder of distinct pictures.
 
     python bench/accuracy.py PICTURES --work DIR [--models a.onnx b.onnx] [--rivals phash,fastdup --fastdup-python PY]
-                             [--edited 300] [--same FILE] [--json OUT] [--show 60]
+                             [--sizes 128 224] [--edited 300] [--same FILE] [--json OUT] [--show 60]
 
 Some pictures are edited in 33 ways (light, middle, strong; seeded), the others only stand by. Every pair of versions
 of one picture is a true pair, every other pair a false one; pairs of pictures that are alike in truth (FILE has two names a
@@ -104,7 +104,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--fastdup-python", default=sys.executable, help="a Python that has fastdup")
     parser.add_argument("--edited", type=int, default=300, help="how many pictures are edited")
     parser.add_argument("--small", type=int, default=400, help="how many pairs of small crops")
-    parser.add_argument("--size", type=int, help="fastsim's --size (default: what each model's card says)")
+    parser.add_argument("--sizes", type=int, nargs="+", help="fastsim's --size (default: what each model's card says)")
     parser.add_argument("--same", type=Path, help="pairs of pictures that are alike in truth, two names a line")
     parser.add_argument("--show", type=int, default=0, help="draw this many of the best-scored false pairs a model")
     parser.add_argument("--seed", type=int, default=7)
@@ -131,7 +131,9 @@ def main() -> None:
     for model in options.models or [None]:
         name = "fastsim" if model is None else f"{model.parent.name}-{model.stem}"
         few = fastsim_vectors(small.paths, model, "auto")
-        add(name, fastsim_vectors(data.paths, model, options.size), few)
+        for size in options.sizes or [None]:
+            at_size = f"{name} {size} px" if options.sizes else name
+            add(at_size, fastsim_vectors(data.paths, model, size), few)
     if "phash" in options.rivals:
         add("phash", phash_vectors(data.paths), phash_vectors(small.paths))
     if "fastdup" in options.rivals:

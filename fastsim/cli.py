@@ -33,8 +33,9 @@ Outs = Annotated[
 ]
 Size = Annotated[
     str | None,
-    typer.Option(help="Side of the network's input: 224, 160, 112, any multiple of 16 from 64 to 512, or auto (112 for "
-                 "an image smaller than 112x112, else 224).", show_default="224, or what the model's card says"),
+    typer.Option(help="Side of the network's input: 224, 160, 128, 112, any multiple of 16 from 64 to 512, or auto (112 "
+                 "for an image smaller than 112x112, else 224).",
+                 show_default="what the model's card says: 128 for the packaged one"),
 ]  # fmt: skip
 ModelPath = Annotated[
     str | None, typer.Option("--model", metavar="PATH", help="An ONNX model in place of the packaged one.")

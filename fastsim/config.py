@@ -102,12 +102,8 @@ def resolve_compute(
             raise UsageError(f"{name} {value}: at least 1 is needed")
     return Compute(
         size=resolve_size(size or str(card_size(model))), model=model, device=device, runtime=runtime,
-        workers=workers or usable_cpus(), batch=batch or _default_batch(device, runtime), cache=cache,
+        workers=workers or usable_cpus(), batch=batch or (4 if device == Device.CPU else 256), cache=cache,
     )  # fmt: skip
-
-
-def _default_batch(device: str, runtime: str) -> int:
-    return 256 if device != Device.CPU else 2 if runtime == Runtime.OPENVINO else 4
 
 
 def resolve_size(text: str) -> int | None:

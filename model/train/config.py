@@ -6,6 +6,9 @@ from dataclasses import dataclass, field
 
 from .loss import LossWeights
 
+SIZE = 128
+"""Side in pixels at which the network is used by default: the model card has what each size finds and costs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Stage:
@@ -58,7 +61,7 @@ PRESETS = {
         minutes=105,
         batch=64,
         side=160,
-        stages=(Stage(0.5, (96,)), Stage(0.85, (96, 128)), Stage(1.0, (128, 160))),
+        stages=(Stage(0.5, (96,)), Stage(1.0, (112, 128, 144))),
         rate=8e-4,
         memory=8192,
         ema=0.998,

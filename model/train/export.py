@@ -21,6 +21,7 @@ import torch.nn.functional as nnf
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from .config import SIZE
 from .network import Network, fast_mish, fold_norms
 
 LARGEST = 20_000_000
@@ -170,7 +171,7 @@ def describe(path: Path, name: str, extra: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "input": {"name": "images", "dtype": "uint8", "layout": "NHWC", "colour": "RGB", "size": 224},
+        "input": {"name": "images", "dtype": "uint8", "layout": "NHWC", "colour": "RGB", "size": SIZE},
         "output": {"name": "vectors", "dtype": "float32", "dim": 256, "unit_length": True},
         **extra,
     }

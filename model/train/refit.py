@@ -1,6 +1,6 @@
 """Step 3: the last layer again, from what the edits do to the pooled features.
 
-    python -m model.train.refit DATA RUN [--pictures 7500] [--views 4] [--onnx model.onnx]
+    python -m model.train.refit DATA RUN [--pictures 7500] [--views 6] [--onnx model.onnx]
 
 Linear discriminant analysis: the directions in which pictures differ most against what edits change within a picture
 (Fisher 1936), each scaled by eigenvalue^-power; then a little InfoNCE on that layer alone, the features left as they are
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from . import checkpoint
+from .config import SIZE
 from .edits import Region, make_views
 from .inference import pooled_features
 from .initial import read_weights
@@ -26,8 +27,8 @@ from .loss import infonce
 from .network import Network
 from .prepare import Pictures, load
 
-SIZES = (224, 224, 112, 160)
-"""Sides of the views, in turn: what `--size` offers, 224 twice as it is the default."""
+SIZES = (SIZE, SIZE, 160, 112, SIZE, 224)
+"""Sides of the views, in turn: what people give to `--size`, the default most often."""
 
 
 @torch.no_grad()
@@ -193,7 +194,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="the folder of a training run; refit.pt goes there")
     parser.add_argument("--onnx", type=Path, help="refit this exported model instead of the run's average")
     parser.add_argument("--pictures", type=int, default=7500)
-    parser.add_argument("--views", type=int, default=4)
+    parser.add_argument("--views", type=int, default=6)
     parser.add_argument("--strength", type=float, default=0.6)
     parser.add_argument("--shrink", type=float, default=0.1)
     parser.add_argument("--power", type=float, default=0.25)

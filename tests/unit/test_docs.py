@@ -9,6 +9,7 @@ import pytest
 from typer.main import get_command
 
 from fastsim.cli import app
+from fastsim.model import card_size
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -46,3 +47,10 @@ def test_the_two_commands_of_the_readme_are_those_of_ci() -> None:
     assert "pip install . && fastsim images tests/media/photos --outs ./similar" in README
     assert "pip install '.[test]' && pytest" in README
     assert "'.[test]' && pytest" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_readme_and_help_name_the_packaged_models_size() -> None:
+    size = card_size()
+    assert f"| `--size` | {size} |" in README
+    [option] = [one for one in commands()["images"].params if one.name == "size"]  # type: ignore[attr-defined]
+    assert f" {size} for the packaged one" in str(option.show_default)
