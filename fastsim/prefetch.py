@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def prefetch_map(work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Iterator[R]:
+def prefetch_map(work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Generator[R]:
     """`map(work, items)` on `workers` threads, results in order, at most `ahead` of them waiting to be taken.
 
-    The bound keeps memory flat when the consumer is slower. An exception of `work` or `items` is raised at its place in
-    the order. When the consumer stops early (Ctrl-C, an error further on), what has not begun is cancelled and what has
-    begun is waited for, so that no thread outlives the generator.
+    Work begins now, not when the first result is asked for. The bound keeps memory flat when the consumer is slower. An
+    exception of `work` is raised at its place in the order, one of `items` as soon as it is met. When the consumer stops
+    early (Ctrl-C, an error further on), what has not begun is cancelled and what has begun is waited for, so that no
+    thread outlives the generator.
     """
-    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="fastsim")
-    waiting: deque[Future[R]] = deque()
+    source, pool = iter(items), ThreadPoolExecutor(max_workers=workers, thread_name_prefix="fastsim")
     try:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) >= max(ahead, workers):
-                yield waiting.popleft().result()
+        waiting = deque(pool.submit(work, item) for item in islice(source, max(ahead, workers)))
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    results = _results(work, source, pool, waiting)
+    next(results)
+    return results  # type: ignore[return-value]  # only the first is None
+
+
+def _results(
+    work: Callable[[T], R], source: Iterator[T], pool: ThreadPoolExecutor, waiting: deque[Future[R]]
+) -> Generator[R | None]:
+    try:
+        yield None  # a generator that was never begun would not end its threads
         while waiting:
-            yield waiting.popleft().result()
+            result = waiting.popleft().result()
+            waiting.extend(pool.submit(work, item) for item in islice(source, 1))
+            yield result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

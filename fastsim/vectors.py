@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from fastsim import content, cuda, decode, embedding
 from fastsim.cache import CachedRow, EmbeddingCache
 from fastsim.config import Compute
-from fastsim.embedding import RanOn
+from fastsim.embedding import Network, RanOn
 from fastsim.model import Model, load_model
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Float16Array, FrameBatch, MediaFile, Skipped
@@ -96,11 +96,24 @@ class _Job:
                 (),
                 RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run"),
             )
-        with stage("load", self.timings):
-            network = embedding.open_network(
-                self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
-                threads=compute.workers, traffic=self.traffic,
-            )  # fmt: skip
+        frames = decode.frame_batches(  # on the CPU it begins now, and goes on while the network is loaded
+            files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
+            note=self.progress.note, traffic=self.traffic,
+        )  # fmt: skip
+        with closing(frames):
+            with stage("load", self.timings):
+                network = embedding.open_network(
+                    self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
+                    threads=compute.workers, traffic=self.traffic,
+                )  # fmt: skip
+            with stage("embed", self.timings), self.progress.bar("embed", len(files), "images") as bar:
+                store = self._store(network, digests)
+                embeddings, skipped = embedding.embed(network, frames, bar, store, keep=len(files) if keep else 0)
+        # Where no new file could be read, the vectors are those of the cache.
+        return embeddings, skipped, RanOn(*before) if before and not len(embeddings) else network.ran_on
+
+    def _store(self, network: Network, digests: Mapping[int, bytes]) -> Callable[[FrameBatch, Float16Array], None]:
+        """What puts a batch with its rows into the cache."""
 
         def store(batch: FrameBatch, rows: Float16Array) -> None:
             if self.cache is None:
@@ -110,14 +123,7 @@ class _Job:
                 if file_id in digests:
                     self.cache.add(digests[file_id], CachedRow(row, width, height), ran_on)
 
-        with stage("embed", self.timings), self.progress.bar("embed", len(files), "images") as bar:
-            frames = decode.frame_batches(
-                files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
-                note=self.progress.note, traffic=self.traffic,
-            )  # fmt: skip
-            embeddings, skipped = embedding.embed(network, frames, bar, store, keep=len(files) if keep else 0)
-        # Where no new file could be read, the vectors are those of the cache.
-        return embeddings, skipped, RanOn(*before) if before and not len(embeddings) else network.ran_on
+        return store
 
 
 def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings:

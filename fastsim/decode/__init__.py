@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 
 import numpy as np
 
@@ -20,7 +20,7 @@ _AHEAD = 24 * 2**20
 def frame_batches(
     files: Iterable[MediaFile], *, size: int | None, batch: int, workers: int, device: str = "cpu",
     note: Callable[[str], None] = lambda _line: None, traffic: Traffic | None = None,
-) -> Iterator[FrameBatch | Skipped]:  # fmt: skip
+) -> Generator[FrameBatch | Skipped]:  # fmt: skip
     """Decode `files` on `workers` threads with OpenCV, resized to `size` x `size` pixels (None: `auto`).
 
     Yields FrameBatches of up to `batch` pictures of one size, and a Skipped for every file that can't be decoded; each
@@ -42,7 +42,7 @@ def frame_batches(
     return _on_cpu(files, size, batch, workers)
 
 
-def _on_cpu(files: Iterable[MediaFile], size: int | None, batch: int, workers: int) -> Iterator[FrameBatch | Skipped]:
+def _on_cpu(files: Iterable[MediaFile], size: int | None, batch: int, workers: int) -> Generator[FrameBatch | Skipped]:
     from fastsim.decode.opencv import UnreadableError, decode_file
 
     def work(file: MediaFile) -> tuple[int, Uint8Array, tuple[int, int]] | Skipped:
@@ -52,9 +52,15 @@ def _on_cpu(files: Iterable[MediaFile], size: int | None, batch: int, workers: i
             return Skipped(file.path, str(error), file.id)
         return file.id, pixels, original
 
-    waiting: dict[int, list[tuple[int, Uint8Array, tuple[int, int]]]] = {}
     ahead = max(workers * 2 + batch * 2, _AHEAD // (3 * (size or LARGE) ** 2))
-    for item in prefetch_map(work, files, workers=workers, ahead=ahead):
+    return _in_batches(prefetch_map(work, files, workers=workers, ahead=ahead), batch)
+
+
+def _in_batches(
+    items: Iterable[tuple[int, Uint8Array, tuple[int, int]] | Skipped], batch: int
+) -> Generator[FrameBatch | Skipped]:
+    waiting: dict[int, list[tuple[int, Uint8Array, tuple[int, int]]]] = {}
+    for item in items:
         if isinstance(item, Skipped):
             yield item
             continue

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import io
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -63,7 +63,7 @@ class Counts(NamedTuple):
 def frame_batches(
     files: Iterable[MediaFile], *, choose_size: Callable[[int, int], int], batch: int, workers: int,
     device: int | None, report: Callable[[Counts], None] = lambda _counts: None, traffic: Traffic | None = None,
-) -> Iterator[FrameBatch | Skipped]:  # fmt: skip
+) -> Generator[FrameBatch | Skipped]:  # fmt: skip
     """See `decode.frame_batches`; `pixels` of a FrameBatch is a CuPy array where the device decoded it. device None runs
     DALI on the CPU, for tests. `report` is told at the end who decoded how many; `traffic` counts encoded bytes."""
     return _Decoder(choose_size, batch, workers, device, traffic or Traffic()).run(files, report)
@@ -79,7 +79,7 @@ class _Decoder:
         self._free: list[Any] = []
         self._by_device = self._by_opencv = 0
 
-    def run(self, files: Iterable[MediaFile], report: Callable[[Counts], None]) -> Iterator[FrameBatch | Skipped]:
+    def run(self, files: Iterable[MediaFile], report: Callable[[Counts], None]) -> Generator[FrameBatch | Skipped]:
         waiting: dict[tuple[bool, int], list[Any]] = {}
         ahead = self._workers * 2 + self._batch * 2
         for item in prefetch_map(self._read, files, workers=self._workers, ahead=ahead):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -45,4 +46,23 @@ def test_closing_it_early_ends_the_threads() -> None:
     results = prefetch_map(lambda x: x, range(10**9), workers=2, ahead=4)
     next(results)
     results.close()
+    assert threading.active_count() == before
+
+
+def test_work_begins_before_the_first_result_is_asked_for_and_ends_if_none_ever_is() -> None:
+    before, begun = threading.active_count(), threading.Event()
+    results = prefetch_map(lambda _: begun.set(), range(100), workers=2, ahead=4)
+    assert begun.wait(10)
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_an_error_of_the_items_ends_the_threads() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise ValueError("items")
+
+    before = threading.active_count()
+    with pytest.raises(ValueError, match="items"):
+        list(prefetch_map(lambda x: x, items(), workers=2, ahead=4))
     assert threading.active_count() == before
