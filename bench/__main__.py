@@ -6,21 +6,21 @@ Each part is a script of its own, which checks results before their time counts.
 (bench/results by default), with DIR/summary.json, and DIR/ratios.svg: how many times as long each rival took. What can't
 run here (no fastdup, no faiss) is said, and the rest goes on. A part is begun only if its budget is left of the whole
 time, and ended when that is used up; what was left out, and why, is told at the end. The budgets are seconds on two
-cores with AVX-512, drawing included:
+cores with AVX2, drawing included, and some to spare:
 
     part          s    what
     startup       25   --help, --version, one picture
-    photos       200   1,000 of 500x375, all rivals, up to 5 turns
+    photos       190   1,000 of 500x375, all rivals, up to 5 turns
     pairs         90   20,000 rows at .75 and .9, all rivals, 3 turns
-    photos_10k   130   10,000 of 500x375, fastsim alone, once: stages and peak memory
-    megapixels   110   300 of 4000x3000, fastdup, up to 2 turns
+    photos_10k   110   10,000 of 500x375, fastsim alone, once: stages and peak memory
+    megapixels   120   300 of 4000x3000, fastdup, up to 2 turns
     rerun         30   1,000 of 500x375, from the cache
-    scale         80   1,000 to 16,000 of 160x120 at --size 112, the fit
-    stages        60   CPU ms an image a step
-    thumbnails    70   20,000 of 100x75, at --size auto
-    pairs_100k   190   100,000 rows at .9, faiss and NumPy, once
+    scale        130   1,000 to 16,000 of 160x120, the fit
+    stages        50   CPU ms an image a step
+    thumbnails    95   20,000 of 100x75, at --size auto
+    pairs_100k   150   100,000 rows at .9, faiss and NumPy, once
     pairs_500k    95   500,000 rows at .9, fastsim alone, once
-    video         80   half a minute of 1080p at --skip 5, twice
+    video        110   half a minute of 1080p at --skip 5, twice
 
 The figures of bench/README.md come from longer runs, whose commands stand there.
 """
@@ -69,17 +69,17 @@ def parts(options: argparse.Namespace) -> dict[str, Part]:
     sizes = ("1000", "2000", "4000", "8000", "16000")
     return {
         "startup": Part(25, "startup.py", ()),
-        "photos": whole(200, "--count", "1000", "--limit", "120", *rivals),
+        "photos": whole(190, "--count", "1000", "--limit", "120", *rivals),
         "pairs": rows(90, "20000", "--repeats", "3"),
-        "photos_10k": whole(130, "--count", "10000", "--repeats", "1", "--rivals"),
-        "megapixels": whole(110, "--count", "300", "--repeats", "2", "--limit", "45", *large),
+        "photos_10k": whole(110, "--count", "10000", "--repeats", "1", "--rivals"),
+        "megapixels": whole(120, "--count", "300", "--repeats", "2", "--limit", "45", *large),
         "rerun": whole(30, "--count", "1000", "--repeats", "5", "--rerun"),
-        "scale": Part(80, "scale.py", (*photos, "--size", "112", "--counts", *sizes)),
-        "stages": Part(60, "stages.py", (*photos, "--count", "200", "--repeats", "3")),
-        "thumbnails": whole(70, "--count", "20000", "--repeats", "1", *small),
-        "pairs_100k": rows(190, "100000", "--thres", "0.9", "--repeats", "1"),
+        "scale": Part(130, "scale.py", (*photos, "--counts", *sizes)),
+        "stages": Part(50, "stages.py", (*photos, "--count", "200", "--repeats", "3")),
+        "thumbnails": whole(95, "--count", "20000", "--repeats", "1", *small),
+        "pairs_100k": rows(150, "100000", "--thres", "0.9", "--repeats", "1"),
         "pairs_500k": rows(95, "500000", "--thres", "0.9", "--repeats", "1", "--rivals"),
-        "video": Part(80, "video.py", ("--minutes", "0.5", "--skips", "5", "--repeats", "2")),
+        "video": Part(110, "video.py", ("--minutes", "0.5", "--skips", "5", "--repeats", "2")),
     }
 
 

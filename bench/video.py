@@ -1,6 +1,6 @@
 """`fastsim video` beside plain decoding, the limit, and beside the seed's way.
 
-    python bench/video.py [--minutes 10] [--skips 1 5 10] [--repeats 3] [--clip FILE] [--json FILE]
+    python bench/video.py [--minutes 10] [--skips 1 5 10] [--repeats 3] [--rivals ...] [--clip FILE] [--json FILE]
 
 The clip is drawn: 1080p H.264 with B-frames, 25 frames/s, a new scene every 4 s, a slow pan and a little noise. Every run is
 a process of its own, wall time, in turn. "decode" decodes every frame with all threads, and converts none (with FFmpeg's
@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,9 @@ from fastsim.model import card_size  # noqa: E402
 
 RATE, SCENE = 25, 100
 THRES, CROP = 0.75, 0.85
-SEED_SIZE = 224
-"""What the seed gave to the network."""
+SEEDS = {"seed": ("onnxruntime", 224), "seed-at-size": ("onnxruntime", None), "seed-openvino": ("openvino", None)}
+"""{rival: runtime and pixels}; None: fastsim's size. The first is as the seed had it."""
+RIVALS = ("decode", *SEEDS, "ffmpeg")
 
 DECODE = """
 import sys, av
@@ -153,18 +154,19 @@ def frames_of(clip: Path) -> int:
         return int(container.streams.video[0].frames)
 
 
-def commands(clip: Path, skip: int, work: Path) -> dict[str, list[str]]:
-    """{name: command}; plain decoding does not depend on skip."""
-    seed = work / "seed"
+def commands(clip: Path, skip: int, work: Path, rivals: Sequence[str]) -> dict[str, list[str]]:
+    """{name: command} of fastsim and those of RIVALS; plain decoding does not depend on skip."""
+    seed, python = work / "seed", [sys.executable, "-P", "-c"]
     seed.mkdir(exist_ok=True)
-    found = {
-        "fastsim": fastsim_command(clip, skip, work / "outs"),
-        "decode": [sys.executable, "-P", "-c", DECODE, str(clip)],
-    }
-    for runtime, size in (("onnxruntime", SEED_SIZE), ("onnxruntime", card_size()), ("openvino", card_size())):
-        way = [sys.executable, "-P", "-c", SEED, str(clip), str(skip), runtime, str(seed), str(size)]
-        found[f"seed's way, {runtime}, {size} px"] = way
-    if shutil.which("ffmpeg"):
+    found = {"fastsim": fastsim_command(clip, skip, work / "outs")}
+    if "decode" in rivals:
+        found["decode"] = [*python, DECODE, str(clip)]
+    for rival, (runtime, size) in SEEDS.items():
+        if rival in rivals:
+            side = size or card_size()
+            name = f"seed's way, {runtime}, {side} px"
+            found[name] = [*python, SEED, str(clip), str(skip), runtime, str(seed), str(side)]
+    if "ffmpeg" in rivals and shutil.which("ffmpeg"):
         found["ffmpeg"] = ["ffmpeg", "-v", "error", "-i", str(clip), "-f", "null", "-"]
     return found
 
@@ -174,6 +176,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--skips", type=int, nargs="+", default=[1, 5, 10])
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rivals", nargs="*", choices=RIVALS, default=RIVALS)
     parser.add_argument("--clip", type=Path, help="use this video (it is drawn there if it does not exist)")
     parser.add_argument("--json")
     options = parser.parse_args()
@@ -190,8 +193,8 @@ def main() -> None:
         for skip in options.skips:
             costs: dict[str, list[common.Cost]] = {}
             for _ in range(options.repeats):
-                for way in commands(clip, skip, work):
-                    command = commands(clip, skip, work)[way]
+                for way in commands(clip, skip, work, options.rivals):
+                    command = commands(clip, skip, work, options.rivals)[way]
                     cost = common.measure(command, cwd=str(HERE.parent))
                     costs.setdefault(way, []).append(cost)
                     print(f"--skip {skip}, {way}: {cost.wall:.1f} s, {cost.cpu:.1f} CPU s", file=sys.stderr, flush=True)

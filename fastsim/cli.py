@@ -10,6 +10,7 @@ import typer
 
 from fastsim import __version__, ending
 from fastsim.config import DEFAULT_THRES, THRES_GUIDE
+from fastsim.console import out
 from fastsim.errors import ExitCode, UsageError
 
 app = typer.Typer(
@@ -103,7 +104,7 @@ def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
 ) -> None:
     if version:
-        print(f"fastsim {__version__}")
+        out(f"fastsim {__version__}")
         raise typer.Exit
     del context
 
@@ -222,7 +223,7 @@ def doctor() -> None:
     from fastsim import doctor as examination
 
     for line in examination.lines():
-        print(line)
+        out(line)
 
 
 @app.command()

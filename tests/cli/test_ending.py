@@ -33,10 +33,12 @@ def test_a_reader_that_goes_away_changes_neither_the_exit_code_nor_stderr(photos
 
 
 @POSIX
-def test_a_stdout_that_is_full_is_an_error_in_one_line(photos: Path) -> None:
+@pytest.mark.parametrize("command", ["images . --dry-run", "doctor", "--version"])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_stdout_that_is_full_is_an_error_in_one_line(photos: Path, command: str, unbuffered: str) -> None:
     if not os.path.exists("/dev/full"):
         pytest.skip("there is no /dev/full")
-    done = shell("$F images . --dry-run > /dev/full", photos)
+    done = shell(f"export PYTHONUNBUFFERED={unbuffered}; $F {command} > /dev/full", photos)
     assert done.returncode == 1
     assert done.stderr.count("\n") == 1
     assert "can't be written" in done.stderr
