@@ -7,7 +7,16 @@ import sys
 from contextlib import suppress
 from typing import NoReturn
 
-from fastsim.cli import main
+_SETTINGS = {
+    # NumPy's and OpenCV's OpenBLAS: their threads sleep between calls in place of spinning, from the import on
+    "OPENBLAS_THREAD_TIMEOUT": "4",
+    # Typer's pydantic: no search through all installed packages for plug-ins
+    "PYDANTIC_DISABLE_PLUGINS": "__all__",
+}
+for _name, _value in _SETTINGS.items():
+    os.environ.setdefault(_name, _value)  # before what reads them is imported
+
+from fastsim.cli import main  # noqa: E402
 
 
 def program() -> NoReturn:

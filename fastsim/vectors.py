@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -96,16 +98,21 @@ class _Job:
                 (),
                 RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run"),
             )
-        frames = decode.frame_batches(  # on the CPU it begins now, and goes on while the network is loaded
-            files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
-            note=self.progress.note, traffic=self.traffic,
+        open_network = partial(
+            embedding.open_network, self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
+            threads=compute.workers, size=compute.size, traffic=self.traffic,
         )  # fmt: skip
-        with closing(frames):
+        with ExitStack() as stack:
             with stage("load", self.timings):
-                network = embedding.open_network(
-                    self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
-                    threads=compute.workers, traffic=self.traffic,
-                )  # fmt: skip
+                # On the CPU the network is made ready beside the first pictures: both take their time outside of Python.
+                # What CUDA calls the current device belongs to a thread, so that there it is made on this one.
+                opener = stack.enter_context(ThreadPoolExecutor(1, "fastsim-network"))
+                opening = opener.submit(open_network) if compute.device == "cpu" else None
+                frames = stack.enter_context(closing(decode.frame_batches(
+                    files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
+                    note=self.progress.note, traffic=self.traffic,
+                )))  # fmt: skip
+                network = opening.result() if opening else open_network()
             with stage("embed", self.timings), self.progress.bar("embed", len(files), "images") as bar:
                 store = self._store(network, digests)
                 embeddings, skipped = embedding.embed(network, frames, bar, store, keep=len(files) if keep else 0)

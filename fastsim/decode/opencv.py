@@ -12,6 +12,7 @@ import os
 import stat
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,9 @@ from fastsim.records import Uint8Array  # noqa: E402
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "JPEG2000", "AVIF", "PPM", "TGA", "ICO", "PSD", "DDS")
 """The formats that Pillow may open (it knows others that start programs or are no pictures); HEIF by plug-in."""
+
+_PLUGINS = ("Jpeg", "Png", "WebP", "Gif", "Bmp", "Tiff", "Jpeg2K", "Avif", "Ppm", "Tga", "Ico", "Psd", "Dds")
+"""Pillow's modules for FORMATS; `Image.init()` would import thirty more, which every start would pay for."""
 
 _JPEG = ("JPEG", "MPO")
 _OPENCV_KNOWS = frozenset(("JPEG", "MPO", "PNG", "WEBP", "BMP", "TIFF", "JPEG2000", "AVIF", "PPM"))
@@ -55,7 +59,8 @@ def _set_up() -> tuple[str, ...]:
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.filterwarnings("ignore", module=r"PIL\.")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
-    Image.init()
+    for plugin in _PLUGINS:
+        import_module(f"PIL.{plugin}ImagePlugin")
     try:
         import pillow_heif
     except ImportError:

@@ -56,9 +56,11 @@ class KeepsRows(Protocol):
 
 
 def open_network(
-    model: Model, *, runtime: str, device: str, batch: int, threads: int, traffic: Traffic | None = None
-) -> Network:
-    """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`.
+    model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
+    traffic: Traffic | None = None,
+) -> Network:  # fmt: skip
+    """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`, ready for pictures of
+    `size` pixels where that is known.
 
     Raises UsageError where that can't be."""
     if device != "cpu":
@@ -68,7 +70,7 @@ def open_network(
     if runtime == "openvino":
         from fastsim.embedding.openvino import OpenVinoNetwork
 
-        return OpenVinoNetwork(model, batch=batch, threads=threads)
+        return OpenVinoNetwork(model, batch=batch, threads=threads, size=size)
     if runtime == "onnxruntime":
         from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 

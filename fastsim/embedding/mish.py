@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from openvino import opset13
+from fastsim.embedding.openvino_runtime import ov
 
 
 def fuse_mish(graph: Any) -> int:
     """Replace every spelled-out Mish in an `openvino.Model`, in place. Returns how many there were."""
     found = [(node, x) for node in graph.get_ordered_ops() if (x := _argument(node)) is not None]
     for divide, x in found:
-        divide.output(0).replace(opset13.mish(x).output(0))
+        divide.output(0).replace(ov.opset13.mish(x).output(0))
     if found:
         graph.validate_nodes_and_infer_types()
     return len(found)

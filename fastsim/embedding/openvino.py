@@ -8,22 +8,22 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
-import openvino as ov
 
 from fastsim.embedding import RanOn
 from fastsim.embedding.mish import fuse_mish
+from fastsim.embedding.openvino_runtime import ov
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
 from fastsim.records import Float32Array, FrameBatch, Uint8Array
 
 
 class OpenVinoNetwork:
-    """One compiled network an input size, compiled when the first batch of that size comes.
+    """One compiled network an input size: for `size` now, for any other when its first batch comes.
 
     Static shapes are much faster than dynamic ones here, so that a short last batch is padded.
     """
 
-    def __init__(self, model: Model, *, batch: int, threads: int) -> None:
+    def __init__(self, model: Model, *, batch: int, threads: int, size: int | None = None) -> None:
         self._model = model
         self._batch = batch
         self._threads = threads
@@ -32,6 +32,8 @@ class OpenVinoNetwork:
         self._idle: dict[int, list[Any]] = {}
         # "2026.4.1-22982-...": the release is enough
         self.ran_on = RanOn("cpu", f"OpenVINO {ov.get_version().split('-')[0]}", "not run")
+        if size is not None:
+            self._idle[size] = self._compile(size)
 
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
         """See `Network.run`. Raises FastsimError if the network itself fails."""
@@ -117,17 +119,15 @@ class OpenVinoNetwork:
 
 def _with_preprocessing(graph: Any, form: Any) -> Any:
     """RGB bytes in NHWC in front of a graph that takes another type, layout, channel order or range."""
-    from openvino import Layout, Type
-    from openvino.preprocess import ColorFormat, PrePostProcessor
-
-    steps = PrePostProcessor(graph)
+    steps = ov.preprocess.PrePostProcessor(graph)
+    colours = ov.preprocess.ColorFormat
     image = steps.input()
-    image.tensor().set_element_type(Type.u8).set_layout(Layout("NHWC")).set_color_format(ColorFormat.RGB)
-    image.model().set_layout(Layout(form.layout))
+    image.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC")).set_color_format(colours.RGB)
+    image.model().set_layout(ov.Layout(form.layout))
     if not form.uint8:
-        image.preprocess().convert_element_type(Type.f32)
+        image.preprocess().convert_element_type(ov.Type.f32)
         if form.colour == "BGR":
-            image.preprocess().convert_color(ColorFormat.BGR)
+            image.preprocess().convert_color(colours.BGR)
         # (v / 255 * range - mean) / std  ==  (v - mean * 255 / range) / (std * 255 / range)
         unit = 255.0 / form.range
         image.preprocess().mean([m * unit for m in form.mean]).scale([s * unit for s in form.std])

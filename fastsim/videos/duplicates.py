@@ -96,7 +96,7 @@ def sample(
         model = load_model(compute.model)
         network = embedding.open_network(
             model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers,
-            traffic=traffic,
+            size=compute.size, traffic=traffic,
         )  # fmt: skip
     sampled: list[Sampled] = []
     skipped: list[Skipped] = []

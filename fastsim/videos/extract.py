@@ -55,7 +55,7 @@ def extract(
         identity = settings.identity(model.sha256)
         network = embedding.open_network(
             model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers,
-            traffic=traffic,
+            size=compute.size, traffic=traffic,
         )  # fmt: skip
     with ExitStack() as stack, stage("extract", timings):
         journal = stack.enter_context(Journal(outs, identity)) if outs is not None else None
