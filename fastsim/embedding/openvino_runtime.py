@@ -2,7 +2,7 @@
 
 `import openvino` goes on to `openvino.tools.ovc`, and that import reports itself to a web analytics service, from a forked
 process, and leaves files in the user's home. Whoever cleans their photos did not ask for that; it also takes longer than
-the runtime itself (bench/startup.py). Where a program that uses fastsim as a library has imported openvino before, nothing
+the runtime itself. Where a program that uses fastsim as a library has imported openvino before, nothing
 changes for it; where it does so afterwards, `openvino.convert_model` is found at `openvino.tools.ovc.convert_model` alone.
 """
 
