@@ -62,7 +62,7 @@ def open_network(
     """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`, ready for pictures of
     `size` pixels where that is known.
 
-    Raises UsageError where that can't be."""
+    Raises UsageError where that can't be, FastsimError where the network can't be run at `size`."""
     if device != "cpu":
         from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 

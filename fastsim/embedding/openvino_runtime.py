@@ -2,8 +2,10 @@
 
 `import openvino` goes on to `openvino.tools.ovc`, and that import reports itself to a web analytics service, from a forked
 process, and leaves files in the user's home. Whoever cleans their photos did not ask for that; it also takes longer than
-the runtime itself. Where a program that uses fastsim as a library has imported openvino before, nothing
-changes for it; where it does so afterwards, `openvino.convert_model` is found at `openvino.tools.ovc.convert_model` alone.
+the runtime itself.
+
+A program that imports openvino before fastsim, as a library, keeps all of it. One that imports it afterwards finds
+`openvino.convert_model` at `openvino.tools.ovc.convert_model` alone.
 """
 
 from __future__ import annotations
