@@ -10,8 +10,6 @@ from typing import NoReturn
 _SETTINGS = {
     # NumPy's and OpenCV's OpenBLAS: their threads sleep between calls in place of spinning, from the import on
     "OPENBLAS_THREAD_TIMEOUT": "4",
-    # Typer's pydantic: no search through all installed packages for plug-ins
-    "PYDANTIC_DISABLE_PLUGINS": "__all__",
 }
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)  # before what reads them is imported

@@ -1,158 +1,102 @@
-"""The commands for videos: what a user can type. `cli.py` imports this at its end, and holds the options that all share."""
+"""The commands for videos: what a user can type. `cli.py` imports this at its end."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Any
 
-import typer
+import click
 
-from fastsim.cli import (
-    DeviceName,
-    DryRun,
-    Exclude,
-    FollowLinks,
-    Inputs,
-    Ins,
-    JsonFile,
-    ModelPath,
-    Quiet,
-    Recursive,
-    RuntimeName,
-    Size,
-    Thres,
-    Verbose,
-    Workers,
-    _exit,
-    _with_inputs,
-    app,
-)
+from fastsim.cli import app, leave, with_inputs
 from fastsim.config import DEFAULT_THRES
+from fastsim.options import (
+    DEVICE,
+    DRY_RUN,
+    EXCLUDE,
+    FOLLOW_LINKS,
+    INPUTS,
+    INS,
+    JSON,
+    MODEL,
+    QUIET,
+    RECURSIVE,
+    RUNTIME,
+    SIZE,
+    VERBOSE,
+    WORKERS,
+    flag,
+    takes,
+    text,
+)
 
-One = Annotated[list[str] | None, typer.Argument(metavar="FILE", help="The video.", show_default=False)]
-Outs = Annotated[
-    str,
-    typer.Option(
-        metavar="DIR",
-        help="A folder for each video goes there, named after it. Empty, new, or of an earlier run with the same "
-        "settings, which is then continued.",
-    ),
-]
-Skip = Annotated[
-    int | None, typer.Option(metavar="N", help="Take every N-th frame; 1 takes all. [default: 10]", show_default=False)
-]
-Every = Annotated[
-    str | None,
-    typer.Option(metavar="SECONDS", help="Take a frame every so many seconds, in place of --skip.", show_default=False),
-]
-Start = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Begin there: seconds, MM:SS or HH:MM:SS.", show_default=False)
-]
-End = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Stop before there: seconds, MM:SS or HH:MM:SS.", show_default=False)
-]
-Crop = Annotated[
-    float,
-    typer.Option(metavar="F", help="Compare the central F of the frame's area, 0.05 to 1; written frames are whole."),
-]
-VideoThres = Annotated[float, typer.Option("--thres", help="A frame this similar to a kept one, 0 to 1, is dropped.")]
-Format = Annotated[str, typer.Option("--format", help="Of the written frames: jpg, png or webp.")]
-Quality = Annotated[int, typer.Option(help="Of jpg and webp, 1 to 100.")]
-TimelineOption = Annotated[
-    bool, typer.Option("--timeline", help="Also draw similarity over time, the kept frames marked.")
-]
-Across = Annotated[bool, typer.Option("--across", help="Keep a scene once over all videos, not once in each of them.")]
+_OUTS = text(
+    "--outs", "DIR",
+    "A folder for each video goes there, named after it. Empty, new, or of an earlier run with the same settings, which "
+    "is then continued.",
+    "./fastsim_outputs",
+)  # fmt: skip
+_SAMPLING = (
+    click.option("--skip", type=int, metavar="N", help="Take every N-th frame; 1 takes all.  [default: 10]"),
+    text("--every", "SECONDS", "Take a frame every so many seconds, in place of --skip."),
+    text("--start", "TIME", "Begin there: seconds, MM:SS or HH:MM:SS."),
+    text("--end", "TIME", "Stop before there: seconds, MM:SS or HH:MM:SS."),
+)
+_CROP = click.option(
+    "--crop", type=float, metavar="F", default=0.85,
+    help="Compare the central F of the frame's area, 0.05 to 1; written frames are whole.",
+)  # fmt: skip
+_THRES = click.option(
+    "--thres", type=float, metavar="SCORE", default=DEFAULT_THRES,
+    help="A frame this similar to a kept one, 0 to 1, is dropped.",
+)  # fmt: skip
+_WRITTEN = (
+    text("--format", "NAME", "Of the written frames: jpg, png or webp.", "jpg"),
+    click.option("--quality", type=int, metavar="N", default=95, help="Of jpg and webp, 1 to 100."),
+    flag("--timeline", help="Also draw similarity over time, the kept frames marked."),
+)
 
 
 @app.command()
-def video(
-    inputs: One = None,
-    ins: Ins = None,
-    outs: Outs = "./fastsim_outputs",
-    skip: Skip = None,
-    every: Every = None,
-    start: Start = None,
-    end: End = None,
-    crop: Crop = 0.85,
-    thres: VideoThres = DEFAULT_THRES,
-    size: Size = None,
-    model: ModelPath = None,
-    device: DeviceName = "auto",
-    runtime: RuntimeName = "auto",
-    format: Format = "jpg",  # noqa: A002
-    quality: Quality = 95,
-    timeline: TimelineOption = False,
-    dry_run: DryRun = False,
-    json: JsonFile = None,
-    workers: Workers = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@takes(
+    click.argument("inputs", metavar="FILE", nargs=-1, help="The video."),
+    INS, _OUTS, *_SAMPLING, _CROP, _THRES, SIZE, MODEL, DEVICE, RUNTIME, *_WRITTEN, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
+)  # fmt: skip
+def video(**typed: Any) -> None:
     """Write the frames of a video that differ, with a contact sheet and a table."""
-    options = locals()
     from fastsim.commands.video import video as command
 
-    _exit(command(**_with_inputs(options)))
+    leave(command(**with_inputs(typed)))
 
 
 @app.command()
-def videos(
-    inputs: Inputs = None,
-    ins: Ins = None,
-    outs: Outs = "./fastsim_outputs",
-    skip: Skip = None,
-    every: Every = None,
-    start: Start = None,
-    end: End = None,
-    crop: Crop = 0.85,
-    thres: VideoThres = DEFAULT_THRES,
-    across: Across = False,
-    size: Size = None,
-    model: ModelPath = None,
-    device: DeviceName = "auto",
-    runtime: RuntimeName = "auto",
-    format: Format = "jpg",  # noqa: A002
-    quality: Quality = 95,
-    timeline: TimelineOption = False,
-    recursive: Recursive = True,
-    exclude: Exclude = None,
-    follow_links: FollowLinks = False,
-    dry_run: DryRun = False,
-    json: JsonFile = None,
-    workers: Workers = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@takes(
+    INPUTS, INS, _OUTS, *_SAMPLING, _CROP, _THRES,
+    flag("--across", help="Keep a scene once over all videos, not once in each of them."),
+    SIZE, MODEL, DEVICE, RUNTIME, *_WRITTEN, RECURSIVE, EXCLUDE, FOLLOW_LINKS, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
+)  # fmt: skip
+def videos(**typed: Any) -> None:
     """Write the frames that differ of every video in a folder, a folder for each video."""
-    options = locals()
     from fastsim.commands.video import videos as command
 
-    _exit(command(**_with_inputs(options)))
+    leave(command(**with_inputs(typed)))
 
 
 @app.command()
-def video_duplicates(
-    inputs: Inputs = None,
-    ins: Ins = None,
-    every: Annotated[float, typer.Option(metavar="SECONDS", help="Compare a frame every so many seconds.")] = 0.5,
-    crop: Crop = 0.85,
-    thres: Thres = 0.8,
-    least: Annotated[
-        float, typer.Option("--least", metavar="SECONDS", help="The shortest common part that is reported.")
-    ] = 5.0,
-    size: Size = None,
-    model: ModelPath = None,
-    device: DeviceName = "auto",
-    runtime: RuntimeName = "auto",
-    recursive: Recursive = True,
-    exclude: Exclude = None,
-    follow_links: FollowLinks = False,
-    json: JsonFile = None,
-    workers: Workers = None,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+@takes(
+    INPUTS, INS,
+    click.option(
+        "--every", type=float, metavar="SECONDS", default=0.5, help="Compare a frame every so many seconds."
+    ),
+    _CROP,
+    click.option(
+        "--thres", type=float, metavar="SCORE", default=0.8, help="Frames from this score on, 0 to 1, show the same."
+    ),
+    click.option(
+        "--least", type=float, metavar="SECONDS", default=5.0, help="The shortest common part that is reported."
+    ),
+    SIZE, MODEL, DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, JSON, WORKERS, QUIET, VERBOSE,
+)  # fmt: skip
+def video_duplicates(**typed: Any) -> None:
     """Find videos, or parts of videos, that show the same thing; no file is changed."""
-    options = locals()
     from fastsim.commands.video_duplicates import video_duplicates as command
 
-    _exit(command(**_with_inputs(options)))
+    leave(command(**with_inputs(typed)))

@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import NoReturn
+
+import click
 
 from fastsim import console
 from fastsim.errors import ExitCode, FastsimError, shown
@@ -25,43 +28,58 @@ def run(program: Callable[[], object]) -> NoReturn:
     sys.exit(int(code))
 
 
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Ctrl-C in here ends the program at once; click would add an empty line to ours."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.exit(int(_interrupted()))
+
+
+def _interrupted() -> ExitCode:
+    console.complain("interrupted; no file was changed")
+    return ExitCode.INTERRUPTED
+
+
 def _code_of(program: Callable[[], object]) -> int:
     try:
-        if program() == ExitCode.INTERRUPTED:  # typer's way to hand on Ctrl-C; a command's own code comes as SystemExit
-            raise KeyboardInterrupt
+        program()
         return ExitCode.DONE
-    except SystemExit as ended:
+    except SystemExit as ended:  # a command's own code
         return ended.code if isinstance(ended.code, int) else ExitCode.DONE
     except FastsimError as error:
         console.complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        console.complain("interrupted; no file was changed")
-        return ExitCode.INTERRUPTED
+    except (KeyboardInterrupt, click.Abort):  # before a command has begun
+        return _interrupted()
+    except click.UsageError as error:
+        return _misused(error)
     except Exception as error:
-        if type(error).__name__ == "Abort":  # the same, in versions of typer that stand on click
-            console.complain("interrupted; no file was changed")
-            return ExitCode.INTERRUPTED
-        if hasattr(error, "format_message"):
-            return _misused(error)
         if os.environ.get("FASTSIM_DEBUG"):
             raise
         return _failed(error)
 
 
-def _misused(error: Exception) -> int:
-    """What typer says about the command line, in one line like ours."""
-    text: str = error.format_message()  # type: ignore[attr-defined]
-    where = getattr(getattr(error, "ctx", None), "info_name", None)
-    command = f"fastsim {where}" if where and "fastsim" not in where else "fastsim"
-    options: Sequence[str] = getattr(getattr(error, "param", None), "opts", ("",))
-    if "\n" in text.strip():  # no command at all: the help
-        error.show()  # type: ignore[attr-defined]
-    elif "valid number" in text or "valid integer" in text:
-        kind = "number" if "number" in text else "whole number"
-        console.complain(f"{options[0]} {_typed(options)}: a {kind} is needed; {command} --help says which")
-    else:
-        console.complain(f"{text[:1].lower()}{text[1:].rstrip('.')}; {command} --help lists what is allowed")
+_NUMBERS = {click.FLOAT: "number", click.INT: "whole number"}
+
+
+def _misused(error: click.UsageError) -> ExitCode:
+    """What click says about the command line, in one line like ours."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return ExitCode.USAGE
+    command = error.ctx.command_path if error.ctx else "fastsim"
+    parameter = getattr(error, "param", None)
+    if isinstance(parameter, click.Option) and (kind := _NUMBERS.get(parameter.type)):
+        console.complain(
+            f"{parameter.opts[0]} {_typed(parameter.opts)}: a {kind} is needed; {command} --help says which"
+        )
+        return ExitCode.USAGE
+    near: Sequence[str] = getattr(error, "possibilities", None) or ()
+    meant = f" (did you mean {' or '.join(near)}?)" if near else ""
+    text = (error.message or error.format_message()).rstrip(".")
+    console.complain(f"{text[:1].lower()}{text[1:]}{meant}; {command} --help lists what is allowed")
     return ExitCode.USAGE
 
 

@@ -54,7 +54,7 @@ class ImagesOptions:
     device: str
     runtime: str
     recursive: bool
-    exclude: list[str] | None
+    exclude: tuple[str, ...]
     follow_links: bool
     dry_run: bool
     plan: str | None
@@ -159,7 +159,7 @@ def _resolve(options: ImagesOptions) -> Config:
     named, listed = paths_of(options.inputs)
     return Config(
         scan=Scan(
-            named, options.recursive, tuple(options.exclude or ()), options.follow_links, os.path.abspath(options.outs),
+            named, options.recursive, options.exclude, options.follow_links, os.path.abspath(options.outs),
             listed,
         ),
         compute=config.resolve_compute(

@@ -31,7 +31,7 @@ _NEAR = (0.75, 0.85, 0.9, 0.95)
 
 def tune_thresholds(
     *, inputs: Sequence[str], outs: str, size: str | None, model: str | None, device: str, runtime: str, recursive: bool,
-    exclude: list[str] | None, follow_links: bool, json: str | None, cache: str | None, no_cache: bool,
+    exclude: tuple[str, ...], follow_links: bool, json: str | None, cache: str | None, no_cache: bool,
     workers: int | None, batch: int | None, quiet: bool, verbose: bool,
 ) -> ExitCode:  # fmt: skip
     """Embed (or take from the cache), count, print the table, write the page, the chart and the table to `outs`."""
@@ -46,7 +46,7 @@ def tune_thresholds(
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
         named, listed = paths_of(inputs)
-        what = Scan(named, recursive, tuple(exclude or ()), follow_links, folder, listed)
+        what = Scan(named, recursive, exclude, follow_links, folder, listed)
         files, unlisted = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
         embeddings, sampled = _sample(embeddings)

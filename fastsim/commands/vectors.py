@@ -69,7 +69,7 @@ def compare(
 
 def embed(
     *, inputs: Sequence[str], out: str, size: str | None, model: str | None, device: str, runtime: str, recursive: bool,
-    exclude: list[str] | None, follow_links: bool, workers: int | None, batch: int | None, cache: str | None,
+    exclude: tuple[str, ...], follow_links: bool, workers: int | None, batch: int | None, cache: str | None,
     no_cache: bool, quiet: bool, verbose: bool,
 ) -> ExitCode:  # fmt: skip
     """`fastsim embed`: vectors to an .npz file."""
@@ -84,7 +84,7 @@ def embed(
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
         named, listed = paths_of(inputs)
-        what = Scan(named, recursive, tuple(exclude or ()), follow_links, listed=listed)
+        what = Scan(named, recursive, exclude, follow_links, listed=listed)
         files, unlisted = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     paths = [files[i].path for i in embeddings.ids.tolist()]

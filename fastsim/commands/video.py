@@ -51,7 +51,7 @@ class VideoOptions:
     verbose: bool
     across: bool = False
     recursive: bool = True
-    exclude: list[str] | None = None
+    exclude: tuple[str, ...] = ()
     follow_links: bool = False
 
 
@@ -111,7 +111,7 @@ def scan(
     named, listed = paths_of(inputs)
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
-            named, listed=listed, recursive=options.recursive, exclude=tuple(options.exclude or ()),
+            named, listed=listed, recursive=options.recursive, exclude=options.exclude,
             follow_links=options.follow_links, outs=outs, suffixes=VIDEO_SUFFIXES, bar=bar,
         )  # fmt: skip
 

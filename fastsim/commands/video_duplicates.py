@@ -37,7 +37,7 @@ class DuplicatesOptions:
     device: str
     runtime: str
     recursive: bool
-    exclude: list[str] | None
+    exclude: tuple[str, ...]
     follow_links: bool
     json: str | None
     workers: int | None

@@ -61,7 +61,10 @@ def test_wrong_use_is_one_line_with_the_value_that_was_typed(run: Run) -> None:
     for words, expected in (
         (("images", ".", "--thres", "abc"), "--thres abc: a number is needed"),
         (("images", ".", "--workers=x"), "--workers x: a whole number is needed"),
-        (("images", ".", "--bogus"), "no such option: --bogus"),
+        (("images", ".", "--bogus"), "no such option '--bogus'"),
+        (("images", ".", "--thress", "1"), "no such option '--thress' (did you mean --thres "),
+        (("images", ".", "--thres"), "option '--thres' requires an argument"),
+        (("apply",), "missing argument 'PLAN'"),
         (("bogus",), "no such command 'bogus'"),
     ):
         done = run(*words, code=2)

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from typer.main import get_command
 
 from fastsim.cli import app
 from fastsim.model import card_size
@@ -17,7 +16,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 def commands(group: object = None, prefix: str = "") -> dict[str, object]:
     """{full name: command}, subcommands included."""
-    group = group or get_command(app)
+    group = group or app
     found: dict[str, object] = {}
     for name, command in group.commands.items():  # type: ignore[attr-defined]
         if hasattr(command, "commands"):
@@ -53,4 +52,4 @@ def test_readme_and_help_name_the_packaged_models_size() -> None:
     size = card_size()
     assert f"| `--size` | {size} |" in README
     [option] = [one for one in commands()["images"].params if one.name == "size"]  # type: ignore[attr-defined]
-    assert f" {size} for the packaged one" in str(option.show_default)
+    assert f" {size} for the packaged one" in str(option.help)

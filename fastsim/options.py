@@ -1,0 +1,71 @@
+"""The options that commands share: names, defaults and help, each as a decorator for click."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from fastsim.config import DEFAULT_THRES, THRES_GUIDE
+
+Command = Callable[..., None]
+Parameter = Callable[[Command], Command]
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
+
+
+def takes(*parameters: Parameter) -> Callable[[Command], Command]:
+    """A command with these arguments and options, which --help lists in this order."""
+
+    def decorate(command: Command) -> Command:
+        for parameter in reversed(parameters):
+            command = parameter(command)
+        return command
+
+    return decorate
+
+
+def text(name: str, metavar: str, help: str, default: str | None = None, **more: Any) -> Parameter:  # noqa: A002
+    return click.option(name, metavar=metavar, help=help, default=default, **more)
+
+
+def flag(*names: str, help: str) -> Parameter:  # noqa: A002
+    return click.option(*names, is_flag=True, show_default=False, help=help)
+
+
+INPUTS = click.argument(
+    "inputs", metavar="INPUT...", nargs=-1,
+    help="Folders, files, or - for a list of paths on stdin (one a line, or NUL-separated).",
+)  # fmt: skip
+INS = click.option("--ins", metavar="PATH", multiple=True, help="The same as INPUT; may be repeated.")
+OUTS = text(
+    "--outs", "DIR", "Where groups or removed files go, and the journal. Empty or new; never scanned.",
+    "./fastsim_outputs",
+)  # fmt: skip
+SIZE = text(
+    "--size", "SIDE",
+    "Side of the network's input: 224, 160, 128, 112, any multiple of 16 from 64 to 512, or auto (112 for an image "
+    "smaller than 112x112, else 224). By default what the model's card says: 128 for the packaged one.",
+)  # fmt: skip
+MODEL = text("--model", "PATH", "An ONNX model in place of the packaged one.")
+THRES = click.option(
+    "--thres", type=float, metavar="SCORE", default=DEFAULT_THRES,
+    help=f"Similar from this score on, 0 to 1. {THRES_GUIDE}",
+)  # fmt: skip
+DEVICE = text("--device", "NAME", "auto, cpu, cuda, cuda:N or cuda:N,M.", "auto")
+RUNTIME = text("--runtime", "NAME", "auto, openvino, onnxruntime; tensorrt with cuda.", "auto")
+RECURSIVE = click.option("--recursive/--no-recursive", default=True, help="Look into subfolders.")
+EXCLUDE = click.option(
+    "--exclude", metavar="GLOB", multiple=True, help="Leave out paths or names that match; may be repeated."
+)
+FOLLOW_LINKS = flag("--follow-links", help="Follow symbolic links (loops end; no link stays in place of their target).")
+DRY_RUN = flag("--dry-run", help="Print what would be done, and do nothing.")
+YES = flag("--yes", "-y", help="Do not ask before deleting.")
+JSON = text("--json", "FILE", "Write the whole result as JSON; - is stdout.")
+CACHE = text("--cache", "DIR", "Where the embedding cache lies; by default in your cache folder.")
+NO_CACHE = flag("--no-cache", help="Neither read nor write the embedding cache.")
+WORKERS = click.option("--workers", type=int, metavar="N", help="Threads; by default one for each usable CPU.")
+BATCH = click.option("--batch", type=int, metavar="N", help="Pictures a call of the network; by default what suits it.")
+QUIET = flag("--quiet", "-q", help="Print errors only, and what was asked for.")
+VERBOSE = flag("--verbose", "-v", help="List every group and every skipped file; let decoders speak.")
