@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -98,16 +97,16 @@ class _Job:
                 (),
                 RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run"),
             )
-        open_network = partial(
-            embedding.open_network, self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
-            threads=compute.workers, size=compute.size, traffic=self.traffic,
-        )  # fmt: skip
         with ExitStack() as stack:
             with stage("load", self.timings):
+                open_network = embedding.opener(
+                    self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
+                    threads=compute.workers, size=compute.size, traffic=self.traffic,
+                )  # fmt: skip
                 # On the CPU the network is made ready beside the first pictures: both take their time outside of Python.
                 # What CUDA calls the current device belongs to a thread, so that there it is made on this one.
-                opener = stack.enter_context(ThreadPoolExecutor(1, "fastsim-network"))
-                opening = opener.submit(open_network) if compute.device == "cpu" else None
+                thread = stack.enter_context(ThreadPoolExecutor(1, "fastsim-network"))
+                opening = thread.submit(open_network) if compute.device == "cpu" else None
                 frames = stack.enter_context(closing(decode.frame_batches(
                     files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
                     note=self.progress.note, traffic=self.traffic,

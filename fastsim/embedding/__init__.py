@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -55,6 +56,27 @@ class KeepsRows(Protocol):
         ...
 
 
+def opener(
+    model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
+    traffic: Traffic | None = None,
+) -> Callable[[], Network]:  # fmt: skip
+    """Import `runtime`, and return what loads `model` on it: see `open_network`. Loading takes its time outside of
+    Python, so that it can have a thread of its own; imports on two threads would wait for each other."""
+    if device != "cpu":
+        from fastsim.embedding.onnxruntime_cuda import CudaNetwork
+
+        return partial(CudaNetwork, model, device=device, runtime=runtime, batch=batch, traffic=traffic)
+    if runtime == "openvino":
+        from fastsim.embedding.openvino import OpenVinoNetwork
+
+        return partial(OpenVinoNetwork, model, batch=batch, threads=threads, size=size)
+    if runtime == "onnxruntime":
+        from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
+
+        return partial(OnnxRuntimeNetwork, model, device=device, threads=threads)
+    raise UsageError(f"--runtime {runtime}: unknown; auto, openvino or onnxruntime is allowed")
+
+
 def open_network(
     model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
     traffic: Traffic | None = None,
@@ -63,19 +85,7 @@ def open_network(
     `size` pixels where that is known.
 
     Raises UsageError where that can't be, FastsimError where the network can't be run at `size`."""
-    if device != "cpu":
-        from fastsim.embedding.onnxruntime_cuda import CudaNetwork
-
-        return CudaNetwork(model, device=device, runtime=runtime, batch=batch, traffic=traffic)
-    if runtime == "openvino":
-        from fastsim.embedding.openvino import OpenVinoNetwork
-
-        return OpenVinoNetwork(model, batch=batch, threads=threads, size=size)
-    if runtime == "onnxruntime":
-        from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
-
-        return OnnxRuntimeNetwork(model, device=device, threads=threads)
-    raise UsageError(f"--runtime {runtime}: unknown; auto, openvino or onnxruntime is allowed")
+    return opener(model, runtime=runtime, device=device, batch=batch, threads=threads, size=size, traffic=traffic)()
 
 
 def embed(
