@@ -137,10 +137,10 @@ def embedding(repeats: int) -> list[tuple[str, list[float]]]:
         )
         for precision in ("bf16", "f32")
         for fused in (False, True)
-        for batch in (1, 2, 4)
+        for batch in (1, 4, 8, 16)
     }
     for run in runs.values():
-        run(pixels[:8])
+        run(pixels[:16])
     figures: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(repeats):
         for name, run in runs.items():

@@ -102,8 +102,18 @@ def resolve_compute(
             raise UsageError(f"{name} {value}: at least 1 is needed")
     return Compute(
         size=resolve_size(size or str(card_size(model))), model=model, device=device, runtime=runtime,
-        workers=workers or usable_cpus(), batch=batch or (4 if device == Device.CPU else 256), cache=cache,
+        workers=workers or usable_cpus(), batch=batch or usual_batch(device), cache=cache,
     )  # fmt: skip
+
+
+def usual_batch(device: str) -> int:
+    """Pictures a call of the network that suit `device`. On a CPU more of them leave its caches: with bfloat16, which
+    CPUs with AVX-512 have, later (bench/stages.py)."""
+    if device != Device.CPU:
+        return 256
+    from fastsim import _core
+
+    return 8 if "avx512" in _core.isas() else 4
 
 
 def resolve_size(text: str) -> int | None:
