@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from fastsim import compiled
 from fastsim.records import Float16Array, MediaFile
 
 NAME = "embeddings.sqlite"
@@ -240,9 +241,12 @@ def info(folder: Path) -> CacheInfo | None:
 
 
 def clear(folder: Path) -> int | None:
-    """Remove the cache's files. Returns the bytes that this freed, None if there was no cache. Raises OSError."""
+    """Remove the cache's files, and the compiled networks beside them.
+
+    Returns the bytes that this freed, None if there was no cache. Raises OSError.
+    """
     freed = None
-    for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged")):
+    for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged"), *compiled.files(folder)):
         if part.exists():
             freed = (freed or 0) + part.stat().st_size
             part.unlink()

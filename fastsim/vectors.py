@@ -12,6 +12,7 @@ import numpy as np
 
 from fastsim import content, cuda, decode, embedding
 from fastsim.cache import CachedRow, EmbeddingCache
+from fastsim.compiled import CompiledStore
 from fastsim.config import Compute
 from fastsim.embedding import Network, RanOn
 from fastsim.model import Model, load_model
@@ -102,6 +103,7 @@ class _Job:
                 open_network = embedding.opener(
                     self.model, runtime=compute.runtime, device=compute.device, batch=compute.batch,
                     threads=compute.workers, size=compute.size, traffic=self.traffic,
+                    store=CompiledStore(Path(compute.cache)) if compute.cache else None,
                 )  # fmt: skip
                 # On the CPU the network is made ready beside the first pictures: both take their time outside of Python.
                 # What CUDA calls the current device belongs to a thread, so that there it is made on this one.

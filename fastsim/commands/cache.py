@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from fastsim import cache
+from fastsim import cache, compiled
 from fastsim.commands.shared import cache_folder
 from fastsim.console import out
 from fastsim.errors import ExitCode, FastsimError, quoted, shown
@@ -25,13 +25,18 @@ def info(chosen: str | None) -> ExitCode:
             f"the embedding cache in {shown(str(folder))} is damaged ({error}); the next run makes a new one, "
             f"or remove it with: fastsim cache clear{option}"
         ) from None
-    if found is None:
+    networks = compiled.files(folder)
+    if found is None and not networks:
         out(f"No embedding cache in {shown(str(folder))}.")
         return ExitCode.DONE
-    out(f"{shown(str(found.path))}: {in_bytes(found.bytes)}, {plural(found.files, 'file')} known")
-    for key, count in found.networks:
+    if found is not None:
+        out(f"{shown(str(found.path))}: {in_bytes(found.bytes)}, {plural(found.files, 'file')} known")
+    for key, count in found.networks if found else ():
         model, size, device, runtime, version = [*key.split(" "), *("?" * 5)][:5]
         out(f"  {plural(count, 'vector')}: model {model[:12]}, size {size}, {device}, {runtime} {version}")
+    if networks:
+        size = in_bytes(sum(path.stat().st_size for path in networks))
+        out(f"{plural(len(networks), 'compiled network')} in {shown(str(folder))}: {size}")
     return ExitCode.DONE
 
 

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from fastsim.compiled import CompiledStore
 from fastsim.errors import UsageError
 from fastsim.model import Model
 from fastsim.progress import Bar
@@ -58,7 +59,7 @@ class KeepsRows(Protocol):
 
 def opener(
     model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
-    traffic: Traffic | None = None,
+    traffic: Traffic | None = None, store: CompiledStore | None = None,
 ) -> Callable[[], Network]:  # fmt: skip
     """Import `runtime`, and return what loads `model` on it: see `open_network`. Loading takes its time outside of
     Python, so that it can have a thread of its own; imports on two threads would wait for each other."""
@@ -69,7 +70,7 @@ def opener(
     if runtime == "openvino":
         from fastsim.embedding.openvino import OpenVinoNetwork
 
-        return partial(OpenVinoNetwork, model, batch=batch, threads=threads, size=size)
+        return partial(OpenVinoNetwork, model, batch=batch, threads=threads, size=size, store=store)
     if runtime == "onnxruntime":
         from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 
@@ -79,13 +80,16 @@ def opener(
 
 def open_network(
     model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
-    traffic: Traffic | None = None,
+    traffic: Traffic | None = None, store: CompiledStore | None = None,
 ) -> Network:  # fmt: skip
     """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`, ready for pictures of
-    `size` pixels where that is known.
+    `size` pixels where that is known. store: where OpenVINO keeps what it has compiled.
 
     Raises UsageError where that can't be, FastsimError where the network can't be run at `size`."""
-    return opener(model, runtime=runtime, device=device, batch=batch, threads=threads, size=size, traffic=traffic)()
+    opening = opener(
+        model, runtime=runtime, device=device, batch=batch, threads=threads, size=size, traffic=traffic, store=store
+    )
+    return opening()
 
 
 def embed(

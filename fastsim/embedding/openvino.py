@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from fastsim import __version__, _core
+from fastsim.compiled import CompiledStore
 from fastsim.embedding import RanOn
 from fastsim.embedding.mish import fuse_mish
 from fastsim.embedding.openvino_runtime import ov
@@ -20,20 +23,29 @@ from fastsim.records import Float32Array, FrameBatch, Uint8Array
 class OpenVinoNetwork:
     """One compiled network an input size: for `size` now, for any other when its first batch comes.
 
-    Static shapes are much faster than dynamic ones here, so that a short last batch is padded.
+    Static shapes are much faster than dynamic ones here, so that a short last batch is padded. With a `store`, what was
+    compiled for `size` is taken from there, or brought there when the first run has ended.
     """
 
-    def __init__(self, model: Model, *, batch: int, threads: int, size: int | None = None) -> None:
+    def __init__(
+        self, model: Model, *, batch: int, threads: int, size: int | None = None, store: CompiledStore | None = None
+    ) -> None:
         self._model = model
         self._batch = batch
         self._threads = threads
+        self._store = store
         self._core = ov.Core()
-        self._graph = self._read()  # a file that is no network is an error now, not after the scan
         self._idle: dict[int, list[Any]] = {}
+        self._unsaved: Any = None
         # "2026.4.1-22982-...": the release is enough
         self.ran_on = RanOn("cpu", f"OpenVINO {ov.get_version().split('-')[0]}", "not run")
-        if size is not None:
-            self._idle[size] = self._compile(size)
+        if size is None:
+            _ = self._graph  # a file that is no network is an error now, not after the scan
+            return
+        compiled = self._load(size)
+        if compiled is None:
+            compiled = self._unsaved = self._compiled(size)
+        self._idle[size] = self._requests(compiled, size)
 
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
         """See `Network.run`. Raises FastsimError if the network itself fails."""
@@ -42,7 +54,7 @@ class OpenVinoNetwork:
             for batch in batches:
                 size = batch.pixels.shape[1]
                 if size not in self._idle:
-                    self._idle[size] = self._compile(size)
+                    self._idle[size] = self._requests(self._compiled(size), size)
                 while not self._idle[size]:
                     yield self._finish(busy)
                 request = self._idle[size].pop()
@@ -52,6 +64,7 @@ class OpenVinoNetwork:
                 busy.append((request, batch, pixels))  # the request reads `pixels` in place: keep them alive
             while busy:
                 yield self._finish(busy)
+            self._save()
         finally:
             for request, batch, _ in busy:
                 request.cancel()
@@ -71,7 +84,8 @@ class OpenVinoNetwork:
         missing = self._batch - len(pixels)
         return np.concatenate([pixels, np.zeros((missing, *pixels.shape[1:]), np.uint8)]) if missing else pixels
 
-    def _read(self) -> Any:
+    @cached_property
+    def _graph(self) -> Any:
         """The graph as the file has it. Raises UsageError."""
         try:
             graph = self._core.read_model(str(self._model.path))
@@ -86,8 +100,8 @@ class OpenVinoNetwork:
             )
         return graph
 
-    def _compile(self, size: int) -> list[Any]:
-        """Compile for [batch, size, size, 3] uint8 and return its requests."""
+    def _compiled(self, size: int) -> Any:
+        """The graph compiled for [batch, size, size, 3] uint8. Raises FastsimError."""
         graph = self._graph.clone()  # a tenth of the time that reading the file again takes; weights are shared
         shape = [axis.get_length() if axis.is_static else None for axis in graph.input().partial_shape]
         form = self._model.input_format(graph.input().element_type.get_type_name(), shape)
@@ -97,13 +111,19 @@ class OpenVinoNetwork:
             graph.reshape(ov.PartialShape(list(sides)))
             if not (form.uint8 and form.layout == "NHWC"):
                 graph = _with_preprocessing(graph, form)
-            hints = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": self._threads}
-            compiled = self._core.compile_model(graph, "CPU", hints)
+            return self._core.compile_model(graph, "CPU", self._hints)
         except RuntimeError as error:
             reason = str(error).strip().splitlines()[-1]
             raise FastsimError(
                 f"--model {self._model.path}: can't be run at {size}x{size} pixels ({reason}); try its own --size"
             ) from None
+
+    @property
+    def _hints(self) -> dict[str, Any]:
+        return {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": self._threads}
+
+    def _requests(self, compiled: Any, size: int) -> list[Any]:
+        """Its requests, one more than run at once: that one is being filled. Raises UsageError."""
         output = [axis.get_length() if axis.is_static else None for axis in compiled.output(0).partial_shape]
         if len(output) < 2 or output[0] not in (self._batch, None) or any(axis != 1 for axis in output[2:]):
             raise UsageError(
@@ -114,7 +134,33 @@ class OpenVinoNetwork:
         names = {"f32": "float32", "bf16": "bfloat16", "f16": "float16"}
         self.ran_on = RanOn(self.ran_on.device, self.ran_on.runtime, names.get(precision, precision))
         count = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS"))
-        return [compiled.create_infer_request() for _ in range(count + 1)]  # one more is being filled
+        return [compiled.create_infer_request() for _ in range(count + 1)]
+
+    def _load(self, size: int) -> Any:
+        """What an earlier run compiled for `size`, or None."""
+        if self._store is None:
+            return None
+        exported = self._store.load(self._key(size))
+        try:
+            return exported and self._core.import_model(exported, "CPU", self._hints)
+        except RuntimeError:
+            self._store.remove(self._key(size))
+            return None
+
+    def _save(self) -> None:
+        compiled, self._unsaved = self._unsaved, None
+        if self._store is not None and compiled is not None:
+            size = int(compiled.input(0).shape[1])  # [batch, size, size, 3], whatever the file's own layout
+            with suppress(RuntimeError):
+                self._store.save(self._key(size), compiled.export_model().getvalue())
+
+    def _key(self, size: int) -> tuple[object, ...]:
+        """All that a compiled network depends on."""
+        processor = [self._core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
+        return (
+            __version__, ov.get_version(), *processor, _core.isas(), self._model.sha256, self._model.card_digest,
+            size, self._batch, self._threads,
+        )  # fmt: skip
 
 
 def _with_preprocessing(graph: Any, form: Any) -> Any:

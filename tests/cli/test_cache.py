@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -102,6 +103,56 @@ def test_a_damaged_cache_is_set_aside_and_rebuilt_with_a_note(run: Run, photos: 
     assert result["groups"] == before["groups"]
     assert path.with_suffix(".damaged").exists()
     assert cached(images(run, photos)) == DISTINCT
+
+
+def vectors_of(run: Run, photos: Path, *more: str | Path) -> np.ndarray[Any, Any]:
+    """The vectors of `fastsim embed`, with no vector known before."""
+    database(photos).unlink(missing_ok=True)
+    run("embed", photos, "--out", photos.parent / "v.npz", *more)
+    with np.load(photos.parent / "v.npz") as stored:
+        vectors: np.ndarray[Any, Any] = stored["vectors"]
+    return vectors
+
+
+def test_a_compiled_network_is_used_again_and_gives_the_same_bits(run: Run, photos: Path) -> None:
+    expected = vectors_of(run, photos, "--no-cache")
+    first = vectors_of(run, photos)
+    [network] = database(photos).parent.glob("network-*")
+    written = network.stat().st_ino
+    second = vectors_of(run, photos)
+    assert network.stat().st_ino == written
+    assert expected.tobytes() == first.tobytes() == second.tobytes()
+    assert "1 compiled network in" in run("cache", "info").stdout
+    database(photos).unlink()
+    assert "1 compiled network in" in run("cache", "info").stdout
+    run("cache", "clear")
+    assert not network.exists()
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "a flipped bit", "not exported"])
+def test_a_damaged_compiled_network_is_compiled_anew(run: Run, photos: Path, damage: str) -> None:
+    expected = vectors_of(run, photos)
+    [network] = database(photos).parent.glob("network-*")
+    whole = network.read_bytes()
+    changed = bytearray(whole)
+    changed[len(whole) // 2] ^= 1
+    text = b"no network"
+    network.write_bytes({
+        "empty": b"", "cut": whole[:-100], "a flipped bit": bytes(changed),
+        "not exported": hashlib.sha256(text).digest() + text,
+    }[damage])  # fmt: skip
+    assert vectors_of(run, photos).tobytes() == expected.tobytes()
+    assert len(network.read_bytes()) == len(whole)
+
+
+def test_the_compiled_networks_that_were_used_last_are_kept(run: Run, photos: Path) -> None:
+    for size in (64, 80, 96, 64, 112):
+        vectors_of(run, photos, "--size", str(size))
+    networks = list(database(photos).parent.glob("network-*"))
+    assert len(networks) == 3
+    before = {path.stat().st_ino for path in networks}
+    vectors_of(run, photos, "--size", "64")  # used twice, and so not the oldest
+    assert {path.stat().st_ino for path in database(photos).parent.glob("network-*")} == before
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root may write everywhere")

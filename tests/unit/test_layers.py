@@ -12,7 +12,7 @@ import pytest
 import fastsim
 
 PACKAGE = Path(fastsim.__file__).parent
-SHARED = {"records", "errors", "progress", "prefetch", "interrupts", "model", "traffic", "_core"}
+SHARED = {"records", "errors", "progress", "prefetch", "interrupts", "model", "traffic", "compiled", "_core"}
 STAGES = {
     "discover": set(),
     "content": set(),

@@ -1,0 +1,68 @@
+"""Compiled networks on disk, beside the embedding cache: to compile one takes as long as to embed a hundred pictures.
+
+A file is the SHA-256 of what follows, then what the runtime exported. It is only ever an optimisation: a damaged file is
+removed and counts as none, as a runtime does not find a flipped bit in a weight, and one that can't be written is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+_PATTERN = "network-*.bin"
+_MOST = 3
+"""Files that are kept, some 20 MB each: the last used ones."""
+
+
+class CompiledStore:
+    """The compiled networks in `folder`. Several processes may use it at a time: files appear whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, key: Sequence[object]) -> bytes | None:
+        """What `save` was given for `key` (all that the compiled form depends on), or None."""
+        path = self._path(key)
+        try:
+            with open(path, "rb") as file:
+                digest, exported = file.read(32), file.read()
+            os.utime(path)
+        except OSError:
+            return None
+        if hashlib.sha256(exported).digest() == digest:
+            return exported
+        self.remove(key)
+        return None
+
+    def save(self, key: Sequence[object], exported: bytes) -> None:
+        """Store `exported`, and remove those that were not used for longest."""
+        path = self._path(key)
+        new = path.with_suffix(f".{os.getpid()}.new")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with open(new, "wb") as file:
+                file.write(hashlib.sha256(exported).digest())
+                file.write(exported)
+            new.replace(path)
+            by_age = sorted(files(self._folder), key=lambda found: found.stat().st_mtime_ns)
+            for old in by_age[:-_MOST]:
+                old.unlink(missing_ok=True)
+        except OSError:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+
+    def remove(self, key: Sequence[object]) -> None:
+        with suppress(OSError):
+            self._path(key).unlink(missing_ok=True)
+
+    def _path(self, key: Sequence[object]) -> Path:
+        name = hashlib.sha256(repr(tuple(key)).encode()).hexdigest()[:16]
+        return self._folder / _PATTERN.replace("*", name)
+
+
+def files(folder: Path) -> list[Path]:
+    """The compiled networks in `folder`, with those that a killed run left half-written."""
+    return [*folder.glob(_PATTERN), *folder.glob("network-*.new")]
