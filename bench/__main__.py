@@ -10,8 +10,8 @@ cores with AVX2, drawing included, and some to spare:
 
     part          s    what
     startup       25   --help, --version, one picture
-    photos       190   1,000 of 500x375, all rivals, up to 5 turns
-    pairs         90   20,000 rows at .75 and .9, all rivals, 3 turns
+    photos       300   1,000 of 500x375, all rivals, up to 5 turns
+    pairs         90   20,000 rows at .75 and .9, all rivals, 5 turns
     photos_10k   110   10,000 of 500x375, fastsim alone, once: stages and peak memory
     megapixels   120   300 of 4000x3000, fastdup, up to 2 turns
     rerun         30   1,000 of 500x375, from the cache
@@ -69,8 +69,8 @@ def parts(options: argparse.Namespace) -> dict[str, Part]:
     sizes = ("1000", "2000", "4000", "8000", "16000")
     return {
         "startup": Part(25, "startup.py", ()),
-        "photos": whole(190, "--count", "1000", "--limit", "120", *rivals),
-        "pairs": rows(90, "20000", "--repeats", "3"),
+        "photos": whole(300, "--count", "1000", "--limit", "220", *rivals),
+        "pairs": rows(90, "20000"),
         "photos_10k": whole(110, "--count", "10000", "--repeats", "1", "--rivals"),
         "megapixels": whole(120, "--count", "300", "--repeats", "2", "--limit", "45", *large),
         "rerun": whole(30, "--count", "1000", "--repeats", "5", "--rerun"),

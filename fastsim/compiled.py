@@ -51,6 +51,8 @@ class CompiledStore:
             for old in by_age[:-_MOST]:
                 old.unlink(missing_ok=True)
         except OSError:
+            pass  # the next run compiles again
+        finally:
             with suppress(OSError):
                 new.unlink(missing_ok=True)
 
