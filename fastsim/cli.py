@@ -35,6 +35,7 @@ from fastsim.options import (
     WORKERS,
     YES,
     flag,
+    path,
     takes,
     text,
 )
@@ -93,7 +94,7 @@ def app() -> None:
         "component",
     ),
     DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, DRY_RUN,
-    text("--plan", "FILE", "Write the plan to FILE and do nothing; fastsim apply FILE carries it out."),
+    path("--plan", "FILE", "Write the plan to FILE and do nothing; fastsim apply FILE carries it out."),
     YES,
     flag("--force", help="Allow clean_delete with a threshold under 0.9."),
     flag("--trash", help="With clean_delete: to the desktop's trash in place of deleting."),
@@ -107,7 +108,13 @@ def images(**typed: Any) -> None:
 
 
 @app.command()
-@takes(click.argument("plan", metavar="PLAN", help="A plan that --plan wrote, or of an interrupted run."), YES, QUIET)
+@takes(
+    click.argument(
+        "plan", metavar="PLAN", type=click.Path(), help="A plan that --plan wrote, or of an interrupted run."
+    ),
+    YES,
+    QUIET,
+)
 def apply(**typed: Any) -> None:
     """Carry out a plan, or finish an interrupted run."""
     from fastsim.commands.files import apply as command
@@ -116,7 +123,12 @@ def apply(**typed: Any) -> None:
 
 
 @app.command()
-@takes(click.argument("journal", metavar="JOURNAL", help="fastsim_journal.jsonl of a run (or its folder)."), QUIET)
+@takes(
+    click.argument(
+        "journal", metavar="JOURNAL", type=click.Path(), help="fastsim_journal.jsonl of a run (or its folder)."
+    ),
+    QUIET,
+)
 def undo(**typed: Any) -> None:
     """Take back the moves and copies of a run, finished or interrupted."""
     from fastsim.commands.files import undo as command
@@ -136,7 +148,7 @@ def compare(**typed: Any) -> None:
 @app.command()
 @takes(
     INPUTS, INS,
-    text("--out", "FILE", "The .npz file: paths, vectors (float16[n, d]), sizes.", "", show_default=False),
+    path("--out", "FILE", "The .npz file: paths, vectors (float16[n, d]), sizes.", "", show_default=False),
     SIZE, MODEL, DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, WORKERS, BATCH, CACHE, NO_CACHE, QUIET, VERBOSE,
 )  # fmt: skip
 def embed(**typed: Any) -> None:
@@ -157,7 +169,7 @@ def doctor() -> None:
 
 @app.command()
 @takes(
-    INPUTS, INS, text("--outs", "DIR", "Where the page, the chart and the table go.", "./fastsim_tune"),
+    INPUTS, INS, path("--outs", "DIR", "Where the page, the chart and the table go.", "./fastsim_tune"),
     SIZE, MODEL, DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, JSON, CACHE, NO_CACHE, WORKERS, BATCH, QUIET, VERBOSE,
 )  # fmt: skip
 def tune(**typed: Any) -> None:

@@ -24,11 +24,12 @@ from fastsim.options import (
     VERBOSE,
     WORKERS,
     flag,
+    path,
     takes,
     text,
 )
 
-_OUTS = text(
+_OUTS = path(
     "--outs", "DIR",
     "A folder for each video goes there, named after it. Empty, new, or of an earlier run with the same settings, which "
     "is then continued.",
@@ -57,7 +58,7 @@ _WRITTEN = (
 
 @app.command()
 @takes(
-    click.argument("inputs", metavar="FILE", nargs=-1, help="The video."),
+    click.argument("inputs", metavar="FILE", type=click.Path(), nargs=-1, help="The video."),
     INS, _OUTS, *_SAMPLING, _CROP, _THRES, SIZE, MODEL, DEVICE, RUNTIME, *_WRITTEN, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
 )  # fmt: skip
 def video(**typed: Any) -> None:

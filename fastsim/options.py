@@ -30,16 +30,21 @@ def text(name: str, metavar: str, help: str, default: str | None = None, **more:
     return click.option(name, metavar=metavar, help=help, default=default, **more)
 
 
+def path(name: str, metavar: str, help: str, default: str | None = None, **more: Any) -> Parameter:  # noqa: A002
+    """A file or folder, which a shell may complete; what it must be is checked by the command."""
+    return click.option(name, metavar=metavar, type=click.Path(), help=help, default=default, **more)
+
+
 def flag(*names: str, help: str) -> Parameter:  # noqa: A002
     return click.option(*names, is_flag=True, show_default=False, help=help)
 
 
 INPUTS = click.argument(
-    "inputs", metavar="INPUT...", nargs=-1,
+    "inputs", metavar="INPUT...", type=click.Path(), nargs=-1,
     help="Folders, files, or - for a list of paths on stdin (one a line, or NUL-separated).",
 )  # fmt: skip
-INS = click.option("--ins", metavar="PATH", multiple=True, help="The same as INPUT; may be repeated.")
-OUTS = text(
+INS = path("--ins", "PATH", "The same as INPUT; may be repeated.", multiple=True)
+OUTS = path(
     "--outs", "DIR", "Where groups or removed files go, and the journal. Empty or new; never scanned.",
     "./fastsim_outputs",
 )  # fmt: skip
@@ -48,7 +53,7 @@ SIZE = text(
     "Side of the network's input: 224, 160, 128, 112, any multiple of 16 from 64 to 512, or auto (112 for an image "
     "smaller than 112x112, else 224). By default what the model's card says: 128 for the packaged one.",
 )  # fmt: skip
-MODEL = text("--model", "PATH", "An ONNX model in place of the packaged one.")
+MODEL = path("--model", "PATH", "An ONNX model in place of the packaged one.")
 THRES = click.option(
     "--thres", type=float, metavar="SCORE", default=DEFAULT_THRES,
     help=f"Similar from this score on, 0 to 1. {THRES_GUIDE}",
@@ -62,8 +67,8 @@ EXCLUDE = click.option(
 FOLLOW_LINKS = flag("--follow-links", help="Follow symbolic links (loops end; no link stays in place of their target).")
 DRY_RUN = flag("--dry-run", help="Print what would be done, and do nothing.")
 YES = flag("--yes", "-y", help="Do not ask before deleting.")
-JSON = text("--json", "FILE", "Write the whole result as JSON; - is stdout.")
-CACHE = text("--cache", "DIR", "Where the embedding cache lies; by default in your cache folder.")
+JSON = path("--json", "FILE", "Write the whole result as JSON; - is stdout.")
+CACHE = path("--cache", "DIR", "Where the embedding cache lies; by default in your cache folder.")
 NO_CACHE = flag("--no-cache", help="Neither read nor write the embedding cache.")
 WORKERS = click.option("--workers", type=int, metavar="N", help="Threads; by default one for each usable CPU.")
 BATCH = click.option("--batch", type=int, metavar="N", help="Pictures a call of the network; by default what suits it.")

@@ -73,6 +73,17 @@ def test_wrong_use_is_one_line_with_the_value_that_was_typed(run: Run) -> None:
         assert done.stderr.count("\n") == 1
 
 
+@POSIX
+@pytest.mark.parametrize(
+    ("typed", "offered"), [("im", "plain,images"), ("images --th", "plain,--thres"), ("images ./p", "file,./p"),
+                           ("images . --outs ./o", "file,./o"), ("undo ./o", "file,./o")],
+)  # fmt: skip
+def test_a_shell_completes_commands_options_and_paths(photos: Path, typed: str, offered: str) -> None:
+    words = f"fastsim {typed}"
+    setting = f"COMP_WORDS={shlex.quote(words)} COMP_CWORD={len(words.split()) - 1} _FASTSIM_COMPLETE=bash_complete"
+    assert shell(f"{setting} $F", photos).stdout == f"{offered}\n"
+
+
 def test_an_empty_word_is_refused_and_does_not_mean_the_current_folder(run: Run, photos: Path) -> None:
     assert "it is empty" in run("images", "", "--dry-run", code=2, cwd=photos).stderr
     assert "--outs ''" in run("images", ".", "--outs", "", code=2, cwd=photos).stderr
