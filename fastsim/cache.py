@@ -38,6 +38,8 @@ _CHUNK = 500
 _PENDING = 256
 _SECONDS = 2.0
 """Rows are committed when so many wait, or the first of them has waited so long: what an interruption can lose."""
+_PATIENCE = 20.0
+"""Seconds that a run waits for another one that writes."""
 T = TypeVar("T")
 
 
@@ -166,14 +168,18 @@ class EmbeddingCache:
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self.path, timeout=20)
-            # A crash of the machine can lose the last commits to a write-ahead log, and costs them a new embedding.
-            self._database.execute("PRAGMA journal_mode = WAL")
-            self._database.execute("PRAGMA synchronous = NORMAL")
-            found = self._database.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, _VERSION):
-                raise sqlite3.DatabaseError(f"made by another version of fastsim ({found})")
-            self._database.executescript(_SCHEMA)
+            deadline = time.monotonic() + _PATIENCE
+            while self._database is None:
+                try:
+                    self._database = _connect(self.path)
+                except sqlite3.OperationalError as error:
+                    # of several runs that make a cache at once, SQLite turns some away without waiting
+                    if (
+                        getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY
+                        or time.monotonic() > deadline
+                    ):
+                        raise
+                    time.sleep(0.01)
         return self._database
 
     def _safely(self, work: Callable[[], T], otherwise: T) -> T:
@@ -212,6 +218,24 @@ class EmbeddingCache:
         self._note(f"fastsim: the embedding cache was damaged ({reason}); it is now {aside}, and a new one is made")
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    """The database at `path`, made if it is new. Raises sqlite3.DatabaseError."""
+    database = sqlite3.connect(path, timeout=_PATIENCE)
+    try:
+        # A crash of the machine can lose the last commits to a write-ahead log, and costs them a new embedding.
+        database.execute("PRAGMA journal_mode = WAL")
+        database.execute("PRAGMA synchronous = NORMAL")
+        found = database.execute("PRAGMA user_version").fetchone()[0]
+        if found not in (0, _VERSION):
+            raise sqlite3.DatabaseError(f"made by another version of fastsim ({found})")
+        if found == 0:
+            database.executescript(_SCHEMA)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
 @dataclass(frozen=True, slots=True)
 class CacheInfo:
     """What `fastsim cache info` tells. `networks`: (key, number of vectors)."""
@@ -227,7 +251,7 @@ def info(folder: Path) -> CacheInfo | None:
     path = folder / NAME
     if not path.exists():
         return None
-    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=20)
+    database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
     try:
         if database.execute("PRAGMA user_version").fetchone()[0] == 0:  # a run was killed before it made the tables
             return CacheInfo(path, path.stat().st_size, 0, ())

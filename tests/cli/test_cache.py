@@ -10,7 +10,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ import cv2
 import numpy as np
 import pytest
 from support import Run, tree
+
+from fastsim.cache import CachedRow, EmbeddingCache, info
 
 COUNT = 11
 DISTINCT = 10
@@ -200,6 +204,26 @@ def stored(path: Path) -> int:
         return 0
     finally:
         connection.close()
+
+
+def test_runs_that_make_a_cache_at_once_all_use_it(tmp_path: Path) -> None:
+    """SQLite turns some of them away without waiting, in spite of a timeout."""
+    count = 8
+    notes: list[str] = []
+
+    def one(folder: Path, number: int, start: threading.Barrier) -> None:
+        start.wait()
+        cache = EmbeddingCache(folder, "network", notes.append)
+        cache.add(bytes([number] * 32), CachedRow(np.zeros(4, np.float16), 1, 1), ("cpu", "runtime", "float32"))
+        cache.close()
+
+    for turn in range(30):
+        start = threading.Barrier(count)
+        with ThreadPoolExecutor(count) as pool:
+            list(pool.map(lambda i, turn=turn, start=start: one(tmp_path / str(turn), i, start), range(count)))
+        found = info(tmp_path / str(turn))
+        assert notes == []
+        assert found is not None and found.networks == (("network", count),)
 
 
 def test_two_runs_at_once_share_a_cache(photos: Path, tmp_path: Path) -> None:
