@@ -15,21 +15,17 @@ from fastsim.errors import ExitCode, UsageError
 from fastsim.options import (
     BATCH,
     CACHE,
-    DEVICE,
+    CACHES,
     DRY_RUN,
-    EXCLUDE,
-    FOLLOW_LINKS,
     INPUTS,
     INS,
     JSON,
-    MODEL,
-    NO_CACHE,
+    NETWORK,
     OUTS,
     QUIET,
-    RECURSIVE,
-    RUNTIME,
+    RUNS_ON,
+    SCAN,
     SETTINGS,
-    SIZE,
     THRES,
     VERBOSE,
     WORKERS,
@@ -75,7 +71,7 @@ def app() -> None:
 
 @app.command()
 @takes(
-    INPUTS, INS, OUTS, SIZE, MODEL, THRES,
+    INPUTS, INS, OUTS, NETWORK, THRES,
     text(
         "--mode", "MODE",
         "group_copy or group_move: each group to a folder of its own; clean_move: all but the keepers to --outs; "
@@ -93,12 +89,12 @@ def app() -> None:
         "component: a group is all that is linked by similarity; keeper: only what is similar to its keeper.",
         "component",
     ),
-    DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, DRY_RUN,
+    RUNS_ON, SCAN, DRY_RUN,
     path("--plan", "FILE", "Write the plan to FILE and do nothing; fastsim apply FILE carries it out."),
     YES,
     flag("--force", help="Allow clean_delete with a threshold under 0.9."),
     flag("--trash", help="With clean_delete: to the desktop's trash in place of deleting."),
-    JSON, WORKERS, BATCH, CACHE, NO_CACHE, QUIET, VERBOSE,
+    JSON, WORKERS, BATCH, CACHES, QUIET, VERBOSE,
 )  # fmt: skip
 def images(**typed: Any) -> None:
     """Find groups of similar images; copy or move each group to a folder, or clean all but the best of each."""
@@ -137,7 +133,7 @@ def undo(**typed: Any) -> None:
 
 
 @app.command()
-@takes(INPUTS, INS, SIZE, MODEL, THRES, DEVICE, RUNTIME, JSON, CACHE, NO_CACHE, QUIET)
+@takes(INPUTS, INS, NETWORK, THRES, RUNS_ON, JSON, CACHES, QUIET)
 def compare(**typed: Any) -> None:
     """Print the scores between images, as a small table."""
     from fastsim.commands.vectors import compare as command
@@ -149,7 +145,7 @@ def compare(**typed: Any) -> None:
 @takes(
     INPUTS, INS,
     path("--out", "FILE", "The .npz file: paths, vectors (float16[n, d]), sizes.", "", show_default=False),
-    SIZE, MODEL, DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, WORKERS, BATCH, CACHE, NO_CACHE, QUIET, VERBOSE,
+    NETWORK, RUNS_ON, SCAN, WORKERS, BATCH, CACHES, QUIET, VERBOSE,
 )  # fmt: skip
 def embed(**typed: Any) -> None:
     """Write the vectors of images to a file, for your own use."""
@@ -170,7 +166,7 @@ def doctor() -> None:
 @app.command()
 @takes(
     INPUTS, INS, path("--outs", "DIR", "Where the page, the chart and the table go.", "./fastsim_tune"),
-    SIZE, MODEL, DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, JSON, CACHE, NO_CACHE, WORKERS, BATCH, QUIET, VERBOSE,
+    NETWORK, RUNS_ON, SCAN, JSON, CACHES, WORKERS, BATCH, QUIET, VERBOSE,
 )  # fmt: skip
 def tune(**typed: Any) -> None:
     """Advise a threshold from your own pictures: what each would group and remove, and borderline pairs to look at."""

@@ -9,18 +9,14 @@ import click
 from fastsim.cli import app, leave, with_inputs
 from fastsim.config import DEFAULT_THRES
 from fastsim.options import (
-    DEVICE,
     DRY_RUN,
-    EXCLUDE,
-    FOLLOW_LINKS,
     INPUTS,
     INS,
     JSON,
-    MODEL,
+    NETWORK,
     QUIET,
-    RECURSIVE,
-    RUNTIME,
-    SIZE,
+    RUNS_ON,
+    SCAN,
     VERBOSE,
     WORKERS,
     flag,
@@ -59,7 +55,7 @@ _WRITTEN = (
 @app.command()
 @takes(
     click.argument("inputs", metavar="FILE", type=click.Path(), nargs=-1, help="The video."),
-    INS, _OUTS, *_SAMPLING, _CROP, _THRES, SIZE, MODEL, DEVICE, RUNTIME, *_WRITTEN, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
+    INS, _OUTS, *_SAMPLING, _CROP, _THRES, NETWORK, RUNS_ON, *_WRITTEN, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
 )  # fmt: skip
 def video(**typed: Any) -> None:
     """Write the frames of a video that differ, with a contact sheet and a table."""
@@ -72,7 +68,7 @@ def video(**typed: Any) -> None:
 @takes(
     INPUTS, INS, _OUTS, *_SAMPLING, _CROP, _THRES,
     flag("--across", help="Keep a scene once over all videos, not once in each of them."),
-    SIZE, MODEL, DEVICE, RUNTIME, *_WRITTEN, RECURSIVE, EXCLUDE, FOLLOW_LINKS, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
+    NETWORK, RUNS_ON, *_WRITTEN, SCAN, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
 )  # fmt: skip
 def videos(**typed: Any) -> None:
     """Write the frames that differ of every video in a folder, a folder for each video."""
@@ -94,7 +90,7 @@ def videos(**typed: Any) -> None:
     click.option(
         "--least", type=float, metavar="SECONDS", default=5.0, help="The shortest common part that is reported."
     ),
-    SIZE, MODEL, DEVICE, RUNTIME, RECURSIVE, EXCLUDE, FOLLOW_LINKS, JSON, WORKERS, QUIET, VERBOSE,
+    NETWORK, RUNS_ON, SCAN, JSON, WORKERS, QUIET, VERBOSE,
 )  # fmt: skip
 def video_duplicates(**typed: Any) -> None:
     """Find videos, or parts of videos, that show the same thing; no file is changed."""
