@@ -62,7 +62,8 @@ def opener(
     traffic: Traffic | None = None, store: CompiledStore | None = None,
 ) -> Callable[[], Network]:  # fmt: skip
     """Import `runtime`, and return what loads `model` on it: see `open_network`. Loading takes its time outside of
-    Python, so that it can have a thread of its own; imports on two threads would wait for each other."""
+    Python, so that it can have a thread of its own; imports on two threads would wait for each other. store: where
+    OpenVINO keeps what it has compiled."""
     if device != "cpu":
         from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
@@ -80,16 +81,13 @@ def opener(
 
 def open_network(
     model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
-    traffic: Traffic | None = None, store: CompiledStore | None = None,
+    traffic: Traffic | None = None,
 ) -> Network:  # fmt: skip
     """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`, ready for pictures of
-    `size` pixels where that is known. store: where OpenVINO keeps what it has compiled.
+    `size` pixels where that is known.
 
     Raises UsageError where that can't be, FastsimError where the network can't be run at `size`."""
-    opening = opener(
-        model, runtime=runtime, device=device, batch=batch, threads=threads, size=size, traffic=traffic, store=store
-    )
-    return opening()
+    return opener(model, runtime=runtime, device=device, batch=batch, threads=threads, size=size, traffic=traffic)()
 
 
 def embed(
