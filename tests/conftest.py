@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from support import MEDIA, Run
+
+
+def pytest_configure() -> None:
+    """A shell starts what runs in the background (`pytest &`) with Ctrl-C ignored, and fastsim leaves it so, as it must;
+    the tests of Ctrl-C need it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
