@@ -6,7 +6,7 @@ Every record names files by `MediaFile.id`, never by a position in a list.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -117,6 +117,8 @@ class Embeddings:
     vectors: Float16Array
     sizes: Int32Array
     device: DeviceRows | None = field(default=None, compare=False)
+    damage: Mapping[int, str] = field(default_factory=dict)
+    """What the decoder reported about damaged files, by id; files that are not in it decoded without a complaint."""
 
     def __post_init__(self) -> None:
         if self.device is not None and tuple(self.device.rows.shape) != self.vectors.shape:
@@ -228,6 +230,8 @@ class Operation:
     keeper: str | None = None
     score: float | None = None
     keeper_snapshot: Snapshot | None = None
+    part_of: str | None = None
+    """For a sidecar: the source of the picture that it goes with, whose operation comes before it in the plan."""
 
 
 @dataclass(frozen=True, slots=True)
