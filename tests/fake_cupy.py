@@ -146,7 +146,7 @@ def _sift(a, b, norm_a, norm_b, label_a, label_b, na, nb, d, upper, low, count, 
 def _rescore(a, b, norm_a, norm_b, d, count, left, right, room, score) -> None:  # type: ignore[no-untyped-def] # noqa: PLR0917
     n = min(int(count[0]), int(room))
     i, j = left[:n], right[:n]
-    score[:n] = (_wide(a[i], d) * _wide(b[j], d)).sum(axis=1) / (norm_a[i] * norm_b[j])
+    score[:n] = np.minimum((_wide(a[i], d) * _wide(b[j], d)).sum(axis=1) / (norm_a[i] * norm_b[j]), 1)
 
 
 def _wide(rows: Array, d: int) -> np.ndarray:

@@ -8,6 +8,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout."""
 MEDIA = Path(__file__).parent / "media"
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 

@@ -1,28 +1,44 @@
 """python -m bench.gpu [--out FILE]: validates the cuda backend on a GPU, then measures it. Under eight minutes.
 
-Each part runs by itself: one that fails, or a rival that is not installed, is told in the table and stops nothing. What
-would begin too late is left out, and told. --tensorrt adds the TensorRT provider, which builds its engine for minutes;
---small only tries the commands out. Not yet run on a GPU.
+Each part runs by itself: one that fails, or a rival that is not installed, is a row of the table and stops nothing. Parts
+that would begin too late are left out, as a row says. Exit 1 if a row failed. --tensorrt adds the TensorRT provider, which
+builds its engine for minutes; --small only tries the commands out. Not yet run on a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
+import sys
 import traceback
+from collections.abc import Callable, Iterator
 
 from bench.common import table, write_json
-from bench.gpu import network, pairs, pictures, video
 from bench.gpu.measuring import SMALL, Clock, Row, Sizes, versions
 from fastsim import cuda as gpus
 
-PARTS = {"pairs": pairs.part, "network": network.part, "pictures": pictures.part, "video": video.part}
+FAILED = "FAILED"
+Part = Callable[[Sizes, Clock], Iterator[Row]]
+
+
+def _late(module: str, function: str = "part") -> Part:
+    """A function of bench.gpu.MODULE, imported when it is called: pairs need no PyAV, video no PyTorch."""
+
+    def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
+        rows: Iterator[Row] = getattr(importlib.import_module(f"bench.gpu.{module}"), function)(sizes, clock)
+        return rows
+
+    return part
+
+
+PARTS = {name: _late(name) for name in ("pairs", "network", "pictures", "video")}
 
 
 def measured(names: list[str], sizes: Sizes, clock: Clock) -> list[Row]:
     """The rows of the named parts, in order; a failure is a row."""
     told: list[Row] = []
     for name in names:
-        part = PARTS.get(name, network.tensorrt)
+        part = PARTS.get(name) or _late("network", "tensorrt")
         if clock.left() < 30:
             told.append((name, "", "not measured", "out of time"))
             continue
@@ -32,12 +48,12 @@ def measured(names: list[str], sizes: Sizes, clock: Clock) -> list[Row]:
                 told.append(row)
         except Exception as error:  # one part's failure is a finding; the others still run
             traceback.print_exc()
-            told.append((name, "FAILED", f"{type(error).__name__}: {str(error)[:200]}", ""))
+            told.append((name, FAILED, f"{type(error).__name__}: {str(error)[:200]}", ""))
     return told
 
 
-def main() -> None:
-    """Run all parts, print the table, write the JSON."""
+def main() -> int:
+    """Run all parts, print the table, write the JSON. Returns the exit code: 1 if a part failed, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", help="JSON file to write")
     parser.add_argument("--only", nargs="*", choices=list(PARTS), default=list(PARTS))
@@ -58,7 +74,8 @@ def main() -> None:
             "seconds": seconds, "rows": told,
         },
     )  # fmt: skip
+    return int(any(row[1] == FAILED for row in told))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

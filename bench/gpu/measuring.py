@@ -30,7 +30,10 @@ class Sizes:
     tile: int = 4096
     """Rows and columns of an oracle's tile."""
     tiles: int = 24
-    side: int = 224
+    sides: tuple[int, ...] = (128, 224)
+    """Sides of the network's input: fastsim's default, and that of most rivals."""
+    side: int = 128
+    """Side of the pictures that are decoded."""
     batch: int = 256
     batches: int = 40
     files: int = 20_000
@@ -41,7 +44,7 @@ class Sizes:
 
 
 SMALL = Sizes(
-    rows=(1000,), valid_rows=800, tile=256, tiles=6, side=64, batch=4, batches=2, files=30, cpu_files=10, frames=40,
+    rows=(1000,), valid_rows=800, tile=256, tiles=6, sides=(64,), side=64, batch=4, batches=2, files=30, cpu_files=10, frames=40,
     frame=(160, 120), repeats=1,
 )  # fmt: skip
 

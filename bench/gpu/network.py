@@ -1,10 +1,10 @@
-"""The network at its input size, pixels on the device: with Mish in several forms, and EfficientNet-B0 in PyTorch."""
+"""The network at each input size, pixels on the device: with Mish in several forms, and EfficientNet-B0 in PyTorch."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,30 +20,38 @@ y = (float16)(v > 15.0f ? v : v * n / (n + 2.0f));
 """Mish in one pass: tanh(ln(1 + e)) = n / (n + 2) with n = e * (e + 2)."""
 
 
-def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
-    import cupy as cp
+class Pictures(NamedTuple):
+    """A batch of noise on the device, and the float32 rows that the CPU makes of its first pictures."""
 
-    n, side = sizes.batch, sizes.side
-    pixels = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), np.uint8)
-    ids, shapes = np.arange(n, dtype=np.int64), np.zeros((n, 2), np.int32)
-    on_device = FrameBatch(ids, cp.asarray(pixels), shapes)
-    exact = _exact(FrameBatch(ids[:8], pixels[:8], shapes[:8]))
-    for softplus in (True, False):
-        form = "Mish as x tanh(softplus(x))" if softplus else "Mish as exported"
-        yield from _ours(on_device, exact, form, sizes, runtime="onnxruntime", softplus=softplus)
+    batch: FrameBatch
+    pixels: np.ndarray[Any, Any]  # uint8[n, side, side, 3], on the host
+    exact: np.ndarray[Any, Any]
+
+    @classmethod
+    def drawn(cls, sizes: Sizes, side: int) -> Pictures:
+        import cupy as cp
+
+        n = sizes.batch
+        pixels = np.random.default_rng(0).integers(0, 256, (n, side, side, 3), np.uint8)
+        ids, shapes = np.arange(n, dtype=np.int64), np.zeros((n, 2), np.int32)
+        exact = _exact(FrameBatch(ids[:8], pixels[:8], shapes[:8]))
+        return cls(FrameBatch(ids, cp.asarray(pixels), shapes), pixels, exact)
+
+
+def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
+    for side in sizes.sides:
+        drawn = Pictures.drawn(sizes, side)
+        for softplus in (True, False):
+            form = "Mish as x tanh(softplus(x))" if softplus else "Mish as exported"
+            yield from _ours(drawn, form, sizes, runtime="onnxruntime", softplus=softplus)
+        rival = "PyTorch, EfficientNet-B0, AMP"
+        yield from guarded(f"embed {side}", rival, lambda d=drawn: by_torch(d.pixels, sizes), clock)  # type: ignore[misc]
     yield from mish(sizes)
-    yield from guarded("embed", "PyTorch, EfficientNet-B0, AMP", lambda: by_torch(pixels, sizes), clock)
 
 
 def tensorrt(sizes: Sizes, _clock: Clock) -> Iterator[Row]:
     """The same with the TensorRT provider, whose engine takes minutes to build."""
-    import cupy as cp
-
-    pixels = np.random.default_rng(0).integers(0, 256, (sizes.batch, sizes.side, sizes.side, 3), np.uint8)
-    ids, shapes = np.arange(len(pixels), dtype=np.int64), np.zeros((len(pixels), 2), np.int32)
-    exact = _exact(FrameBatch(ids[:8], pixels[:8], shapes[:8]))
-    batch = FrameBatch(ids, cp.asarray(pixels), shapes)
-    yield from _ours(batch, exact, "TensorRT fuses Mish", sizes, runtime="tensorrt", softplus=True)
+    yield from _ours(Pictures.drawn(sizes, sizes.side), "TensorRT fuses Mish", sizes, runtime="tensorrt", softplus=True)
 
 
 def _exact(batch: FrameBatch) -> np.ndarray[Any, Any]:
@@ -53,11 +61,10 @@ def _exact(batch: FrameBatch) -> np.ndarray[Any, Any]:
     return unit_rows(raw)
 
 
-def _ours(
-    batch: FrameBatch, exact: np.ndarray[Any, Any], form: str, sizes: Sizes, *, runtime: str, softplus: bool
-) -> Iterator[Row]:
+def _ours(drawn: Pictures, form: str, sizes: Sizes, *, runtime: str, softplus: bool) -> Iterator[Row]:
     from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
+    batch, exact = drawn.batch, drawn.exact
     net = CudaNetwork(load_model(), device=DEVICE, runtime=runtime, batch=len(batch.ids), softplus=softplus)
     ((_, ours),) = net.run([batch])
     worst = float((unit_rows(ours)[: len(exact)].astype(np.float32) * exact).sum(axis=1).min())
@@ -65,7 +72,7 @@ def _ours(
     seconds = timed(lambda: list(net.run([batch] * sizes.batches)), sizes.repeats)
     rate = sizes.batches * len(batch.ids) / seconds
     yield (
-        f"embed {sizes.side}", f"{net.ran_on.runtime}, {net.ran_on.precision}, {form}", f"{rate:.0f} images/s",
+        f"embed {batch.pixels.shape[1]}", f"{net.ran_on.runtime}, {net.ran_on.precision}, {form}", f"{rate:.0f} images/s",
         f"cosine to float32 on the CPU >= {worst:.4f}",
     )  # fmt: skip
 

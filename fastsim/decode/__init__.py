@@ -32,8 +32,13 @@ def frame_batches(
         from fastsim.decode import dali
 
         def report(counts: dali.Counts) -> None:
-            if counts.opencv:
-                note(f"decoded by DALI: {counts.device}, by OpenCV (no JPEGs, or broken ones): {counts.opencv}")
+            broken = counts.opencv - counts.no_memory
+            for count, why in (
+                (broken, "no JPEGs, or broken ones"),
+                (counts.no_memory, "the GPU had no memory for them"),
+            ):
+                if count:
+                    note(f"decoded by DALI: {counts.device}, by OpenCV ({why}): {count}")
 
         return dali.frame_batches(
             files, choose_size=choose_size if size is None else lambda _w, _h: size, batch=batch, workers=workers,

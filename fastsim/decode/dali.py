@@ -26,10 +26,20 @@ from fastsim.traffic import Traffic
 
 PIPELINES = 2
 """Batches that are decoded at a time, each by a pipeline of its own."""
+BATCH_BYTES = 512 * 2**20
+"""Decoded bytes of a batch, before it is resized: PIPELINES batches lie on the device at a time, 1 GiB in all. A larger
+picture is a batch of its own."""
+_LEAST_BYTES = 32 * 2**20
+"""Where the device runs out of memory, the limit is halved, down to this."""
 _END = b"\xff\xd9"
 """A JPEG's end marker; one that lacks it is broken off, and OpenCV decodes what there is of it."""
 _TAIL = 4096
 """Bytes at the end of a file that are searched for the marker: some cameras write something behind it."""
+
+_NO_MEMORY = (
+    "out of memory", "out_of_memory", "memory allocation", "memoryallocation", "bad_alloc", "allocator_failure",
+    "can't allocate", "cannot allocate", "failed to allocate", "alloc_failed",
+)  # fmt: skip
 
 
 class _Encoded(NamedTuple):
@@ -39,6 +49,11 @@ class _Encoded(NamedTuple):
     data: Any  # uint8[bytes]
     original: tuple[int, int]
     side: int
+
+    @property
+    def decoded_bytes(self) -> int:
+        """Of its pixels as RGB, in full size."""
+        return 3 * self.original[0] * self.original[1]
 
 
 class _Decoded(NamedTuple):
@@ -54,10 +69,14 @@ class _Decoded(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many pictures the device decoded, and how many OpenCV did: no fallback is silent."""
+    """How many pictures the device decoded, and how many OpenCV did: no fallback is silent.
+
+    no_memory: those of `opencv` that the device had no memory for; the others are no JPEGs, or broken.
+    """
 
     device: int
     opencv: int
+    no_memory: int = 0
 
 
 def frame_batches(
@@ -77,7 +96,8 @@ class _Decoder:
         self._traffic = traffic
         self._flying: deque[tuple[Any, list[_Encoded]]] = deque()
         self._free: list[Any] = []
-        self._by_device = self._by_opencv = 0
+        self._by_device = self._by_opencv = self._no_memory = 0
+        self._most_bytes = BATCH_BYTES
 
     def run(self, files: Iterable[MediaFile], report: Callable[[Counts], None]) -> Generator[FrameBatch | Skipped]:
         waiting: dict[tuple[bool, int], list[Any]] = {}
@@ -86,18 +106,27 @@ class _Decoder:
             if isinstance(item, Skipped):
                 yield item
                 continue
-            encoded = isinstance(item, _Encoded)
-            same = waiting.setdefault((encoded, item.side), [])
+            same = waiting.setdefault((isinstance(item, _Encoded), item.side), [])
+            if isinstance(item, _Encoded) and same and _decoded_bytes([*same, item]) > self._most_bytes:
+                yield from self._submit(same.copy())
+                same.clear()
             same.append(item)
             if len(same) == self._batch:
-                yield from self._submit(same.copy()) if encoded else [self._stack(same)]
+                yield from self._passed_on(same.copy())
                 same.clear()
-        for (encoded, _), rest in waiting.items():
+        for rest in waiting.values():
             if rest:
-                yield from self._submit(rest) if encoded else [self._stack(rest)]
+                yield from self._passed_on(rest)
         while self._flying:
             yield from self._finish()
-        report(Counts(self._by_device, self._by_opencv))
+        report(Counts(self._by_device, self._by_opencv, self._no_memory))
+
+    def _passed_on(self, items: list[Any]) -> Iterator[FrameBatch | Skipped]:
+        """A full batch: to the device if it is encoded, else on to the network."""
+        if isinstance(items[0], _Encoded):
+            yield from self._submit(items)
+        else:
+            yield self._stack(items)
 
     def _read(self, file: MediaFile) -> _Encoded | _Decoded | Skipped:
         """In a thread: read the file, and decode it unless it is for the device."""
@@ -120,7 +149,13 @@ class _Decoder:
         """Start a batch; where all pipelines are busy, finish the oldest first."""
         if len(self._flying) == PIPELINES:
             yield from self._finish()
-        pipe = self._free.pop() if self._free else build(self._batch, self._workers, self._device)
+        try:
+            pipe = self._free.pop() if self._free else build(self._batch, self._workers, self._device)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            yield from self._fallen_back(items, error)
+            return
         self._traffic.up("files", sum(len(item.data) for item in items))
         pipe.feed_input("encoded", [item.data for item in items])
         pipe.feed_input("id", [np.array([item.file.id], np.int64) for item in items])
@@ -129,13 +164,15 @@ class _Decoder:
         self._flying.append((pipe, items))
 
     def _finish(self) -> Iterator[FrameBatch | Skipped]:
-        """The oldest batch in flight; where it has a broken picture, one by one, and the pipeline is given up."""
+        """The oldest batch in flight. Where it has a broken picture, or the device no memory for it, OpenCV decodes it one by
+        one, and the pipeline is given up with its memory."""
         pipe, items = self._flying.popleft()
         try:
             pictures, ids = pipe.share_outputs()
             pixels = _taken(pictures, self._device)
-        except (RuntimeError, ValueError, IndexError, MemoryError):
-            yield from self._one_by_one([item.file for item in items])
+        except (RuntimeError, ValueError, IndexError, MemoryError) as error:
+            del pipe
+            yield from self._fallen_back(items, error)
             return
         told = np.asarray(ids.as_array(), np.int64).reshape(-1)
         if told.tolist() != [item.file.id for item in items] or len(pixels) != len(items):
@@ -144,6 +181,14 @@ class _Decoder:
         self._free.append(pipe)
         self._by_device += len(items)
         yield FrameBatch(told, pixels, np.array([item.original for item in items], np.int32))
+
+    def _fallen_back(self, items: list[_Encoded], error: Exception) -> Iterator[FrameBatch | Skipped]:
+        """The pictures of a batch that the device failed at, by OpenCV. Later batches are smaller if memory was short."""
+        before = self._by_opencv
+        yield from self._one_by_one([item.file for item in items])
+        if is_out_of_memory(error):
+            self._no_memory += self._by_opencv - before
+            self._most_bytes = max(_LEAST_BYTES, self._most_bytes // 2)
 
     def _one_by_one(self, files: list[MediaFile]) -> Iterator[FrameBatch | Skipped]:
         done: dict[int, list[_Decoded]] = {}
@@ -162,6 +207,17 @@ class _Decoder:
             np.stack([item.pixels for item in items]),
             np.array([item.original for item in items], np.int32),
         )
+
+
+def _decoded_bytes(items: list[_Encoded]) -> int:
+    return sum(item.decoded_bytes for item in items)
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether the device or the host had no memory, by the words of CUDA, DALI, nvJPEG and C++: DALI raises RuntimeError for
+    everything. Its texts for a full device have not been seen yet."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(word in text for word in _NO_MEMORY)
 
 
 def device_size(data: bytes) -> tuple[int, int] | None:

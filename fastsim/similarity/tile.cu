@@ -157,6 +157,9 @@ extern "C" __global__ void rescore(const half_bits *a, const half_bits *b, const
     const u32 n = min(*count, room);
     for (u32 k = (blockIdx.x * blockDim.x + threadIdx.x) / 16; k < n; k += gridDim.x * blockDim.x / 16) {
         float dot = ordered_dot(a + (size_t)left[k] * d, b + (size_t)right[k] * d, d);
-        if (threadIdx.x % 16 == 0) score[k] = __fdiv_rn(dot, __fmul_rn(norm_a[left[k]], norm_b[right[k]]));
+        if (threadIdx.x % 16 == 0) {
+            float s = __fdiv_rn(dot, __fmul_rn(norm_a[left[k]], norm_b[right[k]]));
+            score[k] = s > 1 ? 1 : s;  // rows_score in csrc/rows.h
+        }
     }
 }

@@ -78,7 +78,66 @@ def test_orientation_grey_and_tiny_pictures(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "grey.jpg"), picture[..., 0])
     cv2.imwrite(str(tmp_path / "tiny.jpg"), picture[:1, :1])
     (ours, theirs), counts = both(media(tmp_path), 4, 64)
-    assert counts == (10, 0)
+    assert counts == (10, 0, 0)
     assert ours[1] == theirs[1]
     for file_id, picture in ours[0].items():
         assert np.abs(picture.astype(int) - theirs[0][file_id]).mean() < 4
+
+
+def test_a_batch_is_bounded_by_its_decoded_bytes(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for path in [*photos.rglob("*.png"), *photos.rglob("*.webp")]:
+        path.unlink()
+    files = media(photos)
+    sizes = [dali.device_size(Path(file.path).read_bytes()) for file in files]
+    largest = max(3 * width * height for width, height in filter(None, sizes))
+    fed: list[int] = []
+    submit = dali._Decoder._submit
+
+    def watched(self: object, items: list) -> object:
+        fed.append(len(items))
+        assert sum(item.decoded_bytes for item in items) <= largest
+        return submit(self, items)
+
+    monkeypatch.setattr(dali._Decoder, "_submit", watched)
+    monkeypatch.setattr(dali, "BATCH_BYTES", largest)
+    (ours, theirs), counts = both(files, 64)
+    assert ours[0].keys() == theirs[0].keys() and counts == (len(files), 0, 0)
+    assert len(fed) > 1 and max(fed) < len(files)
+
+
+@pytest.mark.parametrize(
+    "text", ["CUDA allocation failed", "cudaErrorMemoryAllocation (2): out of memory", "std::bad_alloc"]
+)
+def test_a_device_without_memory_is_told_apart_from_broken_files(
+    photos: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    failing = dali.is_out_of_memory(RuntimeError(text))
+    taken, calls = dali._taken, []
+
+    def short(pictures: object, device: object) -> object:
+        calls.append(pictures)
+        if len(calls) == 1:
+            raise RuntimeError(text)
+        return taken(pictures, device)
+
+    monkeypatch.setattr(dali, "_taken", short)
+    files = media(photos)
+    (ours, theirs), counts = both(files, 2)
+    assert ours[0].keys() == theirs[0].keys() and ours[2] == theirs[2]
+    assert counts.no_memory == (2 if failing else 0)
+    assert counts.opencv + counts.device == len(files)
+    assert failing == (text != "CUDA allocation failed")
+
+
+def test_a_note_names_each_reason_for_which_opencv_decoded(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def few(*_args: object, report: object, **_options: object) -> object:
+        report(dali.Counts(3, 7, 2))  # type: ignore[operator]
+        return iter(())
+
+    monkeypatch.setattr(dali, "frame_batches", few)
+    notes: list[str] = []
+    list(decode.frame_batches([], size=64, batch=2, workers=1, device="cuda:0", note=notes.append))
+    assert notes == [
+        "decoded by DALI: 3, by OpenCV (no JPEGs, or broken ones): 5",
+        "decoded by DALI: 3, by OpenCV (the GPU had no memory for them): 2",
+    ]
