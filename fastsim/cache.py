@@ -3,7 +3,7 @@
 An SQLite file with two tables: `files` (path, size, time, inode -> digest of the content) spares reading a file again,
 and `vectors` (network, digest -> vector) spares embedding it. It is only ever an optimisation: when it is damaged it is
 set aside and rebuilt, when it can't be written (read-only, full, locked for long) the run goes on without it; either is
-noted.
+noted. Each row carries a checksum of its columns: SQLite itself does not notice a flipped bit in a path or a vector.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from zlib import crc32
 
 import numpy as np
 
@@ -22,15 +23,29 @@ from fastsim import compiled
 from fastsim.records import Float16Array, MediaFile
 
 NAME = "embeddings.sqlite"
-_VERSION = 1
-"""Goes up when rows of the same key would come out differently: another way to decode or to resize."""
+_VERSION = 2
+"""Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
+
+
+class _Table(NamedTuple):
+    """A table of checksummed rows. The columns are followed by `checksum`, over all of them."""
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[str, ...]
+
+    @property
+    def statement(self) -> str:
+        columns, key = ", ".join(self.columns), ", ".join(self.key)
+        return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns}, checksum, PRIMARY KEY ({key})) WITHOUT ROWID;"
+
+
+_FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "inode", "digest"))
+_VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", "width", "height", "vector"))
 _SCHEMA = f"""
-CREATE TABLE IF NOT EXISTS files (path BLOB PRIMARY KEY, size INT, mtime_ns INT, inode INT, digest BLOB)
-                                  WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS networks (id INTEGER PRIMARY KEY, key TEXT UNIQUE, device TEXT, runtime TEXT,
-                                     precision TEXT);
-CREATE TABLE IF NOT EXISTS vectors (network INT, digest BLOB, width INT, height INT, vector BLOB,
-                                    PRIMARY KEY (network, digest)) WITHOUT ROWID;
+{_FILES.statement}
+{_VECTORS.statement}
+CREATE TABLE IF NOT EXISTS networks (id INTEGER PRIMARY KEY, key TEXT UNIQUE, device TEXT, runtime TEXT, precision TEXT);
 PRAGMA user_version = {_VERSION};
 """
 _CHUNK = 500
@@ -72,16 +87,17 @@ class EmbeddingCache:
     def __init__(self, folder: Path, key: str, note: Callable[[str], None]) -> None:
         self.path = folder / NAME
         self._key = key
+        self._seed = crc32(key.encode())
         self._note = note
         self._network: int | None = None
-        self._waiting: list[tuple[int, bytes, int, int, bytes]] = []
+        self._waiting: list[tuple[object, ...]] = []
         self._since = 0.0
         self._database: sqlite3.Connection | None = None
         self._safely(lambda: None, None)
 
     def known_digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
         """{id: digest} of the files that have the size, time and inode of the last time that they were seen."""
-        return self._safely(lambda: dict(self._known(files)), {})
+        return self._safely(lambda: self._known(files), {})
 
     def remember_digests(self, files: Iterable[MediaFile], digests: Mapping[int, bytes]) -> None:
         """Store what `known_digests` will find. Files without a digest are left out."""
@@ -90,11 +106,11 @@ class EmbeddingCache:
             for f in files
             if f.id in digests
         ]
-        self._safely(lambda: self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)", rows), None)
+        self._safely(lambda: self._write(_FILES, rows), None)
 
     def rows(self, digests: Sequence[bytes]) -> dict[bytes, CachedRow]:
         """The vectors that are there, by digest."""
-        return self._safely(lambda: dict(self._rows(digests)), {})
+        return self._safely(lambda: self._rows(digests), {})
 
     def ran_on(self) -> tuple[str, str, str] | None:
         """(device, runtime, precision) that made this network's vectors, if there are any."""
@@ -115,7 +131,7 @@ class EmbeddingCache:
     def flush(self) -> None:
         """Store what `add` was given."""
         rows, self._waiting = self._waiting, []
-        self._safely(lambda: self._write("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", rows), None)
+        self._safely(lambda: self._write(_VECTORS, rows), None)
 
     def close(self) -> None:
         self.flush()
@@ -123,21 +139,22 @@ class EmbeddingCache:
             self._database.close()
             self._database = None
 
-    def _known(self, files: Sequence[MediaFile]) -> Iterator[tuple[int, bytes]]:
+    def _known(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
         by_path = {os.fsencode(file.path): file for file in files}
-        for path, size, mtime_ns, inode, digest in self._select(
-            "SELECT path, size, mtime_ns, inode, digest FROM files WHERE path IN", list(by_path)
-        ):
+        known: dict[int, bytes] = {}
+        for path, size, mtime_ns, inode, digest in self._select(_FILES, "", list(by_path)):
             seen = by_path[path].snapshot
             if (seen.size, seen.mtime_ns, _signed(seen.inode)) == (size, mtime_ns, inode):
-                yield by_path[path].id, digest
+                known[by_path[path].id] = digest
+        return known
 
-    def _rows(self, digests: Sequence[bytes]) -> Iterator[tuple[bytes, CachedRow]]:
+    def _rows(self, digests: Sequence[bytes]) -> dict[bytes, CachedRow]:
         if self._network_id() is None:
-            return
-        query = f"SELECT digest, width, height, vector FROM vectors WHERE network = {self._network} AND digest IN"
-        for digest, width, height, vector in self._select(query, list(digests)):
-            yield digest, CachedRow(np.frombuffer(vector, np.float16), width, height)
+            return {}
+        return {
+            digest: CachedRow(np.frombuffer(vector, np.float16), width, height)
+            for _, digest, width, height, vector in self._select(_VECTORS, f"network = {self._network} AND", digests)
+        }
 
     def _ran_on(self) -> tuple[str, str, str] | None:
         found = self._open().execute("SELECT device, runtime, precision FROM networks WHERE key = ?", (self._key,))
@@ -155,15 +172,45 @@ class EmbeddingCache:
             database.execute("INSERT OR IGNORE INTO networks VALUES (NULL, ?, ?, ?, ?)", (self._key, *ran_on))
         return self._network_id()
 
-    def _select(self, query: str, keys: list[bytes]) -> Iterator[tuple[Any, ...]]:
+    def _select(self, table: _Table, where: str, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
+        """The intact rows whose last key column is in `keys`, without their checksums; damaged ones are removed."""
+        columns, last, asked = ", ".join(table.columns), table.key[-1], set(keys)
+        at, damaged = table.columns.index(last), []
         for start in range(0, len(keys), _CHUNK):
             part = keys[start : start + _CHUNK]
-            yield from self._open().execute(f"{query} ({','.join('?' * len(part))})", part)
+            query = (
+                f"SELECT {columns}, checksum FROM {table.name} WHERE {where} {last} IN ({','.join('?' * len(part))})"
+            )
+            for *values, checksum in self._open().execute(query, part):
+                if checksum == self._checksum(table, values) and values[at] in asked:
+                    yield tuple(values)
+                else:
+                    damaged.append(values)
+        if damaged:
+            self._safely(lambda: self._remove(table, damaged), None)
 
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if rows:
+    def _remove(self, table: _Table, damaged: Sequence[Sequence[object]]) -> None:
+        """Raises sqlite3.DatabaseError if a row is out of place, so that SQLite can't find it by its key."""
+        keys = [[values[table.columns.index(column)] for column in table.key] for values in damaged]
+        with self._open() as database:
+            condition = " AND ".join(f"{column} IS ?" for column in table.key)
+            removed = database.executemany(f"DELETE FROM {table.name} WHERE {condition}", keys).rowcount
+        if removed < len(damaged):
+            raise sqlite3.DatabaseError("rows out of place")
+        count = f"{removed:,} damaged row" + ("" if removed == 1 else "s")
+        self._note(f"fastsim: the embedding cache {self.path} had {count}, now removed; the files are read again")
+
+    def _write(self, table: _Table, rows: Iterable[Sequence[object]]) -> None:
+        sealed = [(*values, self._checksum(table, values)) for values in rows]
+        if sealed:
+            marks = ",".join("?" * len(sealed[0]))
             with self._open() as database:
-                database.executemany(statement, rows)
+                database.executemany(f"INSERT OR REPLACE INTO {table.name} VALUES ({marks})", sealed)
+
+    def _checksum(self, table: _Table, values: Sequence[object]) -> int:
+        """Over all columns of a row; over the network's key as well where the row holds its number only."""
+        parts = [value if type(value) is bytes else str(value).encode() for value in values]
+        return crc32(b"\0".join(parts), self._seed if table is _VECTORS else 0)
 
     def _open(self) -> sqlite3.Connection:
         if self._database is None:
@@ -189,10 +236,13 @@ class EmbeddingCache:
         try:
             self._open()
             return work()
-        except (sqlite3.OperationalError, OSError) as error:
-            self._switch_off(f"{getattr(error, 'strerror', None) or error}; the run goes on without it")
-        except sqlite3.DatabaseError as error:
-            self._set_aside(str(error))
+        except _OtherVersion as error:
+            self._set_aside(f"is of another version of fastsim ({error})")
+        except (sqlite3.DatabaseError, OSError) as error:
+            if _is_damage(error):
+                self._set_aside(f"was damaged ({error})")
+            else:
+                self._switch_off(f"{getattr(error, 'strerror', None) or error}; the run goes on without it")
         return otherwise
 
     def _switch_off(self, reason: str) -> None:
@@ -215,19 +265,34 @@ class EmbeddingCache:
         except OSError as error:
             self._switch_off(f"{reason}, {error}")
             return
-        self._note(f"fastsim: the embedding cache was damaged ({reason}); it is now {aside}, and a new one is made")
+        self._note(f"fastsim: the embedding cache {reason}; it is now {aside}, and a new one is made")
+
+
+class _OtherVersion(sqlite3.DatabaseError):
+    """The database has the tables of another version of fastsim."""
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether `error` comes from what the file holds, not from the disk, its permissions or another process.
+
+    SQLITE_ERROR is what a table whose name or columns were damaged gives.
+    """
+    if not isinstance(error, sqlite3.OperationalError):
+        return isinstance(error, sqlite3.DatabaseError)
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR
 
 
 def _connect(path: Path) -> sqlite3.Connection:
     """The database at `path`, made if it is new. Raises sqlite3.DatabaseError."""
     database = sqlite3.connect(path, timeout=_PATIENCE)
+    database.text_factory = lambda text: text.decode("utf-8", "surrogateescape")  # damaged text is no error of its own
     try:
         # A crash of the machine can lose the last commits to a write-ahead log, and costs them a new embedding.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, _VERSION):
-            raise sqlite3.DatabaseError(f"made by another version of fastsim ({found})")
+            raise _OtherVersion(f"its tables are version {found}, not {_VERSION}")
         if found == 0:
             database.executescript(_SCHEMA)
     except BaseException:
