@@ -200,6 +200,16 @@ def read_header(path: str) -> dict[str, object] | None:
         raise UsageError(f"{shown(path)}: can't be read ({error.strerror}); {_HINT}") from None
 
 
+def read_run(path: str) -> tuple[dict[str, object] | None, list[Entry]]:
+    """The header of the journal `path`, None if it has none yet, and its entries. Not locked. Raises UsageError."""
+    try:
+        with open(path, "rb") as file:
+            found = _parse(file.read(), shown(path))
+    except OSError as error:
+        raise UsageError(f"{shown(path)}: can't be read ({error.strerror}); {_HINT}") from None
+    return found.header, list(found.entries.values())
+
+
 def _parse(data: bytes, name: str) -> _Contents:
     found = _Contents()
     if data[: len(_START)] != _START[: len(data)]:

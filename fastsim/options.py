@@ -45,8 +45,9 @@ INPUTS = click.argument(
 )  # fmt: skip
 INS = path("--ins", "PATH", "The same as INPUT; may be repeated.", multiple=True)
 OUTS = path(
-    "--outs", "DIR", "Where groups or removed files go, and the journal. Empty or new; never scanned.",
-    "./fastsim_outputs",
+    "--outs", "DIR",
+    "Where groups or removed files go, and the journal. Empty or new; never scanned. By default ./fastsim_outputs, or "
+    "./fastsim_outputs_2, _3, ... where an earlier run is there.",
 )  # fmt: skip
 SIZE = text(
     "--size", "SIDE",

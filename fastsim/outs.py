@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 
-from fastsim.errors import UsageError, quoted, shown
+from fastsim.earlier_run import EarlierRun, earlier_run
+from fastsim.errors import UsageError, shown
 from fastsim.journal import JOURNAL_NAME, Journal, read_header
 from fastsim.planfile import PLAN_NAME, plan_digest, remove_plan, write_plan
 from fastsim.records import Plan
@@ -18,8 +19,17 @@ _DESKTOP_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file managers leave in a folder that a person takes for empty."""
 
 
+class OutsTakenError(UsageError):
+    """Something is in the way that this run must leave alone; `run`: if that is another run, which."""
+
+    def __init__(self, outs: str, reason: str, run: EarlierRun | None = None) -> None:
+        super().__init__(f"--outs {shown(outs)}: {reason}")
+        self.run = run
+
+
 def check_outs(outs: str, argv: Sequence[str] | None = None) -> None:
-    """Raise UsageError if `outs` can't be an output folder; call it before hours of work, not after.
+    """Raise UsageError if `outs` can't be an output folder (OutsTakenError if it holds something else); call it before
+    hours of work, not after.
 
     It must not exist, be empty, or hold a run that was started with this same `argv` (which is then resumed).
     """
@@ -31,10 +41,10 @@ def check_outs(outs: str, argv: Sequence[str] | None = None) -> None:
         journal = os.path.join(path, JOURNAL_NAME)
         header = read_header(journal) if os.path.lexists(journal) else None
         if header is not None and (argv is None or header.get("argv") != list(argv)):
-            raise _other_run(path)
+            raise _other_run(outs)
         return
     if os.path.lexists(path):
-        raise UsageError(f"--outs {shown(outs)}: it is not a folder; give a new or an empty folder")
+        raise OutsTakenError(outs, "it is not a folder; give a new or an empty folder")
     parent = os.path.dirname(path)
     while not os.path.lexists(parent):
         parent = os.path.dirname(parent)
@@ -69,6 +79,14 @@ def open_run(plan: Plan) -> Journal:
         log.close()
         raise
     return log
+
+
+def check_same_plan(plan: Plan) -> None:
+    """Raise OutsTakenError if the output folder holds a run of another plan: the files have changed since then."""
+    journal = os.path.join(plan.outs, JOURNAL_NAME)
+    header = read_header(journal) if os.path.lexists(journal) else None
+    if header is not None and header.get("digest") != plan_digest(plan):
+        raise _other_run(plan.outs)
 
 
 def missing_folders(path: str) -> list[str]:
@@ -120,14 +138,11 @@ def _look_into(path: str) -> None:
     # A run that was killed before it had a journal has left nothing but its plan.
     foreign = sorted(name for name in names if not name.startswith(PLAN_NAME))
     if foreign:
-        raise UsageError(
-            f"--outs {shown(path)}: it is not empty ({shown(foreign[0])} is there); give a new or an empty folder"
-        )
+        raise OutsTakenError(path, f"it is not empty ({shown(foreign[0])} is there); give a new or an empty folder")
 
 
-def _other_run(outs: str) -> UsageError:
-    return UsageError(
-        f"--outs {shown(outs)}: another run is there; give another --outs, finish that run with "
-        f"`fastsim apply {quoted(os.path.join(outs, PLAN_NAME))}`, or take it back with "
-        f"`fastsim undo {quoted(os.path.join(outs, JOURNAL_NAME))}`"
-    )
+def _other_run(outs: str) -> OutsTakenError:
+    run = earlier_run(outs)
+    if run is None:  # removed a moment ago
+        return OutsTakenError(outs, "another run was there a moment ago; start this one again")
+    return OutsTakenError(outs, f"it holds {run}; give another --outs, or {run.ways_out()}", run)

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any, TypeVar
 
 from fastsim import __version__, config, pipeline, planfile, report
 from fastsim.apply import Outcome
+from fastsim.chosen_outs import ChosenOuts, choose_outs, settle
 from fastsim.commands.shared import (
     cache_folder,
     confirm,
@@ -28,7 +30,6 @@ from fastsim.config import Config, Scan
 from fastsim.console import complain, our_stderr, out
 from fastsim.errors import ExitCode, UsageError, quoted, shown
 from fastsim.keep import POLICIES
-from fastsim.outs import check_outs
 from fastsim.plan import describe, make_plan
 from fastsim.progress import for_stream
 from fastsim.records import GroupBy, Mode, Plan, by_keeper
@@ -44,7 +45,7 @@ class ImagesOptions:
     """The options of `fastsim images`, as typed."""
 
     inputs: tuple[str, ...]
-    outs: str
+    outs: str | None
     size: str | None
     model: str | None
     thres: float
@@ -74,23 +75,26 @@ def images(**typed: Any) -> ExitCode:
     """`fastsim images`: find, plan, apply, report."""
     options = ImagesOptions(**typed)
     mode, group_by = _check(options)
-    settings = _resolve(options)
     acts = not (options.dry_run or options.plan)
-    if acts:
-        check_outs(options.outs, sys.argv)
+    outs = choose_outs(options.outs, sys.argv, acts=acts)
+    settings = _resolve(options, outs.path)
     if options.plan:
         planfile.check_plan_target(options.plan)
         if options.json and os.path.realpath(options.plan) == os.path.realpath(options.json):
             raise UsageError(f"--plan and --json {shown(options.json)}: the same file; name a file each")
-    check_json(options.json, options.outs if acts else None)
+    check_json(options.json, outs.path if acts else None)
     with our_stderr(options.verbose) as stream:
         progress = for_stream(stream, options.quiet)
         found = pipeline.find(settings, progress)
         with stage("plan", found.timings):
-            plan = make_plan(
-                found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
-                trash=options.trash, outs=os.path.abspath(options.outs), header=_header(options),
+            make = partial(
+                make_plan, found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
+                trash=options.trash, header=_header(options),
             )  # fmt: skip
+            if acts:
+                outs, plan = settle(outs, sys.argv, lambda folder: make(outs=folder))
+            else:
+                plan = make(outs=os.path.abspath(outs.path))
     outcome = None
     if acts and plan.operations:
         confirm(plan, options.yes)
@@ -99,7 +103,7 @@ def images(**typed: Any) -> ExitCode:
     elif options.plan:
         planfile.write_plan(plan, options.plan)
     try:
-        _tell(options, found, plan, outcome)
+        _tell(options, found, plan, outcome, outs)
     except KeyboardInterrupt:
         if outcome is None:
             raise
@@ -108,7 +112,9 @@ def images(**typed: Any) -> ExitCode:
     return _exit_code(found, outcome)
 
 
-def _tell(options: ImagesOptions, found: pipeline.Findings, plan: Plan, outcome: Outcome | None) -> None:
+def _tell(
+    options: ImagesOptions, found: pipeline.Findings, plan: Plan, outcome: Outcome | None, outs: ChosenOuts
+) -> None:
     """The JSON file, the plan in words, the summary."""
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     groups = report.members(told, found.files, found.embeddings)
@@ -125,6 +131,8 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, plan: Plan, outcome:
     if not options.quiet:
         for line in _summary(options, found, groups, plan, outcome):
             out(line)
+        if outcome is not None and (note := outs.note()):
+            out(note)
 
 
 def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
@@ -155,12 +163,11 @@ def _word(kind: type[Word], option: str, value: str) -> Word:
         raise UsageError(f"{option} {value}: {', '.join(kind)} is allowed") from None
 
 
-def _resolve(options: ImagesOptions) -> Config:
+def _resolve(options: ImagesOptions, outs: str) -> Config:
     named, listed = paths_of(options.inputs)
     return Config(
         scan=Scan(
-            named, options.recursive, options.exclude, options.follow_links, os.path.abspath(options.outs),
-            listed,
+            named, options.recursive, options.exclude, options.follow_links, os.path.abspath(outs), listed
         ),
         compute=config.resolve_compute(
             size=options.size, model=options.model, device=options.device, runtime=options.runtime,

@@ -26,7 +26,8 @@ STAGES = {
     "journal": {"planfile"},
     "transfer": set(),
     "apply": {"journal", "outs", "planfile", "transfer", "undo"},
-    "outs": {"journal", "planfile", "transfer", "undo"},
+    "earlier_run": {"journal"},
+    "outs": {"earlier_run", "journal", "planfile", "transfer", "undo"},
     "undo": {"journal", "planfile", "transfer"},
     "report": set(),
 }

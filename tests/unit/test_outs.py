@@ -52,7 +52,7 @@ def test_a_folder_with_other_files_is_refused(ins: Path, tmp_path: Path) -> None
 def test_a_folder_with_another_run_is_refused_but_for_the_same_words(ins: Path, outs: Path) -> None:
     run(plan_of(listed(ins), outs, Mode.GROUP_COPY))
     check_outs(str(outs), ["fastsim", "test"])
-    hint = r"another run is there; give another --outs, finish .*fastsim apply .*, or .*fastsim undo "
+    hint = r"it holds the run of .* \(fastsim .*\), which finished; give another --outs, or .*fastsim undo "
     for argv in (None, ["fastsim", "other"]):
         with pytest.raises(UsageError, match=hint):
             check_outs(str(outs), argv)
