@@ -12,7 +12,19 @@ import pytest
 import fastsim
 
 PACKAGE = Path(fastsim.__file__).parent
-SHARED = {"records", "errors", "progress", "prefetch", "interrupts", "model", "traffic", "compiled", "_core"}
+SHARED = {
+    "records",
+    "errors",
+    "progress",
+    "prefetch",
+    "interrupts",
+    "model",
+    "traffic",
+    "compiled",
+    "_core",
+    "formats",
+    "signatures",
+}
 STAGES = {
     "discover": set(),
     "content": set(),
