@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Embedded", "FastsimError", "Member", "__version__", "embed", "find_groups", "similar_pairs"]
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fastsim.errors import UsageError
+from fastsim.errors import UsageError, pip_install
 from fastsim.model import card_size
 
 
@@ -158,7 +158,7 @@ def resolve_runtime(name: str, device: str = "cpu") -> str:
     if name == Runtime.TENSORRT:
         raise UsageError(f"--runtime {name}: it needs a GPU; use it with --device cuda")
     if importlib.util.find_spec(name) is None:
-        raise UsageError(f"--runtime {name}: it is not installed; pip install 'fastsim[{name}]', or use --runtime auto")
+        raise UsageError(f"--runtime {name}: it is not installed; {pip_install(name)}, or use --runtime auto")
     return name
 
 

@@ -12,6 +12,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from fastsim.errors import pip_install
+
 DRIVERS = {12: 525, 13: 580}
 """The oldest driver branch of each CUDA major version (NVIDIA, CUDA toolkit release notes)."""
 PACKAGES = ("onnxruntime-gpu", "nvidia-dali-cuda{}0", "cupy-cuda{}x")
@@ -106,15 +108,15 @@ def _problem(gpus: tuple[Gpu, ...], packages: dict[str, str], index: int) -> str
             return BOTH_RUNTIMES
         return (
             "onnxruntime for the CPU is installed, which keeps onnxruntime-gpu out; pip uninstall onnxruntime, then "
-            f"pip install 'fastsim[cuda{usable[-1]}]'"
+            f"{pip_install(f'cuda{usable[-1]}')}"
         )
     complete = [major for major in DRIVERS if all(name in packages for name in _names(major))]
     if not complete:
         missing = [name for name in _names(usable[-1]) if name not in packages]
-        return f"{', '.join(missing)} not installed; pip install 'fastsim[cuda{usable[-1]}]', or use --device cpu"
+        return f"{', '.join(missing)} not installed; {pip_install(f'cuda{usable[-1]}')}, or use --device cpu"
     if not set(complete) & set(usable):
         return (
             f"driver {gpu.driver} is too old for CUDA {complete[0]}, which needs {DRIVERS[complete[0]]}; "
-            f"pip install 'fastsim[cuda{usable[-1]}]' instead, or update the driver"
+            f"{pip_install(f'cuda{usable[-1]}')} instead, or update the driver"
         )
     return None

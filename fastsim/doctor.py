@@ -15,16 +15,16 @@ from collections.abc import Iterator
 
 from fastsim import __version__, _core, cuda
 from fastsim.config import usable_cpus
-from fastsim.errors import FastsimError
+from fastsim.errors import FastsimError, pip_install
 from fastsim.model import load_model
 
 _LIBRARIES = (
     ("opencv-python-headless", "cv2", "decodes images"),
     ("pillow", "PIL", "reads headers, decodes what OpenCV does not know"),
-    ("pillow-heif", "pillow_heif", "HEIC; pip install 'fastsim[heic]'"),
+    ("pillow-heif", "pillow_heif", f"HEIC; {pip_install('heic')}"),
     ("openvino", "openvino", "runs the network on the CPU"),
     ("av", "av", "decodes video"),
-    ("onnxruntime", "onnxruntime", "another runtime; pip install 'fastsim[onnxruntime]'"),
+    ("onnxruntime", "onnxruntime", f"another runtime; {pip_install('onnxruntime')}"),
     ("send2trash", "send2trash", "--trash"),
 )
 

@@ -29,6 +29,15 @@ class UsageError(FastsimError):
     exit_code = ExitCode.USAGE
 
 
+DISTRIBUTION = "fastsim-dedup"
+"""Name on the package index. The index's own `fastsim` is an unrelated vehicle simulator."""
+
+
+def pip_install(extra: str) -> str:
+    """Return the command that installs fastsim with one of its extras, for use in messages."""
+    return f"pip install '{DISTRIBUTION}[{extra}]'"
+
+
 def shown(path: str) -> str:
     """`path` for one line of text: newlines, control characters and bytes that are not UTF-8 stand as escapes."""
     if path.isprintable():

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsim.errors import pip_install
 from fastsim.progress import Bar
 from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock
 from fastsim.traffic import Traffic
@@ -74,7 +75,7 @@ def similar_pairs(
     if not re.fullmatch(r"auto|cpu|cuda(:\d+(,\d+)*)?", device):
         raise ValueError(f"device: {device!r} is not auto, cpu, cuda, cuda:N or cuda:N,M")
     if device.startswith("cuda") and importlib.util.find_spec("cupy") is None:
-        raise ValueError(f"device: {device!r} needs CuPy, which is not installed; pip install 'fastsim[cuda12]'")
+        raise ValueError(f"device: {device!r} needs CuPy, which is not installed; {pip_install('cuda12')}")
     if workers is not None and workers < 1:
         raise ValueError(f"workers: {workers!r} is less than 1")
     n = len(rows)

@@ -20,8 +20,8 @@ def gpu(driver: str = "580.1", capability: float = 9.0) -> tuple[cuda.Gpu, ...]:
     ("gpus", "packages", "index", "said"),
     [
         (gpu(), CUDA13, 0, None),
-        (gpu(), {}, 0, r"fastsim\[cuda13\]"),
-        (gpu("550.2"), {}, 0, r"fastsim\[cuda12\]"),
+        (gpu(), {}, 0, r"fastsim-dedup\[cuda13\]"),
+        (gpu("550.2"), {}, 0, r"fastsim-dedup\[cuda12\]"),
         (gpu("550.2"), CUDA13, 0, "too old for CUDA 13, which needs 580"),
         (gpu("470.1"), CUDA13, 0, "driver 470.1 is too old"),
         (gpu(capability=7.5), CUDA13, 0, "capability 7.5"),

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'fastsim[train]'")
-pytest.importorskip("scipy", reason="SciPy is not installed: pip install 'fastsim[train]'")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'fastsim-dedup[train]'")
+pytest.importorskip("scipy", reason="SciPy is not installed: pip install 'fastsim-dedup[train]'")
 
 # PyTorch warns about its own exporter and about NumPy's read-only arrays; neither is this project's to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
