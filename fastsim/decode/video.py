@@ -135,7 +135,7 @@ class Video:
                 raise UnreadableError("empty file")
             # Playlists and the like name other files and addresses: none of them is opened.
             options = {"protocol_whitelist": "file"}
-            self._container = av.open(self._path, options=options, metadata_errors="ignore")
+            self._container = _opened(self._path, options)
         except FFmpegError as error:
             reason = _lower(error.strerror or str(error))
             raise UnreadableError(f"not a video, or of an unknown or broken format ({reason})") from None
@@ -240,6 +240,14 @@ class Video:
         missing = whole - self.reached
         if missing > max(1.0, 0.02 * whole, 3.0 * whole / self.frames_read):
             self.problem = f"it ends at {self.reached:.1f} s of {whole:.1f} s: cut off or damaged"
+
+
+def _opened(path: str, options: dict[str, str]) -> Any:
+    """Open a container, whatever the encoding of its titles and comments."""
+    try:
+        return av.open(path, options=options, metadata_errors="ignore")
+    except TypeError:  # PyAV 19 and later: no such argument, and metadata that is not UTF-8 is never an error
+        return av.open(path, options=options)
 
 
 def _lower(text: str) -> str:
