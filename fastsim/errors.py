@@ -46,5 +46,6 @@ def shown(path: str) -> str:
 
 
 def quoted(path: str) -> str:
-    """`path` as a word of a command that can be copied to a shell, if it can be typed at all."""
+    """`path` as a word of a command that can be copied to a shell, if it can be typed at all; never taken for an option."""
+    path = f"./{path}" if path.startswith("-") else path
     return shlex.quote(path) if path.isprintable() else shown(path)
