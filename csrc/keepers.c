@@ -9,7 +9,10 @@ static int64_t first_cover(const struct rows *rows, float thres, const int64_t *
             others[l] = rows_at(rows, (size_t)keeper[j + l < k ? j + l : k - 1]);
         rows->kernel->dot4(row, others, rows->d, dots);
         for (size_t l = 0; l < 4 && j + l < k; l++) {
-            const float value = rows_score(rows, member, (size_t)keeper[j + l], dots[l]);
+            const size_t other = (size_t)keeper[j + l];
+            float value = rows_score(rows, member, other, dots[l]);
+            if (value >= thres)
+                value = rows_lowest(rows, member, other, value);
             if (value >= thres) {
                 *score = value;
                 return keeper[j + l];
@@ -34,7 +37,10 @@ static void cover_four(const struct rows *rows, float thres, const int64_t *keep
         rows->kernel->dots(a, b, rows->d, dots);
         for (size_t i = 0; i < 4; i++)
             for (size_t l = 0; l < 4 && j + l < k && by[i] < 0; l++) {
-                const float value = rows_score(rows, (size_t)member[i], (size_t)keeper[j + l], dots[4 * i + l]);
+                const size_t other = (size_t)keeper[j + l];
+                float value = rows_score(rows, (size_t)member[i], other, dots[4 * i + l]);
+                if (value >= thres)
+                    value = rows_lowest(rows, (size_t)member[i], other, value);
                 if (value >= thres)
                     by[i] = keeper[j + l], score[i] = value;
             }

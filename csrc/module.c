@@ -105,6 +105,67 @@ static PyObject *Rows_encode(PyObject *object, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* ---- views ---- */
+
+/* Whether `start` ascends from 0 to m. */
+static int starts_fit(const int64_t *start, size_t n, int64_t m) {
+    for (size_t i = 0; i < n; i++)
+        if (start[i] > start[i + 1])
+            return 0;
+    return start[0] == 0 && start[n] == m;
+}
+
+static PyObject *Rows_views(PyObject *object, PyObject *args) {
+    Rows *self = (Rows *)object;
+    PyObject *vectors;
+    Py_buffer view, kind, start;
+    if (!PyArg_ParseTuple(args, "y*y*O:views", &kind, &start, &vectors))
+        return NULL;
+    if (PyObject_GetBuffer(vectors, &view, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) < 0) {
+        PyBuffer_Release(&kind), PyBuffer_Release(&start);
+        return NULL;
+    }
+    const size_t n = self->rows.n;
+    const int fits = is_halves(&view) && view.shape[1] == self->view.shape[1] && (size_t)kind.len == 4 * n &&
+                     (size_t)start.len == 8 * (n + 1) && starts_fit(start.buf, n, view.shape[0]);
+    const int enough = fits && rows_views(&self->rows, kind.buf, start.buf, view.buf, (size_t)view.shape[1]);
+    PyBuffer_Release(&view), PyBuffer_Release(&kind), PyBuffer_Release(&start);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "views: kind int32[n], start int64[n + 1] and vectors float16[start[n], d] are needed");
+    if (!enough)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static int all_rows(const struct rows *rows, const int64_t *index, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (index[i] < 0 || (size_t)index[i] >= rows->n)
+            return 0;
+    return 1;
+}
+
+static PyObject *Rows_lowest(PyObject *object, PyObject *args) {
+    Rows *self = (Rows *)object;
+    Py_buffer left, right, score;
+    if (!PyArg_ParseTuple(args, "y*y*w*:lowest", &left, &right, &score))
+        return NULL;
+    const size_t count = (size_t)left.len / 8;
+    const int64_t *a = left.buf, *b = right.buf;
+    float *out = score.buf;
+    const int fits = (size_t)right.len / 8 == count && (size_t)score.len == 4 * count && all_rows(&self->rows, a, count) &&
+                     all_rows(&self->rows, b, count);
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (size_t i = 0; i < count; i++)
+            out[i] = rows_lowest(&self->rows, (size_t)a[i], (size_t)b[i], out[i]);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&left), PyBuffer_Release(&right), PyBuffer_Release(&score);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "lowest: left and right must be rows, int64, with score float32 of their length");
+    Py_RETURN_NONE;
+}
+
 /* ---- pairs of one tile ---- */
 
 static int check_tile(const struct rows *rows, const Py_ssize_t t[4], const Py_buffer *row, const Py_buffer *col, size_t capacity) {
@@ -143,13 +204,6 @@ static PyObject *Rows_scan(PyObject *object, PyObject *args) {
 }
 
 /* ---- keepers ---- */
-
-static int all_rows(const struct rows *rows, const int64_t *index, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (index[i] < 0 || (size_t)index[i] >= rows->n)
-            return 0;
-    return 1;
-}
 
 /* keepers_choose needs room for as many keepers as members; keepers_cover reads them. Returns the count of new keepers. */
 static PyObject *Rows_keepers(Rows *self, PyObject *args, const char *format, int choose) {
@@ -227,6 +281,7 @@ static PyObject *core_labels(PyObject *module, PyObject *args) {
 
 static PyMethodDef rows_methods[] = {
     {"sketch", Rows_sketch, METH_VARARGS, NULL}, {"encode", Rows_encode, METH_VARARGS, NULL},
+    {"views", Rows_views, METH_VARARGS, NULL},   {"lowest", Rows_lowest, METH_VARARGS, NULL},
     {"scan", Rows_scan, METH_VARARGS, NULL},     {"cover", Rows_cover, METH_VARARGS, NULL},
     {"choose", Rows_choose, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
 };

@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The length of a row; NaN for one that is similar to nothing. */
+static float norm_of(const struct tile_kernel *kernel, const uint16_t *row, size_t d) {
+    const float square = kernel->dot(row, row, d);
+    return square > 0.0f && square < INFINITY ? sqrtf(square) : NAN;
+}
+
 int rows_init(struct rows *rows, const struct tile_kernel *kernel, const uint16_t *half, size_t n, size_t d) {
     const size_t padded = (d + TILE_LANES - 1) / TILE_LANES * TILE_LANES;
     *rows = (struct rows){.half = half, .n = n, .d = padded, .kernel = kernel};
@@ -17,11 +23,49 @@ int rows_init(struct rows *rows, const struct tile_kernel *kernel, const uint16_
         for (size_t i = 0; i < n; i++)
             memcpy(rows->padded + i * padded, half + i * d, d * sizeof(uint16_t));
     }
-    for (size_t i = 0; i < n; i++) {
-        const float square = kernel->dot(rows_at(rows, i), rows_at(rows, i), padded);
-        rows->norm[i] = square > 0.0f && square < INFINITY ? sqrtf(square) : NAN;
+    for (size_t i = 0; i < n; i++)
+        rows->norm[i] = norm_of(kernel, rows_at(rows, i), padded);
+    return 1;
+}
+
+int rows_views(struct rows *rows, const int32_t *kind, const int64_t *start, const uint16_t *half, size_t d) {
+    const size_t n = rows->n, m = (size_t)start[n];
+    free(rows->views.memory);
+    memset(&rows->views, 0, sizeof rows->views);
+    char *memory = calloc((n + 1) * (sizeof(int64_t) + sizeof(int32_t)) + m * (sizeof(float) + rows->d * sizeof(uint16_t)) + 1, 1);
+    if (memory == NULL)
+        return 0;
+    struct views *views = &rows->views;
+    views->memory = memory;
+    views->start = (int64_t *)(void *)memory;
+    views->kind = (int32_t *)(void *)(views->start + n + 1);
+    views->norm = (float *)(void *)(views->kind + n + 1);
+    views->half = (uint16_t *)(void *)(views->norm + m);
+    memcpy(views->start, start, (n + 1) * sizeof *start);
+    memcpy(views->kind, kind, n * sizeof *kind);
+    for (size_t i = 0; i < m; i++) {
+        uint16_t *row = views->half + i * rows->d;
+        memcpy(row, half + i * d, d * sizeof *row);
+        views->norm[i] = norm_of(rows->kernel, row, rows->d);
     }
     return 1;
+}
+
+float rows_lowest(const struct rows *rows, size_t a, size_t b, float score) {
+    const struct views *views = &rows->views;
+    if (views->kind == NULL)
+        return score;
+    if (views->kind[a] != views->kind[b])
+        return -1.0f;
+    const size_t at = (size_t)views->start[a], to = (size_t)views->start[b];
+    const size_t has = (size_t)views->start[a + 1] - at, other = (size_t)views->start[b + 1] - to;
+    for (size_t i = 0; i < has && i < other; i++) {
+        const uint16_t *left = views->half + (at + i) * rows->d, *right = views->half + (to + i) * rows->d;
+        const float value = rows->kernel->dot(left, right, rows->d) / (views->norm[at + i] * views->norm[to + i]);
+        if (!(value >= score))
+            score = value;
+    }
+    return score;
 }
 
 int rows_sketch(struct rows *rows, const uint16_t *basis, size_t k, size_t d, double scale, double limit, double slack) {
@@ -101,4 +145,5 @@ void rows_free(struct rows *rows) {
     free(rows->norm);
     free(rows->padded);
     free(rows->sketch.memory);
+    free(rows->views.memory);
 }

@@ -4,6 +4,16 @@
 
 #include "tile.h"
 
+/* Further rows of files that one row does not stand for: other pages or frames, another background. Rows of different kinds
+ * are similar to nothing of each other; of two rows of one kind, as many views are compared as both have. */
+struct views {
+    int32_t *kind;  /* n; NULL: all rows are of one kind, and have no views */
+    int64_t *start; /* n + 1: row i has the views start[i] .. start[i + 1] - 1 */
+    uint16_t *half; /* m x d */
+    float *norm;    /* m; NaN: similar to nothing */
+    void *memory;   /* what to free */
+};
+
 struct rows {
     const uint16_t *half; /* n x d: the caller's, or `padded` */
     uint16_t *padded;     /* a copy, where the caller's rows are no multiple of TILE_LANES long; else NULL */
@@ -11,6 +21,7 @@ struct rows {
     size_t n, d;          /* d is a multiple of TILE_LANES */
     const struct tile_kernel *kernel;
     struct sketch sketch;
+    struct views views;
 };
 
 static inline const uint16_t *rows_at(const struct rows *rows, size_t i) { return rows->half + i * rows->d; }
@@ -20,6 +31,13 @@ static inline float rows_score(const struct rows *rows, size_t a, size_t b, floa
     const float score = dot / (rows->norm[a] * rows->norm[b]);
     return score > 1.0f ? 1.0f : score;
 }
+
+/* The lowest score of two rows and of their views, where `score` is that of the rows; -1 for rows of different kinds, NaN where
+ * a view is similar to nothing. */
+float rows_lowest(const struct rows *rows, size_t a, size_t b, float score);
+
+/* Copies `kind` (n), `start` (n + 1, ascending from 0) and start[n] views of d halves. Returns 0 where memory is short. */
+int rows_views(struct rows *rows, const int32_t *kind, const int64_t *start, const uint16_t *half, size_t d);
 
 /* Takes n rows of d halves, which must outlive `rows`, and measures their norms. Returns 0 where memory is short; rows_free
  * then still has to be called. */

@@ -77,15 +77,18 @@ static void relabel(int32_t *label, size_t count, int32_t from, int32_t to) {
         label[i] = label[i] == from ? to : label[i];
 }
 
-/* Takes a pair whose score reaches the threshold, unless its rows are in one component by now. */
+/* Takes a pair whose score reaches the threshold, unless its rows are in one component by now, or their views differ. */
 static void take_pair(struct walk *walk, size_t a, size_t b, float score) {
     const struct labels *labels = &walk->labels;
     const struct tile *tile = &walk->tile;
     struct pairs *pairs = walk->pairs;
+    if (labels->row != NULL && labels->row[a - tile->r0] == labels->col[b - tile->c0])
+        return;
+    score = rows_lowest(walk->rows, a, b, score);
+    if (!(score >= walk->thres))
+        return;
     if (labels->row != NULL) {
         const int32_t to = labels->row[a - tile->r0], from = labels->col[b - tile->c0];
-        if (to == from)
-            return;
         relabel(labels->row, tile->r1 - tile->r0, from, to);
         relabel(labels->col, tile->c1 - tile->c0, from, to);
     }

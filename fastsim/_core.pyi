@@ -40,6 +40,18 @@ class Rows:
     def encode(self, start: int, stop: int, /) -> None:
         """Encodes rows start..stop - 1; threads may encode disjoint ranges."""
 
+    def views(self, kind: Int32Array, start: Int64Array, vectors: Float16Array, /) -> None:
+        """Adds further rows to some rows; from now on the score of a pair is the lowest of its rows and their views.
+
+        kind: int32[n]; rows of different kinds are similar to nothing of each other. start: int64[n + 1], ascending
+        from 0: row i has the views vectors[start[i] : start[i + 1]]; of two rows, as many are compared as both have.
+        vectors: float16[start[n], d], copied.
+        """
+
+    def lowest(self, left: Int64Array, right: Int64Array, score: Float32Array, /) -> None:
+        """Lowers score[k], that of the rows left[k] and right[k] alone, to the lowest with their views; -1 for rows of
+        different kinds."""
+
     def scan(
         self, thres: float, tile: tuple[int, int, int, int], row_labels: Int32Array, col_labels: Int32Array,
         cursor: int, left: Int64Array, right: Int64Array, score: Float32Array, /,

@@ -20,10 +20,10 @@ from zlib import crc32
 import numpy as np
 
 from fastsim import compiled
-from fastsim.records import Float16Array, MediaFile
+from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile
 
 NAME = "embeddings.sqlite"
-_VERSION = 2
+_VERSION = 3
 """Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
 
 
@@ -41,7 +41,8 @@ class _Table(NamedTuple):
 
 
 _FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "inode", "digest"))
-_VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", "width", "height", "vector"))
+_LEARNED = ("width", "height", "views", "frames", "frames_total", "damage")
+_VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEARNED, "vectors"))
 _SCHEMA = f"""
 {_FILES.statement}
 {_VECTORS.statement}
@@ -60,11 +61,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CachedRow:
-    """A vector float16[d], and the width and height in pixels of the picture that it came from."""
+    """The vectors float16[views, d] of a picture, its width and height in pixels, and what else was learned of it."""
 
-    vector: Float16Array
+    vectors: Float16Array
     width: int
     height: int
+    content: Content = INTACT_STILL
 
 
 def default_folder() -> Path:
@@ -124,7 +126,9 @@ class EmbeddingCache:
             return
         if not self._waiting:
             self._since = time.monotonic()
-        self._waiting.append((self._network, digest, row.width, row.height, row.vector.tobytes()))
+        about = row.content
+        learned = (row.width, row.height, about.views, about.frames, about.frames_total, about.damage)
+        self._waiting.append((self._network, digest, *learned, row.vectors.tobytes()))
         if len(self._waiting) >= _PENDING or time.monotonic() - self._since > _SECONDS:
             self.flush()
 
@@ -152,8 +156,10 @@ class EmbeddingCache:
         if self._network_id() is None:
             return {}
         return {
-            digest: CachedRow(np.frombuffer(vector, np.float16), width, height)
-            for _, digest, width, height, vector in self._select(_VECTORS, f"network = {self._network} AND", digests)
+            digest: CachedRow(np.frombuffer(vectors, np.float16).reshape(about[0], -1), width, height, Content(*about))
+            for _, digest, width, height, *about, vectors in self._select(
+                _VECTORS, f"network = {self._network} AND", digests
+            )
         }
 
     def _ran_on(self) -> tuple[str, str, str] | None:

@@ -58,8 +58,7 @@ def spread_rows(embeddings: Embeddings, copies: dict[int, int]) -> Embeddings:
     ids = np.concatenate([embeddings.ids, np.array([copy for copy, _ in added], np.int64)])
     rows = np.concatenate([np.arange(len(embeddings)), np.array([row for _, row in added], np.int64)])
     order = np.argsort(ids)
-    rows = rows[order]
-    return Embeddings(ids[order], np.ascontiguousarray(embeddings.vectors[rows]), embeddings.sizes[rows])
+    return embeddings.take(rows[order], ids[order])
 
 
 def spread_skips(skipped: Sequence[Skipped], copies: dict[int, int], files: Sequence[MediaFile]) -> tuple[Skipped, ...]:

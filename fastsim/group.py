@@ -9,6 +9,7 @@ import numpy as np
 
 from fastsim import _core
 from fastsim.records import Embeddings, Float32Array, Group, Int32Array, Int64Array, PairBlock
+from fastsim.rows import core_rows
 
 BATCH = 1024
 """Members that are visited one after the other; the rest are then compared with the new keepers, on all threads."""
@@ -73,7 +74,7 @@ def find_groups(
     parts = components.members(rank)
     if not parts:
         return []
-    rows = _core.Rows(np.ascontiguousarray(embeddings.vectors), isa or "")
+    rows = core_rows(embeddings.vectors, embeddings.views, isa)
     thres = min(thres, 1.0 - 1e-6)
     with ThreadPoolExecutor(workers, "fastsim-keepers") as pool:
         return [_group(embeddings.ids, part, *_keepers(rows, part, thres, pool)) for part in parts]

@@ -72,17 +72,40 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Content:
+    """What the decoder learned about one file beyond its first picture."""
+
+    views: int = 1
+    """Pictures that the network sees of the file: frames or pages, and each again on another background where they are
+    transparent."""
+    frames: int = 1
+    """Pages or frames that are compared."""
+    frames_total: int = 1
+    """Pages or frames that the file has; files with different numbers are not compared."""
+    damage: str = ""
+    """What the decoder complained about, in one line; empty for an intact file."""
+
+
+INTACT_STILL = Content()
+"""What there is to say about most files."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameBatch:
     """Decoded pictures of one size.
 
     ids: int64[k]; pixels: uint8[k, height, width, 3], RGB, C-contiguous (a CuPy array where a GPU decoded them); sizes:
     int32[k, 2], the width and height in pixels of each picture as a viewer shows it (before resizing, after EXIF
     orientation).
+
+    A file with several views has its id once for each of them, in order, perhaps over several batches.
     """
 
     ids: Int64Array
     pixels: Uint8Array
     sizes: Int32Array
+    contents: Mapping[int, Content] = field(default_factory=dict)
+    """By id; files that are not in it have one view and no damage. Each batch that has a view of a file names it."""
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -105,12 +128,41 @@ class DeviceRows:
 
 
 @dataclass(frozen=True, slots=True)
+class Views:
+    """Further rows of files that one row does not stand for: other pages or frames, another background.
+
+    kind: int32[n]; rows of different kinds are similar to nothing of each other (0 for stills, else the number of
+    frames). start: int64[n + 1], ascending from 0: row i has the views vectors[start[i] : start[i + 1]]. vectors:
+    float16[start[n], d], C-contiguous.
+    """
+
+    kind: Int32Array
+    start: Int64Array
+    vectors: Float16Array
+
+    @classmethod
+    def none(cls, embeddings: Embeddings) -> Views:
+        """For stills with one row each."""
+        n, width = embeddings.vectors.shape
+        return cls(np.zeros(n, np.int32), np.zeros(n + 1, np.int64), np.empty((0, width), np.float16))
+
+    def take(self, rows: Int64Array) -> Views:
+        """The views of `rows`, in that order; a row may be named more than once."""
+        count = np.diff(self.start)[rows]
+        start = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+        source = np.repeat(self.start[:-1][rows] - start[:-1], count) + np.arange(start[-1])
+        return Views(self.kind[rows], start, np.ascontiguousarray(self.vectors[source]))
+
+
+@dataclass(frozen=True, slots=True)
 class Embeddings:
     """Unit rows, one a file.
 
     ids: int64[n], strictly ascending; vectors: float16[n, d], C-contiguous, unit length (or zero: similar to nothing);
     sizes: int32[n, 2], width and height in pixels of the pictures that they came from; device: the same rows, bit by
     bit, where a GPU made them and still has all of them.
+
+    The score of two files is that of their rows, or with `views` the lowest of their rows and views.
     """
 
     ids: Int64Array
@@ -119,6 +171,10 @@ class Embeddings:
     device: DeviceRows | None = field(default=None, compare=False)
     damage: Mapping[int, str] = field(default_factory=dict)
     """What the decoder reported about damaged files, by id; files that are not in it decoded without a complaint."""
+    views: Views | None = None
+    """None where each file has one row only, and all are of one kind."""
+    frames: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    """(compared, there are) of files with several pages or frames, by id."""
 
     def __post_init__(self) -> None:
         if self.device is not None and tuple(self.device.rows.shape) != self.vectors.shape:
@@ -130,9 +186,48 @@ class Embeddings:
             )
         if n > 1 and not (np.diff(self.ids) > 0).all():
             raise ValueError("Embeddings: ids must be strictly ascending")
+        views = self.views
+        if views is not None and (
+            views.kind.shape != (n,)
+            or views.start.shape != (n + 1,)
+            or views.vectors.shape != (int(views.start[-1]), self.vectors.shape[1])
+        ):
+            raise ValueError(
+                f"Embeddings: {n} rows, views {views.kind.shape}, {views.start.shape}, {views.vectors.shape}"
+            )
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    def take(self, rows: Int64Array, ids: Int64Array | None = None) -> Embeddings:
+        """The files at `rows`, in that order, under `ids` (None: their own); a row may be named more than once."""
+        named = self.ids[rows] if ids is None else ids
+        pairs = list(zip(named.tolist(), self.ids[rows].tolist(), strict=True)) if self.damage or self.frames else []
+        return Embeddings(
+            named, np.ascontiguousarray(self.vectors[rows]), self.sizes[rows],
+            damage={new: self.damage[old] for new, old in pairs if old in self.damage},
+            views=self.views.take(rows) if self.views else None,
+            frames={new: self.frames[old] for new, old in pairs if old in self.frames},
+        )  # fmt: skip
+
+
+def joined(a: Embeddings, b: Embeddings) -> Embeddings:
+    """The files of both, by id. Raises ValueError where both have one of them."""
+    views = None
+    if a.views or b.views:
+        left, right = (part.views or Views.none(part) for part in (a, b))
+        views = Views(
+            np.concatenate([left.kind, right.kind]),
+            np.concatenate([left.start, left.start[-1] + right.start[1:]]),
+            np.concatenate([left.vectors, right.vectors]),
+        )
+    ids = np.concatenate([a.ids, b.ids])
+    vectors, sizes = np.concatenate([a.vectors, b.vectors]), np.concatenate([a.sizes, b.sizes])
+    order = np.argsort(ids)
+    return Embeddings(
+        ids[order], np.ascontiguousarray(vectors[order]), sizes[order], damage={**a.damage, **b.damage},
+        views=views and views.take(order), frames={**a.frames, **b.frames},
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

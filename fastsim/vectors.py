@@ -17,7 +17,7 @@ from fastsim.config import Compute
 from fastsim.embedding import Network, RanOn
 from fastsim.model import Model, load_model
 from fastsim.progress import Progress
-from fastsim.records import Embeddings, Float16Array, FrameBatch, MediaFile, Skipped
+from fastsim.records import INTACT_STILL, Embeddings, Float16Array, FrameBatch, MediaFile, Skipped, joined
 from fastsim.timing import Timings, stage
 from fastsim.traffic import Traffic
 
@@ -121,15 +121,22 @@ class _Job:
         return embeddings, skipped, RanOn(*before) if before and not len(embeddings) else network.ran_on
 
     def _store(self, network: Network, digests: Mapping[int, bytes]) -> Callable[[FrameBatch, Float16Array], None]:
-        """What puts a batch with its rows into the cache."""
+        """What puts a batch with its rows into the cache. Rows of a file with several views wait for the last of them."""
+        waiting: dict[int, list[Float16Array]] = {}
 
         def store(batch: FrameBatch, rows: Float16Array) -> None:
             if self.cache is None:
                 return
             ran_on = (network.ran_on.device, network.ran_on.runtime, network.ran_on.precision)
             for file_id, row, (width, height) in zip(batch.ids.tolist(), rows, batch.sizes.tolist(), strict=True):
+                about, whole = batch.contents.get(file_id, INTACT_STILL), row[None]
+                if about.views > 1:
+                    waiting.setdefault(file_id, []).append(row)
+                    if len(waiting[file_id]) < about.views:
+                        continue
+                    whole = np.stack(waiting.pop(file_id))
                 if file_id in digests:
-                    self.cache.add(digests[file_id], CachedRow(row, width, height), ran_on)
+                    self.cache.add(digests[file_id], CachedRow(whole, width, height, about), ran_on)
 
         return store
 
@@ -138,14 +145,13 @@ def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings
     """New and cached rows together, by id."""
     if not cached:
         return new
-    vectors = np.stack([row.vector for row in cached.values()])
-    sizes = np.array([(row.width, row.height) for row in cached.values()], np.int32)
-    ids = np.array(list(cached), np.int64)
-    if len(new):
-        ids, sizes = np.concatenate([ids, new.ids]), np.concatenate([sizes, new.sizes])
-        vectors = np.concatenate([vectors, new.vectors])
-    order = np.argsort(ids)
-    return Embeddings(ids[order], np.ascontiguousarray(vectors[order]), sizes[order])
+    old = embedding.with_views(
+        np.repeat(np.array(list(cached), np.int64), [len(row.vectors) for row in cached.values()]),
+        np.concatenate([row.vectors for row in cached.values()]),
+        np.array([(row.width, row.height) for row in cached.values() for _ in row.vectors], np.int32),
+        {file_id: row.content for file_id, row in cached.items() if row.content != INTACT_STILL},
+    )
+    return old if not len(new) else joined(old, new)
 
 
 def _key(model: Model, compute: Compute) -> str:

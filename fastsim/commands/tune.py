@@ -84,7 +84,7 @@ def _sample(embeddings: Embeddings) -> tuple[Embeddings, bool]:
     if len(embeddings) <= LIMIT:
         return embeddings, False
     rows = np.sort(np.random.default_rng(0).choice(len(embeddings), LIMIT, replace=False))
-    return Embeddings(embeddings.ids[rows], embeddings.vectors[rows], embeddings.sizes[rows]), True
+    return embeddings.take(rows), True
 
 
 def _check_outs(outs: str) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
-from fastsim import config, pipeline, report
+from fastsim import config, pipeline, report, similarity
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json, check_target
 from fastsim.config import Scan
@@ -47,9 +45,7 @@ def compare(
         _need_two(files, inputs)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     names = [files[i].path for i in embeddings.ids.tolist()]
-    rows = embeddings.vectors.astype(np.float32)
-    norms = np.linalg.norm(rows, axis=1)
-    scores = np.clip((rows @ rows.T) / np.maximum(np.outer(norms, norms), 1e-12), -1.0, 1.0)
+    scores = similarity.all_scores(embeddings)
     if json:
         report.write_json(
             {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, runtime_checkable
@@ -13,7 +13,18 @@ from fastsim.compiled import CompiledStore
 from fastsim.errors import UsageError
 from fastsim.model import Model
 from fastsim.progress import Bar
-from fastsim.records import DeviceRows, Embeddings, Float16Array, Float32Array, FrameBatch, Int64Array, Skipped
+from fastsim.records import (
+    Content,
+    DeviceRows,
+    Embeddings,
+    Float16Array,
+    Float32Array,
+    FrameBatch,
+    Int32Array,
+    Int64Array,
+    Skipped,
+    Views,
+)
 from fastsim.traffic import Traffic
 
 
@@ -100,8 +111,8 @@ def embed(
     """Run everything through the network. `store` is given each batch with its rows as soon as they are there. keep: how
     many pictures there are at most, where their rows shall stay on the device too, if the network can do that.
 
-    Returns the embeddings in ascending order of id, and the files that could not be decoded. Memory: the rows, and the
-    batches that are in flight.
+    Returns the embeddings in ascending order of id, and the files that could not be decoded. Rows stay on the device only
+    where each file has one. Memory: the rows, and the batches that are in flight.
     """
     skipped: list[Skipped] = []
     keeper = network if keep and isinstance(network, KeepsRows) else None
@@ -117,19 +128,65 @@ def embed(
                 yield item
 
     ids, sizes, rows = [], [], []
+    contents: dict[int, Content] = {}
+    last = -1
     for batch, raw in network.run(only_batches()):
         ids.append(batch.ids)
         sizes.append(batch.sizes)
         rows.append(unit_rows(raw))
+        contents.update(batch.contents)
         store(batch, rows[-1])
-        bar.advance(len(batch.ids))
+        bar.advance(_files_begun(batch, last))
+        last = int(batch.ids[-1])
     if not ids:
         return NOTHING, tuple(skipped)
-    all_ids = np.concatenate(ids)
+    all_ids, all_rows, all_sizes = np.concatenate(ids), np.concatenate(rows), np.concatenate(sizes)
+    if any(content.views > 1 for content in contents.values()):
+        return with_views(all_ids, all_rows, all_sizes, contents), tuple(skipped)
     order = np.argsort(all_ids)
-    vectors = np.ascontiguousarray(np.concatenate(rows)[order])
     on_device = keeper.kept(order) if keeper else None
-    return Embeddings(all_ids[order], vectors, np.concatenate(sizes)[order], on_device), tuple(skipped)
+    damage, _ = _reported(contents)
+    vectors = np.ascontiguousarray(all_rows[order])
+    return Embeddings(all_ids[order], vectors, all_sizes[order], on_device, damage), tuple(skipped)
+
+
+def _files_begun(batch: FrameBatch, last: int) -> int:
+    """How many files have their first view in `batch`; `last` is the id that the batch before ended with."""
+    if not batch.contents:
+        return len(batch.ids)
+    return int(np.count_nonzero(np.diff(batch.ids, prepend=last)))
+
+
+def with_views(
+    ids: Int64Array, rows: Float16Array, sizes: Int32Array, contents: Mapping[int, Content]
+) -> Embeddings:
+    """Put the rows of each file together: its first one for itself, the others as its views.
+
+    ids: int64[m], the file of each row, several rows of one in order; rows: float16[m, d]; sizes: int32[m, 2];
+    contents: by id, where a file is no intact still.
+    """
+    order = np.argsort(ids, kind="stable")
+    ids, rows, sizes = ids[order], rows[order], sizes[order]
+    first = np.flatnonzero(np.diff(ids, prepend=-1))
+    count = np.diff(first, append=len(ids)) - 1
+    is_view = np.ones(len(ids), bool)
+    is_view[first] = False
+    damage, frames = _reported(contents)
+    kind = np.array([frames.get(file_id, (0, 0))[1] for file_id in ids[first].tolist()], np.int32)
+    start = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
+    views = Views(kind, start, np.ascontiguousarray(rows[is_view])) if is_view.any() else None
+    return Embeddings(ids[first], np.ascontiguousarray(rows[first]), sizes[first], None, damage, views, frames)
+
+
+def _reported(contents: Mapping[int, Content]) -> tuple[dict[int, str], dict[int, tuple[int, int]]]:
+    """(damage, frames) of `Embeddings`."""
+    damage = {file_id: content.damage for file_id, content in contents.items() if content.damage}
+    frames = {
+        file_id: (content.frames, content.frames_total)
+        for file_id, content in contents.items()
+        if content.frames_total > 1
+    }
+    return damage, frames
 
 
 def unit_rows(raw: Float32Array | Float16Array) -> Float16Array:

@@ -33,6 +33,8 @@ class RowStore:
     def slot(self, rows: int) -> Any:
         """cupy[batch, width] for the next output, of which the first `rows` count. In the matrix the others are padding,
         which the next output overwrites."""
+        if self._matrix is not None and self._filled + self._shape[0] > len(self._matrix):
+            self._matrix = None  # files with several views have more rows than there are files
         if self._matrix is None:
             return cp.empty(self._shape, self._dtype)
         at = self._filled

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastsim.errors import pip_install
 from fastsim.progress import Bar
 from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock
+from fastsim.rows import core_rows
 from fastsim.traffic import Traffic
 
 Labels = Callable[[int, int], Int32Array]
@@ -34,7 +35,8 @@ def pair_blocks(
     With `labels` (see `group.Components.labels`), pairs of rows that are in one component already are left out: they
     would join nothing. That keeps time and memory bounded where everything looks alike. `bar` counts pairs compared, of
     n * (n - 1) / 2. Scores depend neither on `workers` nor on `isa`; nor does the set of pairs, without labels. On a
-    GPU, rows that are there already (`embeddings.device`) are compared where they lie, and `traffic` counts bytes.
+    GPU, rows that are there already (`embeddings.device`) are compared where they lie, and `traffic` counts bytes; the
+    pairs that it finds are held to the views of `embeddings` on the CPU.
     """
     thres = effective(thres)
     if device.startswith("cuda"):
@@ -48,10 +50,35 @@ def pair_blocks(
             resident=embeddings.device,
             traffic=traffic,
         )
-        return blocks
+        return blocks if embeddings.views is None else _held_to_views(blocks, embeddings, thres)
     from fastsim.similarity import cpu
 
-    return cpu.pair_blocks(embeddings.vectors, thres, workers=workers, isa=isa, labels=labels, bar=bar)
+    return cpu.pair_blocks(
+        embeddings.vectors, thres, workers=workers, isa=isa, labels=labels, bar=bar, views=embeddings.views
+    )
+
+
+def _held_to_views(blocks: Iterator[PairBlock], embeddings: Embeddings, thres: float) -> Iterator[PairBlock]:
+    rows = core_rows(embeddings.vectors, embeddings.views)
+    for block in blocks:
+        score = block.score.copy()
+        rows.lowest(block.left, block.right, score)
+        good = score >= thres
+        if good.any():
+            yield PairBlock(block.left[good], block.right[good], score[good])
+
+
+def all_scores(embeddings: Embeddings) -> Float32Array:
+    """float32[n, n]: the score of every file with every other; 0 where one is similar to nothing. Memory O(n * n)."""
+    rows = embeddings.vectors.astype(np.float32)
+    norms = np.linalg.norm(rows, axis=1)
+    scores = np.clip((rows @ rows.T) / np.maximum(np.outer(norms, norms), 1e-12), -1.0, 1.0).astype(np.float32)
+    if embeddings.views is not None:
+        left, right = (part.astype(np.int64) for part in np.triu_indices(len(rows), 1))
+        lowest = scores[left, right]
+        core_rows(embeddings.vectors, embeddings.views).lowest(left, right, lowest)
+        scores[left, right] = scores[right, left] = lowest
+    return scores
 
 
 def similar_pairs(

@@ -11,7 +11,8 @@ import numpy as np
 
 from fastsim import _core
 from fastsim.progress import Bar
-from fastsim.records import Float16Array, Int32Array, PairBlock
+from fastsim.records import Float16Array, Int32Array, PairBlock, Views
+from fastsim.rows import core_rows
 from fastsim.similarity import Labels
 from fastsim.similarity.sketch import add_sketch
 
@@ -54,7 +55,7 @@ def tiles(n: int, workers: int) -> Iterator[Tile]:
 
 def pair_blocks(
     vectors: Float16Array, thres: float, *, workers: int, isa: str | None = None, labels: Labels | None = None,
-    bar: Bar | None = None, room: int | None = None,
+    bar: Bar | None = None, room: int | None = None, views: Views | None = None,
 ) -> Iterator[PairBlock]:  # fmt: skip
     """See `similarity.pair_blocks`; thres is the effective one. `room`: pairs that one call can return at most.
 
@@ -62,7 +63,7 @@ def pair_blocks(
     row and column.
     """
     room = max(_core.ROOM, room or 1 << 20)
-    rows = _core.Rows(np.ascontiguousarray(vectors), isa or "")
+    rows = core_rows(vectors, views, isa)
     pool = ThreadPoolExecutor(workers, "fastsim-pairs")
     try:
         add_sketch(rows, vectors, thres, similar_is_free=labels is not None, pool=pool)

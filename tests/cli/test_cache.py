@@ -133,7 +133,7 @@ def test_changed_vectors_are_dropped_with_one_line_and_made_again(run: Run, phot
     before = images(run, photos)
     with sqlite3.connect(database(photos)) as connection:
         first = "SELECT digest FROM vectors LIMIT 3"
-        connection.execute(f"UPDATE vectors SET vector = zeroblob(length(vector)) WHERE digest IN ({first})")
+        connection.execute(f"UPDATE vectors SET vectors = zeroblob(length(vectors)) WHERE digest IN ({first})")
         connection.execute("UPDATE files SET digest = (SELECT digest FROM files LIMIT 1)")
     connection.close()
     done = run("images", photos, "--dry-run", "--json", photos.parent / "r.json")
@@ -176,8 +176,8 @@ def test_whatever_bit_is_flipped_a_cache_gives_right_rows_or_none(
         cache = EmbeddingCache(folder, "network", notes.append)
         for digest, row in cache.rows(list(ROWS)).items():
             expected = ROWS[digest]
-            assert (row.vector.tobytes(), row.width, row.height) == (
-                expected.vector.tobytes(), expected.width, expected.height,
+            assert (row.vectors.tobytes(), row.width, row.height) == (
+                expected.vectors.tobytes(), expected.width, expected.height,
             )  # fmt: skip
         for number, digest in cache.known_digests([known(str(i)) for i in range(60)]).items():
             assert digest == bytes([number] * 32)
@@ -295,7 +295,7 @@ def test_runs_that_make_a_cache_at_once_all_use_it(tmp_path: Path) -> None:
     def one(folder: Path, number: int, start: threading.Barrier) -> None:
         start.wait()
         cache = EmbeddingCache(folder, "network", notes.append)
-        cache.add(bytes([number] * 32), CachedRow(np.zeros(4, np.float16), 1, 1), ("cpu", "runtime", "float32"))
+        cache.add(bytes([number] * 32), CachedRow(np.zeros((1, 4), np.float16), 1, 1), ("cpu", "runtime", "float32"))
         cache.close()
 
     for turn in range(30):

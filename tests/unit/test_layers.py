@@ -21,6 +21,7 @@ SHARED = {
     "model",
     "traffic",
     "compiled",
+    "rows",
     "_core",
     "formats",
     "signatures",
