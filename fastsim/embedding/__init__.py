@@ -141,7 +141,7 @@ def embed(
     if not ids:
         return NOTHING, tuple(skipped)
     all_ids, all_rows, all_sizes = np.concatenate(ids), np.concatenate(rows), np.concatenate(sizes)
-    if any(content.views > 1 for content in contents.values()):
+    if any(content.views > 1 or content.frames_total > 1 for content in contents.values()):
         return with_views(all_ids, all_rows, all_sizes, contents), tuple(skipped)
     order = np.argsort(all_ids)
     on_device = keeper.kept(order) if keeper else None
@@ -157,9 +157,7 @@ def _files_begun(batch: FrameBatch, last: int) -> int:
     return int(np.count_nonzero(np.diff(batch.ids, prepend=last)))
 
 
-def with_views(
-    ids: Int64Array, rows: Float16Array, sizes: Int32Array, contents: Mapping[int, Content]
-) -> Embeddings:
+def with_views(ids: Int64Array, rows: Float16Array, sizes: Int32Array, contents: Mapping[int, Content]) -> Embeddings:
     """Put the rows of each file together: its first one for itself, the others as its views.
 
     ids: int64[m], the file of each row, several rows of one in order; rows: float16[m, d]; sizes: int32[m, 2];
@@ -174,7 +172,7 @@ def with_views(
     damage, frames = _reported(contents)
     kind = np.array([frames.get(file_id, (0, 0))[1] for file_id in ids[first].tolist()], np.int32)
     start = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
-    views = Views(kind, start, np.ascontiguousarray(rows[is_view])) if is_view.any() else None
+    views = Views(kind, start, np.ascontiguousarray(rows[is_view])) if is_view.any() or kind.any() else None
     return Embeddings(ids[first], np.ascontiguousarray(rows[first]), sizes[first], None, damage, views, frames)
 
 
