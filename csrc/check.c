@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "align.h"
 #include "keepers.h"
+#include "nearest.h"
 #include "scan.h"
 #include "union_find.h"
 
@@ -125,6 +127,64 @@ static void check_keepers(const struct tile_kernel *kernel) {
     free(halves);
 }
 
+/* The k nearest of each row: no pair that was left out may belong to the list. */
+static void check_nearest(const struct tile_kernel *kernel, size_t n, size_t d, size_t k) {
+    uint16_t *halves = draw_halves(n * d);
+    int64_t *index = malloc(n * k * 8);
+    float *score = malloc(n * k * 4);
+    struct rows rows;
+    EXPECT(index && score && rows_init(&rows, kernel, halves, n, d));
+    nearest(&rows, 0.0f, k, 0, n, index, score);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0, listed = 0; j < n; j++, listed = 0) {
+            const float value = rows_score(&rows, i, j, tile_serial.dot(rows_at(&rows, i), rows_at(&rows, j), rows.d));
+            size_t better = 0;
+            for (size_t l = 0; l < k && index[i * k + l] >= 0; l++) {
+                const size_t at = (size_t)index[i * k + l];
+                listed += at == j;
+                better += at != j && (score[i * k + l] > value || (score[i * k + l] == value && at < j));
+            }
+            EXPECT(listed == (i != j && value >= 0.0f && better < k));
+        }
+    rows_free(&rows);
+    free(halves), free(index), free(score);
+}
+
+static void check_match(const struct match_kernel *kernel, size_t m, size_t n) {
+    uint8_t *left = malloc(m * MATCH_BYTES + 1), *right = malloc(n * MATCH_BYTES + 1);
+    struct match *expected = malloc(m * sizeof *expected + 1), *got = malloc(m * sizeof *got + 1);
+    EXPECT(left && right && expected && got);
+    for (size_t i = 0; i < m * MATCH_BYTES; i++)
+        left[i] = (uint8_t)(draw() & draw());
+    for (size_t i = 0; i < n * MATCH_BYTES; i++)
+        right[i] = (uint8_t)(draw() & draw());
+    match_serial.match(left, m, right, n, expected);
+    kernel->match(left, m, right, n, got);
+    EXPECT(memcmp(expected, got, m * sizeof *got) == 0);
+    free(left), free(right), free(expected), free(got);
+}
+
+/* A picture whose features moved by (7, -3) under wrong ones. */
+static void check_align(const struct match_kernel *kernel) {
+    enum { N = 60, WRONG = 20 };
+    uint8_t descriptor[2 * N * MATCH_BYTES];
+    struct keypoint keypoint[2 * N];
+    const int64_t start[] = {0, N, 2 * N};
+    struct alignment found;
+    for (size_t i = 0; i < N * MATCH_BYTES; i++)
+        descriptor[i] = descriptor[N * MATCH_BYTES + i] = (uint8_t)draw();
+    for (size_t i = 0; i < N; i++) {
+        const struct keypoint left = {(float)(draw() % 256u), (float)(draw() % 256u), 10.0f, 31.0f};
+        const struct keypoint wrong = {(float)(draw() % 256u), (float)(draw() % 256u), 10.0f, 31.0f};
+        keypoint[i] = left, keypoint[N + i] = (struct keypoint){left.x + 7.0f, left.y - 3.0f, 10.0f, 31.0f};
+        if (i < WRONG)
+            keypoint[N + i] = wrong;
+    }
+    EXPECT(align(kernel, &(struct features){descriptor, keypoint, start}, 0, 1, 0.9f, 3.0, &found));
+    EXPECT(found.matches == N && found.inliers >= N - WRONG && found.inliers < N);
+    EXPECT(fabs(found.matrix[2] + 128.0 * found.matrix[0] + 128.0 * found.matrix[1] - 135.0) < 1.0);
+}
+
 static void check_union_find(void) {
     int32_t parent[100], label[100];
     const int64_t left[] = {1, 5, 98, 5}, right[] = {5, 7, 99, 1}, outside[] = {100};
@@ -147,7 +207,17 @@ int main(void) {
         for (size_t n = 1; n < 140; n += 23)
             check_scan(kernels[i], n, 1 + n % 40, 0.1f);
         check_keepers(kernels[i]);
+        for (size_t n = 1; n < 140; n += 46)
+            check_nearest(kernels[i], n, 1 + n % 40, 1 + n % 9);
         printf("%s: as the serial kernel\n", kernels[i]->name);
+    }
+    const struct match_kernel *matchers[MATCH_KERNELS];
+    const int matcher_count = match_available(matchers);
+    for (int i = 0; i < matcher_count; i++) {
+        for (size_t n = 0; n < 1100; n += 73)
+            check_match(matchers[i], 1 + n % 17, n);
+        check_align(matchers[i]);
+        printf("%s: matches as the serial kernel\n", matchers[i]->name);
     }
     check_union_find();
     return 0;

@@ -4,7 +4,9 @@
 
 #include <string.h>
 
+#include "align.h"
 #include "keepers.h"
+#include "nearest.h"
 #include "scan.h"
 #include "union_find.h"
 
@@ -235,6 +237,118 @@ static PyObject *Rows_cover(PyObject *self, PyObject *args) { return Rows_keeper
 
 static PyObject *Rows_choose(PyObject *self, PyObject *args) { return Rows_keepers((Rows *)self, args, "fw*y*w*w*:choose", 1); }
 
+/* ---- nearest neighbours ---- */
+
+static PyObject *Rows_nearest(PyObject *object, PyObject *args) {
+    Rows *self = (Rows *)object;
+    float floor;
+    Py_ssize_t k, start, stop;
+    Py_buffer index, score;
+    if (!PyArg_ParseTuple(args, "fnnnw*w*:nearest", &floor, &k, &start, &stop, &index, &score))
+        return NULL;
+    const int fits = k >= 1 && start >= 0 && start % TILE_ROWS == 0 && start <= stop && (size_t)stop <= self->rows.n &&
+                     index.len / 8 / k == stop - start && index.len % (8 * k) == 0 && 2 * score.len == index.len;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        nearest(&self->rows, floor, (size_t)k, (size_t)start, (size_t)stop, index.buf, score.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&index), PyBuffer_Release(&score);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "nearest: rows from start (a multiple of %d) to stop, with index int64 and score float32 of k each", TILE_ROWS);
+    Py_RETURN_NONE;
+}
+
+/* ---- local features ---- */
+
+/* The buffer's length in items of `bytes`, or -1 where it is no whole number of them. */
+static Py_ssize_t items(const Py_buffer *view, Py_ssize_t bytes) { return view->len % bytes == 0 ? view->len / bytes : -1; }
+
+static PyObject *core_match(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer left, right, out;
+    const char *isa = "";
+    if (!PyArg_ParseTuple(args, "y*y*w*|s:match", &left, &right, &out, &isa))
+        return NULL;
+    const struct match_kernel *kernel = match_named(isa);
+    const Py_ssize_t m = items(&left, MATCH_BYTES), n = items(&right, MATCH_BYTES);
+    const int fits = kernel != NULL && m >= 0 && n >= 0 && n <= INT32_MAX && items(&out, sizeof(struct match)) == m;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        kernel->match(left.buf, (size_t)m, right.buf, (size_t)n, out.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&left), PyBuffer_Release(&right), PyBuffer_Release(&out);
+    if (kernel == NULL)
+        return PyErr_Format(PyExc_ValueError, "isa: this machine has no \"%s\" matcher", isa);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "match: descriptors of %d bytes, and room for one match for each left one", MATCH_BYTES);
+    Py_RETURN_NONE;
+}
+
+/* Whether start[0..count] ascends inside 0..most, for at most INT32_MAX features a picture. */
+static int ascends(const int64_t *start, Py_ssize_t count, Py_ssize_t most) {
+    if (count < 0 || start[0] < 0 || start[count] > most)
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++)
+        if (start[i + 1] < start[i] || start[i + 1] - start[i] > INT32_MAX)
+            return 0;
+    return 1;
+}
+
+static int all_pictures(const Py_buffer *view, Py_ssize_t pictures) {
+    const int64_t *index = view->buf;
+    for (Py_ssize_t i = 0; i < view->len / 8; i++)
+        if (index[i] < 0 || index[i] >= pictures)
+            return 0;
+    return 1;
+}
+
+static PyObject *core_align(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer descriptor, keypoint, start, left, right, out;
+    float ratio;
+    double tolerance;
+    const char *isa = "";
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*fdw*|s:align", &descriptor, &keypoint, &start, &left, &right, &ratio, &tolerance, &out, &isa))
+        return NULL;
+    const struct match_kernel *kernel = match_named(isa);
+    const Py_ssize_t total = items(&descriptor, MATCH_BYTES), pairs = items(&left, 8), pictures = items(&start, 8) - 1;
+    const int fits = kernel != NULL && items(&keypoint, sizeof(struct keypoint)) == total && total >= 0 && right.len == left.len &&
+                     pairs >= 0 && items(&out, sizeof(struct alignment)) == pairs && ascends(start.buf, pictures, total) &&
+                     all_pictures(&left, pictures) && all_pictures(&right, pictures);
+    int enough = 1;
+    if (fits) {
+        const struct features features = {descriptor.buf, keypoint.buf, start.buf};
+        const int64_t *a = left.buf, *b = right.buf;
+        struct alignment *alignment = out.buf;
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t i = 0; i < pairs && enough; i++)
+            enough = align(kernel, &features, (size_t)a[i], (size_t)b[i], ratio, tolerance, &alignment[i]);
+        Py_END_ALLOW_THREADS
+    }
+    Py_buffer *held[] = {&descriptor, &keypoint, &start, &left, &right, &out};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        PyBuffer_Release(held[i]);
+    if (kernel == NULL)
+        return PyErr_Format(PyExc_ValueError, "isa: this machine has no \"%s\" matcher", isa);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "align: features, pairs or room for the alignments do not fit each other");
+    if (!enough)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static PyObject *core_match_isas(PyObject *module, PyObject *unused) {
+    (void)module, (void)unused;
+    const struct match_kernel *kernels[MATCH_KERNELS];
+    const int count = match_available(kernels);
+    PyObject *names = PyTuple_New(count);
+    for (int i = 0; names != NULL && i < count; i++)
+        PyTuple_SetItem(names, i, PyUnicode_FromString(kernels[i]->name));
+    return names;
+}
+
 /* ---- module functions ---- */
 
 static PyObject *core_isas(PyObject *module, PyObject *unused) {
@@ -283,7 +397,8 @@ static PyMethodDef rows_methods[] = {
     {"sketch", Rows_sketch, METH_VARARGS, NULL}, {"encode", Rows_encode, METH_VARARGS, NULL},
     {"views", Rows_views, METH_VARARGS, NULL},   {"lowest", Rows_lowest, METH_VARARGS, NULL},
     {"scan", Rows_scan, METH_VARARGS, NULL},     {"cover", Rows_cover, METH_VARARGS, NULL},
-    {"choose", Rows_choose, METH_VARARGS, NULL}, {NULL, NULL, 0, NULL},
+    {"choose", Rows_choose, METH_VARARGS, NULL}, {"nearest", Rows_nearest, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef rows_getset[] = {
@@ -313,6 +428,9 @@ static PyMethodDef core_methods[] = {
     {"isas", core_isas, METH_NOARGS, NULL},
     {"join", core_join, METH_VARARGS, NULL},
     {"labels", core_labels, METH_VARARGS, NULL},
+    {"match", core_match, METH_VARARGS, NULL},
+    {"match_isas", core_match_isas, METH_NOARGS, NULL},
+    {"align", core_align, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -10,17 +10,17 @@ trap 'rm -rf "$folder"' EXIT
 
 flags=(-std=c11 -O1 -g -fPIC -ffp-contract=off -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all)
 avx2=(-mavx2 -mfma -mf16c)
-avx512=(-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mfma -mf16c)
+avx512=(-mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx512vpopcntdq -mfma -mf16c)
 [[ $(uname -m) == x86_64 ]] || avx2=() avx512=()
 include=$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')
 
 for source in csrc/*.c; do
   wide=()
-  [[ $source == */tile_avx2.c ]] && wide=("${avx2[@]}")
-  [[ $source == */tile_avx512.c ]] && wide=("${avx512[@]}")
+  [[ $source == */*_avx2.c ]] && wide=("${avx2[@]}")
+  [[ $source == */*_avx512.c ]] && wide=("${avx512[@]}")
   "$cc" "${flags[@]}" "${wide[@]}" -DPy_LIMITED_API=0x030B0000 -isystem "$include" -c "$source" -o "$folder/$(basename "$source" .c).o"
 done
-core=("$folder"/{rows,scan,keepers,union_find,tile_dispatch,tile_serial,tile_avx2,tile_avx512,tile_neon}.o)
+core=("$folder"/{rows,scan,keepers,nearest,union_find,transform,align,cpu_features}.o "$folder"/{tile,match}_{dispatch,serial,avx2,avx512,neon}.o)
 
 "$cc" "${flags[@]}" "$folder/check.o" "${core[@]}" -lm -o "$folder/check"
 "$folder/check"
@@ -30,4 +30,4 @@ cp -r fastsim tests pyproject.toml "$folder"
 cd "$folder"
 ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$("$cc" -print-file-name=libasan.so) $("$cc" -print-file-name=libubsan.so)" \
   "$python" -m pytest -q -p no:cacheprovider --hypothesis-seed=0 tests/unit/test_tile.py tests/unit/test_union_find.py \
-  tests/unit/test_group.py -k "not every_kernel_gives and not workers"
+  tests/unit/test_group.py tests/unit/test_nearest.py tests/unit/test_match.py tests/unit/test_transform.py -k "not every_kernel_gives and not workers"

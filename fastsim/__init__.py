@@ -13,13 +13,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.2.0"
-__all__ = ["Embedded", "FastsimError", "Member", "__version__", "embed", "find_groups", "similar_pairs"]
+__all__ = ["Embedded", "FastsimError", "Member", "__version__", "embed", "find_groups", "nearest", "similar_pairs"]
 
 if TYPE_CHECKING:
     from fastsim.api import Embedded, embed, find_groups
     from fastsim.errors import FastsimError
     from fastsim.report import Member
-    from fastsim.similarity import similar_pairs
+    from fastsim.similarity import nearest, similar_pairs
 
 _HOMES = {
     "Embedded": "fastsim.api",
@@ -27,6 +27,7 @@ _HOMES = {
     "find_groups": "fastsim.api",
     "FastsimError": "fastsim.errors",
     "Member": "fastsim.report",
+    "nearest": "fastsim.similarity",
     "similar_pairs": "fastsim.similarity",
 }
 

@@ -2,7 +2,10 @@
 
 from typing import Final
 
-from fastsim.records import Float16Array, Float32Array, Int32Array, Int64Array
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsim.records import Float16Array, Float32Array, Int32Array, Int64Array, Uint8Array
 
 ROOM: Final[int]
 """The least capacity, in pairs, of the buffers that `Rows.scan` writes to."""
@@ -78,6 +81,33 @@ class Rows:
 
         Writes the keepers to `keeper`, which needs room for all members, and returns their number.
         """
+
+    def nearest(self, floor: float, k: int, start: int, stop: int, index: Int64Array, score: Float32Array, /) -> None:
+        """Write the k other rows with the highest score >= floor to rows start..stop - 1, best first, ties by row.
+
+        start is a multiple of 4; index: int64[stop - start, k], -1 where there are fewer; score: float32 of that shape.
+        Threads may search disjoint ranges.
+        """
+
+def match_isas() -> tuple[str, ...]:
+    """The names of the matchers that this machine can run, best first."""
+
+def match(left: Uint8Array, right: Uint8Array, out: NDArray[np.void], isa: str = "", /) -> None:
+    """Write the nearest right descriptor of each left one by Hamming distance, and the distance to the second.
+
+    left: uint8[m, 32]; right: uint8[n, 32]; out: [m] of `fastsim.verification.matching.MATCH`.
+    """
+
+def align(
+    descriptor: Uint8Array, keypoint: Float32Array, start: Int64Array, left: Int64Array, right: Int64Array,
+    ratio: float, tolerance: float, out: NDArray[np.void], isa: str = "", /,
+) -> None:  # fmt: skip
+    """Align pairs of pictures by their features; csrc/align.h defines the result.
+
+    descriptor: uint8[f, 32]; keypoint: float32[f, 4] (x, y, angle in degrees, size); those of picture i are
+    start[i]..start[i + 1] - 1; left, right: int64[k], the pictures of each pair; ratio: of the nearest distance to the
+    second; tolerance: pixels; out: [k] of `fastsim.verification.matching.ALIGNMENT`.
+    """
 
 def join(parent: Int32Array, left: Int64Array, right: Int64Array, /) -> int:
     """Unites the components of left[k] and right[k]; returns how many components fewer there are.

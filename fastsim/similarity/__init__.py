@@ -116,6 +116,35 @@ def similar_pairs(
     return left[order], right[order], score[order]
 
 
+def nearest(
+    vectors: NDArray[np.floating],
+    k: int = 24,
+    floor: float = 0.3,
+    *,
+    workers: int | None = None,
+    isa: str | None = None,
+) -> tuple[Int64Array, Float32Array]:
+    """Return the k nearest other rows of each row by cosine, exactly: (index int64[n, k], score float32[n, k]).
+
+    vectors: float16[n, d], or float32 or float64[n, d], which are scaled to unit length and rounded to float16 first.
+    Each row of the result is sorted by score, highest first, equal scores by ascending index. Only scores of at least
+    `floor` count: where there are fewer than k of them, index is -1 and score 0. A row that is zero or not finite has no
+    neighbours. `workers` is the number of threads, by default one a processor. Memory is 12 n k bytes.
+    Raises ValueError for a wrong shape, dtype, k, floor or number of workers.
+    """
+    rows = _as_rows(vectors)
+    if k < 1:
+        raise ValueError(f"k must be at least 1 (got {k!r})")
+    if not -1.0 <= floor <= 1.0:
+        raise ValueError(f"floor must be between -1 and 1 (got {floor!r})")
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1 (got {workers!r})")
+    from fastsim.similarity.neighbours import find_nearest
+
+    found = find_nearest(rows, k, effective(floor), workers=workers or os.cpu_count() or 1, isa=isa)
+    return found.index, found.score
+
+
 def _as_rows(vectors: NDArray[np.floating]) -> Float16Array:
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
         raise ValueError(f"vectors: two dimensions are needed, not {getattr(vectors, 'shape', type(vectors))}")
