@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-
-from fastsim.records import Float32Array, Int64Array, Uint8Array
 
 MATCH = np.dtype([("index", np.int32), ("best", np.uint16), ("second", np.uint16)])
 """`struct match` of csrc/match.h."""

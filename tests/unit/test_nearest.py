@@ -26,7 +26,7 @@ def brute_force(vectors: np.ndarray, k: int, floor: float) -> tuple[np.ndarray, 
     n = len(vectors)
     index, score = np.full((n, k), -1, np.int64), np.zeros((n, k), np.float32)
     for i, row in enumerate(all_scores(vectors)):
-        best = [j for j in sorted(range(n), key=lambda j: (-row[j], j)) if row[j] >= np.float32(floor)][:k]  # noqa: B023
+        best = [j for j in sorted(range(n), key=lambda j: (-row[j], j)) if row[j] >= np.float32(floor)][:k]
         index[i, : len(best)], score[i, : len(best)] = best, row[best]
     return index, score
 
