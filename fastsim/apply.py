@@ -1,27 +1,26 @@
 """Carry out a plan. With `undo`, the only code that changes a user's files.
 
 An operation is in the journal before it happens; its file, and in clean modes its keeper, must still be what the plan
-was made for; and no file is ever overwritten. A move to another file system is on its disk before the source goes;
-plain copies are not fsynced, as their sources stay.
+was made for; and no file is ever overwritten. A picture and its sidecars are one unit: all of it is done, or none.
+A move to another file system is on its disk before the source goes; plain copies are not fsynced, as their sources stay.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 
-from fastsim import transfer
-from fastsim.errors import quoted, shown
+from fastsim import removal, transfer
+from fastsim.errors import quoted, reason_of, shown
 from fastsim.interrupts import held_back
-from fastsim.journal import Journal
+from fastsim.journal import Journal, Names, names_beside
 from fastsim.outs import check_outs, missing_folders, open_run
 from fastsim.planfile import PLAN_NAME
 from fastsim.progress import Bar
 from fastsim.records import Op, Operation, OpResult, Plan, Snapshot, numbered
-from fastsim.undo import CannotUndoError, reason_of, take_back, temporary_names
+from fastsim.undo import CannotUndoError, Fate, take_back
 
 __all__ = ["Outcome", "apply_plan", "check_outs"]
 
@@ -29,6 +28,7 @@ _BATCH = 256
 """Operations that share one fsync of the journal: enough to be fast, few enough to look at after a crash."""
 _MAX_NAMES = 1000
 _NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name))
+_DONE = {Op.COPY: "copied", Op.MOVE: "moved", Op.DELETE: "deleted", Op.TRASH: "moved to the trash"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,14 @@ class Outcome:
     """What a run came to."""
 
     results: tuple[OpResult, ...]
-    """In the order of the plan; the target is where the file really went. What was not reached is absent."""
+    """One for each operation of the plan, in its order; the target is where the file really went. What the run did not
+    reach is not done, without a reason, unless an earlier run did it."""
     plan: str | None
     """The plan's file in the output folder, which finishes a run that ended early; None if there was nothing to do."""
     journal: str | None
     """What `undo` needs; None if there was nothing to do."""
     before: int
-    """Results that an earlier run of this plan had reached."""
+    """Operations that an earlier run of this plan had done."""
     stopped: str
     """One line why the run ended early, or empty."""
     interrupted: bool
@@ -54,7 +55,8 @@ def apply_plan(plan: Plan, *, bar: Bar | None, stop: Callable[[], bool] = lambda
 
     Creates `plan.outs`, with a copy of the plan and the journal in it. SIGINT and SIGTERM (in the main thread) and
     `stop` end the run between two operations, or roll back the copy that is under way. A full or read-only output ends
-    it too; any other trouble with a file is that file's result. Raises UsageError if the output folder can't be used.
+    it too, and so does a file that turns out to be its own keeper under another path; any other trouble with a file is
+    that file's result. Raises UsageError if the output folder can't be used.
     """
     if not plan.operations:
         return Outcome((), None, None, 0, "", False)
@@ -67,50 +69,75 @@ def apply_plan(plan: Plan, *, bar: Bar | None, stop: Callable[[], bool] = lambda
             why, interrupted = "interrupted", True
         except _NoRoomError as error:
             why = f"{shown(plan.outs)} takes no more ({error})"
+        except removal.OneFileError as error:
+            why = str(error)
+        results = tuple(run.results_of_all())
     plan_path = os.path.join(plan.outs, PLAN_NAME)
     if why:
         why += (
-            f": {sum(result.done for result in run.results)} of {len(plan.operations)} operations are done; "
+            f": {sum(result.done for result in results)} of {len(plan.operations)} operations are done; "
             f"finish with `fastsim apply {quoted(plan_path)}`, or take back with `fastsim undo {quoted(log.path)}`"
         )
-    return Outcome(tuple(run.results), plan_path, log.path, run.before, why, interrupted)
+    return Outcome(results, plan_path, log.path, run.before, why, interrupted)
 
 
 class _NoRoomError(Exception):
     """The output folder takes no more: no space, no quota, or read-only."""
 
 
+class _TroubleError(Exception):
+    """Operation `index` could not be carried out."""
+
+    def __init__(self, index: int, error: Exception, target: str | None = None) -> None:
+        super().__init__(reason_of(error))
+        self.index, self._error, self._target = index, error, target
+
+    def ends_run(self) -> Exception | None:
+        """What the run ends with, if this is no trouble of the one file; asked when everything was put back."""
+        if isinstance(self._error, removal.KeeperLostError) and self._error.witness.came_back():
+            return removal.OneFileError(self._error.source, self._error.witness.path)
+        if self._target is not None and getattr(self._error, "errno", None) in _NO_ROOM:
+            return _NoRoomError(str(self))
+        return None
+
+
 class _Run:
     """One pass over a plan."""
 
     def __init__(self, plan: Plan, log: Journal, stop: Callable[[], bool], bar: Bar | None) -> None:
-        self.results: list[OpResult] = []
         self.before = 0
         self._plan, self._log, self._stop, self._bar = plan, log, stop, bar
+        self._results: dict[int, OpResult] = {}
         self._folders = {plan.outs}
+        self._witnesses = _witnesses(plan.operations)
+        self._index_of = {one.source: i for i, one in enumerate(plan.operations)}
+        self._begun: dict[int, tuple[Snapshot | None, int | None]] = {}
+        """Of the unit that is under way: what lies at the target, and the source's mode."""
+
+    def results_of_all(self) -> Iterator[OpResult]:
+        """The result of each operation of the plan, reached or not."""
+        for i, one in enumerate(self._plan.operations):
+            entry = self._log.entries.get(i)
+            done = entry is not None and entry.done and not entry.undone
+            yield self._results.get(i) or OpResult(entry.operation if entry is not None and done else one, done)
 
     def all(self) -> None:
-        """Fill `results`. Raises StoppedError or _NoRoomError; `results` then holds what was reached."""
-        operations = self._plan.operations
-        for start in range(0, len(operations), _BATCH):
-            batch = range(start, min(start + _BATCH, len(operations)))
+        """Carry out all units. Raises StoppedError, _NoRoomError or OneFileError."""
+        for units in _batches(self._plan.operations):
+            batch = range(units[0].start, units[-1].stop)
             try:
                 ready = {i for i in batch if self._was_done(i)}
-                todo = [(i, operations[i]) for i in batch if i not in ready]
+                todo = [(i, self._plan.operations[i]) for i in batch if i not in ready]
                 if todo and not self._stop():
                     self._log.intend(todo, self._new_folders(one for _, one in todo))
             except OSError as error:
                 raise _NoRoomError(reason_of(error)) from None
-            for i in batch:
+            for unit in units:
                 if self._stop():
                     raise transfer.StoppedError
-                if i in ready:
-                    self.before += 1
-                    self.results.append(OpResult(self._log.entries[i].operation, True))
-                else:
-                    self._one(i, operations[i])
+                self._unit(unit, ready)
                 if self._bar is not None:
-                    self._bar.advance()
+                    self._bar.advance(len(unit))
 
     def _was_done(self, i: int) -> bool:
         """Whether an earlier run did operation `i`. If that, or an undo, was killed there, the disk tells; what is only
@@ -120,14 +147,15 @@ class _Run:
             return False
         if entry.done and not entry.undoing:
             return True
-        one = entry.operation
-        arrived = one.target is None or os.path.lexists(one.target)
+        one, names = entry.operation, names_beside(self._log.digest, i, entry.operation)
+        arrived = not os.path.lexists(names.aside) if one.target is None else os.path.lexists(one.target)
         if arrived and (entry.done if one.op == Op.COPY else not os.path.lexists(one.source)):
+            transfer.remove_leftover(names.undo_part)
             if not entry.done:
                 self._log.done(i, None if one.target is None else Snapshot.from_stat(os.lstat(one.target)), None)
             return True
         try:
-            take_back(entry, temporary_names(self._log, i, entry), self._stop)
+            take_back(entry, names, self._stop)
         except (CannotUndoError, OSError):
             return entry.done  # it lies at its target, and something new at its source
         return False
@@ -141,81 +169,160 @@ class _Run:
                 missing |= dict.fromkeys(missing_folders(folder))
         return list(missing)
 
-    def _one(self, i: int, one: Operation) -> None:
-        """Carry out an operation of the journal, and note what came of it. Raises StoppedError, _NoRoomError."""
-        reason, no_room = _objection(one), False
-        result, mode = None, None
-        if not reason:
+    def _unit(self, unit: range, ready: Set[int]) -> None:
+        """Carry out what is left to do of a unit, and note what came of it. Raises as `all` does."""
+        todo = [i for i in unit if i not in ready]
+        for i in ready & set(unit):
+            self.before += 1
+            self._results[i] = OpResult(self._log.entries[i].operation, True)
+        self._begun.clear()
+        ended: Exception | None = None
+        failed = self._objections(todo)
+        if todo and not failed:
             try:
-                result, mode = self._carry_out(i, one)
-            except (OSError, transfer.ChangedError) as error:
-                reason = reason_of(error)
-                no_room = one.target is not None and getattr(error, "errno", None) in _NO_ROOM
-        self.results.append(OpResult(one if reason else self._log.entries[i].operation, not reason, reason))
-        try:
-            if reason:
-                self._log.failed(i, reason)
-            else:
-                self._log.done(i, result, mode)
-        except OSError as error:  # the disk knows what happened, should the run be resumed or undone
-            reason, no_room = reason or reason_of(error), True
-        if no_room:
-            raise _NoRoomError(reason)
+                self._carry_out(todo)
+            except transfer.StoppedError:
+                self._roll_back()
+                raise
+            except _TroubleError as trouble:
+                there = self._roll_back()
+                failed = {i: why for i, why in self._blame(trouble, todo).items() if i not in there}
+                ended = trouble.ends_run()
+        ended = self._note(todo, failed) or ended
+        if ended is not None:
+            raise ended
 
-    def _carry_out(self, i: int, one: Operation) -> tuple[Snapshot | None, int | None]:
-        """What lies at the target then, and the source's mode. Raises OSError, ChangedError or StoppedError."""
-        if one.target is None:
-            if one.op == Op.TRASH:
-                _to_trash(one.source)
+    def _objections(self, todo: Sequence[int]) -> dict[int, str]:
+        """Why the operations of a unit must not happen: a reason for each of them, or empty."""
+        for i in todo:
+            one = self._plan.operations[i]
+            picture = self._index_of.get(one.part_of) if one.part_of is not None else None
+            if picture is not None and picture not in todo and not self._results[picture].done:
+                reason = f"its picture {shown(one.part_of or '')} was not {_DONE[one.op]}"
             else:
-                os.unlink(one.source)
-            return None, None
+                reason = removal.objection(one)
+            if reason:
+                return self._blame(_TroubleError(i, transfer.ChangedError(reason)), todo)
+        return {}
+
+    def _blame(self, trouble: _TroubleError, todo: Sequence[int]) -> dict[int, str]:
+        """The reason for each operation of a unit, of which one could not be done."""
+        one = self._plan.operations[trouble.index]
+        kind = "picture" if one.part_of is None else "sidecar"
+        others = dict.fromkeys(todo, f"it stays with its {kind} {shown(one.source)}, of which: {trouble}")
+        return others | {trouble.index: str(trouble)}
+
+    def _carry_out(self, todo: Sequence[int]) -> None:
+        """Carry out the operations of a unit. Raises _TroubleError or StoppedError; what was begun is in `_begun`."""
+        witnessed = [removal.Witness(self._witnesses[i]) if i in self._witnesses else None for i in todo]
+        for step in (self._begin, self._end):
+            for i, witness in zip(todo, witnessed, strict=True):
+                one = self._plan.operations[i]
+                try:
+                    step(i, one, witness)
+                except (OSError, transfer.ChangedError) as error:
+                    raise _TroubleError(i, error, one.target) from None
+
+    def _begin(self, i: int, one: Operation, witness: removal.Witness | None) -> None:
+        """Move or copy a file; set one aside that is to be removed. Then see whether its keeper is still there."""
+        aside = None
+        if one.target is None:
+            aside = self._names(i).aside
+            removal.set_aside(one.source, aside)
+            self._begun[i] = None, None
+        else:
+            self._begun[i] = self._transfer(i, one, one.target)
+        if witness is not None and one.op != Op.COPY:
+            witness.check(one.source, aside)
+
+    def _end(self, i: int, one: Operation, witness: removal.Witness | None) -> None:
+        """Remove for good what was set aside."""
+        del witness
+        aside = self._names(i).aside
+        if one.op == Op.DELETE:
+            os.unlink(aside)
+        elif one.op == Op.TRASH:
+            removal.put_back(aside, one.source)
+            removal.to_trash(one.source)
+
+    def _transfer(self, i: int, one: Operation, target: str) -> tuple[Snapshot, int]:
+        """Move or copy a file to its target or, where that name is taken, to one beside it; what lies there then, and
+        the source's mode. Raises OSError, ChangedError or StoppedError."""
         mode = os.lstat(one.source).st_mode
-        folder, name = os.path.split(one.target)
+        folder, name = os.path.split(target)
         os.makedirs(folder, exist_ok=True)
-        temporary, _ = temporary_names(self._log, i, self._log.entries[i])
         carry = transfer.copy if one.op == Op.COPY else transfer.move
-        target = one.target
         for number in range(2, _MAX_NAMES):
             try:
-                carry(one.source, target, temporary, stop=self._stop)
+                carry(one.source, target, self._names(i).part, stop=self._stop)
                 return Snapshot.from_stat(os.lstat(target)), mode
             except FileExistsError:  # the plan's names are unique, so someone else put it there
                 target = os.path.join(folder, numbered(name, number))
                 self._log.retarget(i, target)
         raise FileExistsError(errno.EEXIST, "its target exists, and so do the next thousand names")
 
+    def _roll_back(self) -> set[int]:
+        """Put back what was begun of a unit, the last first. Returns what stays done, as it can't be put back."""
+        there = set()
+        for i in reversed(self._begun):
+            entry = self._log.entries[i]
+            entry.mode = self._begun[i][1]
+            try:
+                fate = take_back(entry, self._names(i), lambda: False)
+            except (CannotUndoError, OSError, transfer.ChangedError):
+                fate = Fate.GONE
+            if fate == Fate.GONE:
+                there.add(i)
+        return there
 
-def _objection(one: Operation) -> str:
-    """Why `one` must not happen: what the plan was made for has changed. Empty if nothing speaks against it."""
-    try:
-        status = os.stat(one.source)
-    except OSError as error:
-        return f"it is not there any more ({reason_of(error)})"
-    if Snapshot.from_stat(status) != one.snapshot:
-        return "it has changed since it was looked at"
-    if one.keeper is None:
-        return ""
-    try:
-        kept = os.stat(one.keeper)
-    except OSError as error:
-        return f"its keeper {shown(one.keeper)} is not there any more ({reason_of(error)})"
-    if not stat.S_ISREG(kept.st_mode) or kept.st_size == 0:
-        return f"its keeper {shown(one.keeper)} is empty, or no file"
-    if one.keeper_snapshot is not None and Snapshot.from_stat(kept) != one.keeper_snapshot:
-        return f"its keeper {shown(one.keeper)} has changed since it was looked at"
-    # A link that leads to its keeper may go: it goes itself. The keeper may not be a way to this one file.
-    if os.path.samestat(status, kept) and os.path.realpath(one.keeper) == os.path.abspath(one.source):
-        return f"its keeper {shown(one.keeper)} leads to this very file"
-    return ""
+    def _note(self, todo: Sequence[int], failed: Mapping[int, str]) -> Exception | None:
+        """Put what came of a unit into the results and the journal. Returns the error if that is full."""
+        problem = None
+        for i in todo:
+            reason = failed.get(i, "")
+            one = self._plan.operations[i] if reason else self._log.entries[i].operation
+            self._results[i] = OpResult(one, not reason, reason)
+            try:
+                if reason:
+                    self._log.failed(i, reason)
+                else:
+                    self._log.done(i, *self._begun[i])
+            except OSError as error:  # the disk knows what happened, should the run be resumed or undone
+                problem = _NoRoomError(reason or reason_of(error))
+        return problem
+
+    def _names(self, i: int) -> Names:
+        return names_beside(self._log.digest, i, self._log.entries[i].operation)
 
 
-def _to_trash(path: str) -> None:
-    from send2trash import send2trash
+def _batches(operations: Sequence[Operation]) -> Iterator[list[range]]:
+    """The indices of units (a picture with the sidecars that follow it), about `_BATCH` operations at a time."""
+    units: list[range] = []
+    start = 0
+    for end in range(1, len(operations) + 1):
+        if end < len(operations) and operations[end].part_of == operations[start].source:
+            continue
+        units.append(range(start, end))
+        start = end
+        if end - units[0].start >= _BATCH:
+            yield units
+            units = []
+    if units:
+        yield units
 
-    try:
-        send2trash(path)
-    except OSError as error:  # it speaks of the trash: "no such file" would be understood of the picture
-        raise OSError(errno.EIO, f"the trash can't be used ({reason_of(error)})", path) from None
-    if os.path.lexists(path):
-        raise OSError(errno.EIO, "the trash did not take it", path)
+
+def _witnesses(operations: Sequence[Operation]) -> dict[int, str]:
+    """For each operation, a file that must survive it: its keeper or, where whole groups are moved, the next file of
+    the group that looks the same and could be the same one under another path."""
+    found: dict[int, str] = {}
+    following: dict[tuple[str, int, int], str] = {}
+    for i in reversed(range(len(operations))):
+        one = operations[i]
+        if one.keeper is not None:
+            found[i] = one.keeper
+        elif one.target is not None and one.op == Op.MOVE:
+            key = (os.path.dirname(one.target), one.snapshot.size, one.snapshot.mtime_ns)
+            if key in following:
+                found[i] = following[key]
+            following[key] = one.source
+    return found

@@ -49,3 +49,10 @@ def quoted(path: str) -> str:
     """`path` as a word of a command that can be copied to a shell, if it can be typed at all; never taken for an option."""
     path = f"./{path}" if path.startswith("-") else path
     return shlex.quote(path) if path.isprintable() else shown(path)
+
+
+def reason_of(error: Exception) -> str:
+    """What went wrong, in a few words that begin with a small letter."""
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror[:1].lower() + error.strerror[1:]
+    return str(error) or type(error).__name__

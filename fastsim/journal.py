@@ -23,6 +23,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from types import TracebackType
+from typing import NamedTuple
 
 from fastsim.errors import FastsimError, UsageError, shown
 from fastsim.planfile import operation_from_json, operation_to_json
@@ -30,7 +31,9 @@ from fastsim.records import Operation, Snapshot
 
 JOURNAL_NAME = "fastsim_journal.jsonl"
 _FORMAT = "fastsim-journal"
-_VERSION = 1
+_VERSION = 2
+_READS = (1, 2)
+"""Version 2 adds `part_of` to operations; everything that version 1 holds means the same."""
 _START = f'{{"format": "{_FORMAT}"'.encode()
 _HINT = f"give OUTS/{JOURNAL_NAME} of a run, or OUTS"
 _LOCKED_BYTE = 0x7FFF0000
@@ -96,6 +99,11 @@ class Journal:
         return self._contents.header
 
     @property
+    def digest(self) -> str:
+        """The plan's digest, which names the temporary files of the run."""
+        return str((self.header or {}).get("digest"))
+
+    @property
     def entries(self) -> dict[int, Entry]:
         return self._contents.entries
 
@@ -145,8 +153,8 @@ class Journal:
         self._append([{"i": i, "done": shot, "mode": mode}])
 
     def failed(self, i: int, reason: str) -> None:
-        """Note that operation `i` did not happen, and left nothing behind."""
-        self.entries[i].failed = True
+        """Note that operation `i` did not happen, or was taken back, and left nothing behind."""
+        self.entries[i].failed, self.entries[i].done = True, False
         self._append([{"i": i, "failed": reason}])
 
     def undoing(self, indices: Iterable[int]) -> None:
@@ -175,6 +183,25 @@ class Journal:
                 os.ftruncate(self._fd, self._end)
             raise
         self._end += size
+
+
+class Names(NamedTuple):
+    """Names that fastsim uses for one file while an operation on it is under way. No other run uses them."""
+
+    part: str
+    """In the target's folder: a copy that is being written. May be removed."""
+    undo_part: str
+    """In the source's folder: a copy that an undo is writing. May be removed."""
+    aside: str
+    """In the source's folder: the file itself, which is about to be removed. It may be the only one."""
+
+
+def names_beside(digest: str, i: int, one: Operation) -> Names:
+    """The names for operation `i` of the plan with this digest."""
+    label, folder = f"{digest[:12]}-{i}", os.path.dirname(one.source)
+    part = os.path.join(folder if one.target is None else os.path.dirname(one.target), f".fastsim-part-{label}")
+    aside = f".fastsim-aside-{label}{os.path.splitext(one.source)[1][:20]}"
+    return Names(part, os.path.join(folder, f".fastsim-part-{label}-undo"), os.path.join(folder, aside))
 
 
 def count_operations(path: str) -> int:
@@ -238,9 +265,10 @@ def _parse(data: bytes, name: str) -> _Contents:
 def _checked_header(record: object, name: str) -> dict[str, object]:
     if not isinstance(record, dict):
         raise ValueError("header")
-    if (version := record.get("version")) != _VERSION:
+    if (version := record.get("version")) not in _READS:
         raise UsageError(
-            f"{name}: journal version {version}, and this fastsim reads {_VERSION}; use the one that wrote it"
+            f"{name}: journal version {shown(str(version))[:40]}, and this fastsim reads up to {_VERSION}; "
+            "use the one that wrote it"
         )
     return record
 
@@ -267,7 +295,7 @@ def _replay(record: dict[str, object], found: _Contents) -> None:
         entry.result = Snapshot(*shot) if isinstance(shot, list) else None
         entry.mode = mode if isinstance(mode, int) else None
     elif "failed" in record:
-        entry.failed = True
+        entry.failed, entry.done = True, False
     elif "undoing" in record:
         entry.undoing = True
     else:

@@ -8,12 +8,12 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from fastsim.earlier_run import EarlierRun, earlier_run
-from fastsim.errors import UsageError, shown
+from fastsim.errors import UsageError, reason_of, shown
 from fastsim.journal import JOURNAL_NAME, Journal, read_header
 from fastsim.planfile import PLAN_NAME, plan_digest, remove_plan, write_plan
 from fastsim.records import Plan
 from fastsim.transfer import remove_leftover, sync_folder
-from fastsim.undo import reason_of, remove_empty
+from fastsim.undo import remove_empty
 
 _DESKTOP_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """What file managers leave in a folder that a person takes for empty."""

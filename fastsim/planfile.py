@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 
 from fastsim.errors import UsageError, shown
@@ -17,9 +17,12 @@ from fastsim.records import Op, Operation, Plan, Snapshot
 
 PLAN_NAME = "fastsim_plan.jsonl"
 _FORMAT = "fastsim-plan"
-_VERSION = 1
+_VERSION = 2
+_READS = (1, 2)
+"""Version 2 adds `part_of`; everything that version 1 holds means the same."""
 _NOTE = (
-    "Whole lines between the first and the last may be deleted; those operations are then not run. Edit nothing else."
+    "Whole lines between the first and the last may be deleted; those operations are then not run, and neither are "
+    "those of the sidecars that go with a deleted picture (part_of). Edit nothing else."
 )
 
 
@@ -69,9 +72,10 @@ def read_plan(path: str) -> Plan:
     head = _parsed(lines[0])
     if head is None or head.get("format") != _FORMAT:
         raise UsageError(f"{name}: not a fastsim plan; give the FILE of --plan, or OUTS/{PLAN_NAME}")
-    if head.get("version") != _VERSION:
+    if head.get("version") not in _READS:
         raise UsageError(
-            f"{name}: plan version {head.get('version')}, and this fastsim reads {_VERSION}; plan again with it"
+            f"{name}: plan version {shown(str(head.get('version')))[:40]}, and this fastsim reads up to {_VERSION}; "
+            "plan again with it"
         )
     end = _parsed(lines[-2]) if len(lines) > 2 else None
     outs, header = head.get("outs"), head.get("header")
@@ -87,7 +91,7 @@ def read_plan(path: str) -> Plan:
                 f"{name} line {number}: not an operation ({reason}); delete the whole line, or plan again"
             ) from None
     _check_unique(operations, name)
-    return Plan(outs, tuple(operations), header)
+    return Plan(outs, tuple(_with_their_pictures(operations)), header)
 
 
 def remove_plan(folder: str) -> None:
@@ -115,6 +119,8 @@ def operation_to_json(one: Operation) -> dict[str, object]:
         found |= {"keeper": one.keeper, "score": one.score}
     if one.keeper_snapshot is not None:
         found["keeper_snapshot"] = _snapshot_to_json(one.keeper_snapshot)
+    if one.part_of is not None:
+        found["part_of"] = one.part_of
     return found
 
 
@@ -134,6 +140,7 @@ def operation_from_json(found: dict[str, object]) -> Operation:
         None if found.get("keeper") is None else _path(found["keeper"]),
         score,
         None if keeper_snapshot is None else _snapshot_from_json(keeper_snapshot),
+        None if found.get("part_of") is None else _path(found["part_of"]),
     )
 
 
@@ -149,7 +156,18 @@ def _checked(one: Operation, outs: str) -> Operation:
         raise ValueError(f"{one.op} needs the keeper that stays in its place")
     if one.keeper == one.source:
         raise ValueError("its keeper is the file itself")
+    if one.part_of == one.source:
+        raise ValueError("it is a sidecar of itself")
     return one
+
+
+def _with_their_pictures(operations: Sequence[Operation]) -> Iterator[Operation]:
+    """Leave out sidecars whose picture's line was deleted, or comes after them."""
+    before = set()
+    for one in operations:
+        if one.part_of is None or one.part_of in before:
+            before.add(one.source)
+            yield one
 
 
 def _check_unique(operations: Sequence[Operation], name: str) -> None:

@@ -75,7 +75,7 @@ def as_json(
 ) -> dict[str, Any]:
     """The whole result under the documented keys. Operations that were not run (yet) have `done` false.
 
-    results: of the first operations of the plan; a run that ended early has not reached the others.
+    results: of all operations of the plan, or none.
     """
     outcome = [*results, *(OpResult(operation, False) for operation in plan.operations[len(results) :])]
     return {

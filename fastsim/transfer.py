@@ -39,7 +39,7 @@ def move(
 ) -> None:
     """Give the file `source` the name `target`, on whatever file system. A link is moved itself, not its target.
 
-    On one file system: a hard link, then unlink (without hard links: see `_rename`). Across two: copy to `temporary`,
+    On one file system: a hard link, then unlink (without hard links: see `rename`). Across two: copy to `temporary`,
     which must lie in the target's folder, fsync, read back and compare, rename, fsync the folder, and only then unlink
     the source. A `temporary` that an earlier run left is replaced. `stamp` is for the second way only.
 
@@ -48,7 +48,7 @@ def move(
     """
     before = os.lstat(source)
     try:
-        _rename(source, target, before)
+        rename(source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
@@ -60,6 +60,35 @@ def move(
             _copy_verified(source, target, temporary, stop, stamp)
         sync_folder(os.path.dirname(target))
         _unlink_moved(source, target, before)
+
+
+def rename(source: str, target: str) -> None:
+    """Rename within a file system, refusing a target that exists. Raises FileExistsError, OSError, ChangedError.
+
+    Without hard links, an empty file of ours takes the name first and is then replaced by the source. Only there
+    another program could lose something: if it replaces our empty file within those microseconds.
+    """
+    before = os.lstat(source)
+    if os.name == "nt":
+        os.rename(source, target)  # refuses by itself
+        return
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+        try:
+            os.replace(source, target)
+        except OSError:
+            os.unlink(target)
+            raise
+        return
+    linked = os.lstat(target)
+    if (before.st_size, before.st_mtime_ns) != (linked.st_size, linked.st_mtime_ns):
+        os.unlink(target)
+        raise ChangedError("it was replaced while it was being moved")
+    _unlink_moved(source, target, linked)
 
 
 def copy(source: str, target: str, temporary: str, *, stop: Callable[[], bool] = lambda: False) -> None:
@@ -75,7 +104,7 @@ def copy(source: str, target: str, temporary: str, *, stop: Callable[[], bool] =
         _check_same(before, os.stat(source))
         if os.stat(temporary).st_size != before.st_size:
             raise OSError(errno.EIO, "the copy is not as long as the file", source)
-        _rename(temporary, target, os.lstat(temporary))
+        rename(temporary, target)
 
 
 def same_content(a: str, b: str) -> bool:
@@ -110,34 +139,6 @@ def remove_leftover(path: str) -> None:
         os.unlink(path)
 
 
-def _rename(source: str, target: str, before: os.stat_result) -> None:
-    """Rename within a file system, refusing a target that exists. Raises FileExistsError, OSError, ChangedError.
-
-    Without hard links, an empty file of ours takes the name first and is then replaced by the source. Only there
-    another program could lose something: if it replaces our empty file within those microseconds.
-    """
-    if os.name == "nt":
-        os.rename(source, target)  # refuses by itself
-        return
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError as error:
-        if error.errno not in _NO_HARD_LINKS:
-            raise
-        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
-        try:
-            os.replace(source, target)
-        except OSError:
-            os.unlink(target)
-            raise
-        return
-    linked = os.lstat(target)
-    if (before.st_size, before.st_mtime_ns) != (linked.st_size, linked.st_mtime_ns):
-        os.unlink(target)
-        raise ChangedError("it was replaced while it was being moved")
-    _unlink_moved(source, target, linked)
-
-
 def _unlink_moved(source: str, target: str, before: os.stat_result) -> None:
     """Drop the old name of a file that has its new one; if that can't be, drop the new one."""
     try:
@@ -170,7 +171,7 @@ def _copy_verified(source: str, target: str, temporary: str, stop: Callable[[], 
                 raise OSError(errno.EIO, "what was written reads back otherwise", target)
         _copy_status(source, temporary, before, stamp)
         _check_same(before, os.stat(source))
-        _rename(temporary, target, os.lstat(temporary))
+        rename(temporary, target)
 
 
 def _copy_link(source: str, target: str, before: os.stat_result) -> None:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from fastsim import transfer
-from fastsim.errors import FastsimError, shown
+from fastsim.errors import FastsimError, reason_of, shown
 from fastsim.interrupts import held_back
-from fastsim.journal import Entry, Journal, journal_in
+from fastsim.journal import Entry, Journal, Names, journal_in, names_beside
 from fastsim.planfile import remove_plan
 from fastsim.progress import Bar
-from fastsim.records import Op, Skipped, Snapshot
+from fastsim.records import Op, Operation, Skipped, Snapshot
 
 _BATCH = 256
 """Operations that are announced to the journal at once."""
@@ -112,24 +112,23 @@ def _undo_one(log: Journal, i: int, stop: Callable[[], bool]) -> Fate:
     entry = log.entries[i]
     if entry.undone:
         return Fate.UNTOUCHED
-    fate = take_back(entry, temporary_names(log, i, entry), stop)
+    fate = take_back(entry, names_beside(log.digest, i, entry.operation), stop)
     if fate in (Fate.RESTORED, Fate.REMOVED):
         with suppress(OSError):  # as above
             log.undone(i)
     return fate
 
 
-def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], bool]) -> Fate:
+def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
     """Undo one operation that may have happened, wholly, partly or not at all.
 
-    temporaries: names of the temporary files beside the target and beside the source. Raises CannotUndoError, OSError,
-    ChangedError or StoppedError; then every file is where it was.
+    Raises CannotUndoError, OSError, ChangedError or StoppedError; then every file is where it was.
     """
     one = entry.operation
     if one.target is None:
-        return Fate.UNTOUCHED if os.path.lexists(one.source) else Fate.GONE
+        return _take_from_aside(one, names.aside)
     if not entry.done:
-        transfer.remove_leftover(temporaries[0])
+        transfer.remove_leftover(names.part)
     if not os.path.lexists(one.target):
         if one.op == Op.MOVE and not entry.failed and not os.path.lexists(one.source):
             raise CannotUndoError(one.source, f"it is neither there nor at {shown(one.target)}")
@@ -143,9 +142,9 @@ def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], boo
             _remove_placeholder(one.source)
     if not os.path.lexists(one.source):
         os.makedirs(os.path.dirname(one.source), exist_ok=True)
-        transfer.move(one.target, one.source, temporaries[1], stop=stop, stamp=_stamp(entry, one.target))
+        transfer.move(one.target, one.source, names.undo_part, stop=stop, stamp=_stamp(entry, one.target))
         return Fate.RESTORED
-    transfer.remove_leftover(temporaries[1])
+    transfer.remove_leftover(names.undo_part)
     # Both are there. Killed between link and unlink, or between the copy to another file system and the unlink (of the
     # run, or of an earlier undo): one file under two names, or twice. Then the second one goes.
     if _has_two_names(one.source, one.target) or transfer.same_content(one.source, one.target):
@@ -158,14 +157,20 @@ def take_back(entry: Entry, temporaries: tuple[str, str], stop: Callable[[], boo
     return Fate.UNTOUCHED
 
 
-def temporary_names(log: Journal, i: int, entry: Entry) -> tuple[str, str]:
-    """The temporary files of operation `i`: beside its target and beside its source. No other run uses them."""
-    name = f".fastsim-part-{str((log.header or {}).get('digest'))[:12]}-{i}"
-    source, target = entry.operation.source, entry.operation.target
-    return (
-        os.path.join(os.path.dirname(target if target is not None else source), name),
-        os.path.join(os.path.dirname(source), name + "-undo"),
-    )
+def _take_from_aside(one: Operation, aside: str) -> Fate:
+    """Give a file that was about to be removed its name back."""
+    if not os.path.lexists(aside):
+        return Fate.UNTOUCHED if os.path.lexists(one.source) else Fate.GONE
+    if not os.path.lexists(one.source):
+        transfer.rename(aside, one.source)
+        return Fate.RESTORED
+    if os.path.samestat(os.lstat(aside), os.lstat(one.source)) or transfer.same_content(aside, one.source):
+        os.unlink(aside)  # killed between link and unlink: two names in one folder
+        return Fate.UNTOUCHED
+    if one.snapshot.size and os.lstat(aside).st_size == 0:
+        os.unlink(aside)  # the placeholder of a file system without hard links
+        return Fate.UNTOUCHED
+    raise CannotUndoError(aside, f"there is something new at {shown(one.source)}")
 
 
 def remove_empty(folders: Iterable[str]) -> None:
@@ -173,13 +178,6 @@ def remove_empty(folders: Iterable[str]) -> None:
     for folder in sorted(folders, key=len, reverse=True):
         with suppress(OSError):
             os.rmdir(folder)
-
-
-def reason_of(error: Exception) -> str:
-    """One line for a person."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[:1].lower() + error.strerror[1:]
-    return str(error) or type(error).__name__
 
 
 def _take_copy_away(entry: Entry, target: str) -> Fate:

@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from disk import contents, fill, listed, plan_of, state
+from disk import contents, fill, listed, plan_of, state, with_sidecars
 
 from fastsim.apply import apply_plan
 from fastsim.records import Mode, Plan
@@ -73,8 +73,8 @@ def check(step: int, torn: bool, then: str, *, mode: Mode, folder: Path, outs: P
     """One kill and what follows; False if the run ended before `step`."""
     ins = fill(folder / "in", 2)
     (ins / "ÿ empty.jpg").touch()  # the last by its path, so that it is no keeper: those may not be empty
+    plan = with_sidecars(plan_of(listed(ins), outs, mode, size=3))
     before = state(ins)
-    plan = plan_of(listed(ins), outs, mode, size=3)
     if then == "thrice":
         dice = random.Random(step * 2 + torn)
         steps = [dice.randrange(1, 60) for _ in range(3)]

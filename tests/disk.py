@@ -8,6 +8,7 @@ import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import pytest
 from fastsim.apply import Outcome, apply_plan
 from fastsim.discover import discover
 from fastsim.plan import make_plan
-from fastsim.records import Group, GroupBy, MediaFile, Mode, Plan
+from fastsim.records import Group, GroupBy, MediaFile, Mode, Plan, Snapshot
 
 ODD_NAMES = ("plain.jpg", "new\nline.jpg", "tab\t and 'quotes\".jpg", "ümläut 写真.jpg", os.fsdecode(b"\xff\xfe.jpg"))
 State = dict[str, tuple[object, ...]]
@@ -82,6 +83,19 @@ def plan_of(files: Sequence[MediaFile], outs: Path, mode: Mode, *, size: int = 5
         groups_of(len(files), size), {file.id: file for file in files}, mode=mode, group_by=GroupBy.COMPONENT,
         trash=False, outs=str(outs), header={"argv": ["fastsim", "test"], "mode": mode.value},
     )  # fmt: skip
+
+
+def with_sidecars(plan: Plan) -> Plan:
+    """`plan` with a sidecar behind each of its pictures; makes the files."""
+    operations = []
+    for i, one in enumerate(plan.operations):
+        path = one.source + ".xmp"
+        Path(path).write_bytes(b"sidecar %d" % i)
+        os.utime(path, ns=(10**18, 10**18 + i))
+        target = None if one.target is None else one.target + ".xmp"
+        sidecar = replace(one, source=path, target=target, snapshot=Snapshot.of(path), part_of=one.source)
+        operations += [one, sidecar]
+    return replace(plan, operations=tuple(operations))
 
 
 def run(plan: Plan) -> Outcome:

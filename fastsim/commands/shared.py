@@ -105,7 +105,7 @@ def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
     """What was done, what was not, and the way back."""
     op = plan.operations[0].op
     done = [result.operation for result in outcome.results if result.done]
-    failed = [result for result in outcome.results if not result.done]
+    failed = [result for result in outcome.results if result.reason]
     size = in_bytes(sum(step.snapshot.size for step in done))
     where = f" to {shown(plan.outs)}" if op in (Op.COPY, Op.MOVE) else ""
     earlier = f" ({outcome.before:,} of them by an earlier run)" if outcome.before else ""

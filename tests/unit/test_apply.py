@@ -11,11 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from disk import Halt, contents, fill, listed, no_hard_links, other_file_system, plan_of, reasons, run, run_until, state
+from disk import (
+    Halt,
+    contents,
+    fill,
+    listed,
+    no_hard_links,
+    other_file_system,
+    plan_of,
+    reasons,
+    run,
+    run_until,
+    state,
+    with_sidecars,
+)
 
 from fastsim import transfer
 from fastsim.apply import Outcome, apply_plan
-from fastsim.errors import UsageError
+from fastsim.errors import UsageError, shown
 from fastsim.journal import JOURNAL_NAME, Journal
 from fastsim.planfile import PLAN_NAME, read_plan
 from fastsim.records import Mode, Op, Plan
@@ -283,7 +296,8 @@ class TestTroubles:
             monkeypatch.setattr(transfer, "_create", full)
             outcome = run(plan)
             monkeypatch.undo()
-            assert [one.done for one in outcome.results] == [True] * 5 + [False]
+            assert [one.done for one in outcome.results] == [True] * 5 + [False] * 7
+            assert [bool(one.reason) for one in outcome.results] == [False] * 5 + [True] + [False] * 6
             assert outcome.stopped.startswith(f"{outs} takes no more (")
             assert "5 of 12 operations are done; finish with `fastsim apply" in outcome.stopped
             assert not outcome.interrupted
@@ -373,12 +387,98 @@ class TestLinks:
         assert reasons(run(plan)) == {"1.jpg": "it has changed since it was looked at"}
 
 
+class TestSidecars:
+    """A picture and its sidecars are one unit."""
+
+    @pytest.fixture
+    def plan(self, ins: Path, outs: Path, request: pytest.FixtureRequest) -> Plan:
+        return with_sidecars(plan_of(listed(ins), outs, getattr(request, "param", Mode.CLEAN_MOVE)))
+
+    @pytest.mark.parametrize("plan", list(Mode), indirect=True)
+    def test_they_go_with_their_picture_and_come_back_with_it(self, ins: Path, outs: Path, plan: Plan) -> None:
+        before = state(ins)
+        outcome = run(plan)
+        assert not reasons(outcome)
+        assert all(os.path.exists(one.source) == (one.op == Op.COPY) for one in plan.operations)
+        undone = undo(str(outs), bar=None)
+        if plan.operations[0].op == Op.DELETE:
+            assert undone.gone == len(plan.operations)
+        else:
+            assert undone.complete
+            assert state(ins) == before
+
+    @pytest.mark.parametrize("plan", [Mode.CLEAN_MOVE, Mode.CLEAN_DELETE], indirect=True)
+    def test_a_sidecar_that_changed_holds_its_picture_back(self, ins: Path, plan: Plan) -> None:
+        sidecar = plan.operations[1]
+        Path(sidecar.source).write_bytes(b"edited since")
+        before = state(ins)
+        outcome = run(plan)
+        assert reasons(outcome) == {
+            Path(sidecar.source).name: "it has changed since it was looked at",
+            Path(str(sidecar.part_of)).name: f"it stays with its sidecar {shown(sidecar.source)}, of which: "
+            "it has changed since it was looked at",
+        }
+        left = state(ins)
+        assert all(left[os.path.relpath(one.source, ins)] == before[os.path.relpath(one.source, ins)]
+                   for one in plan.operations[:2])  # fmt: skip
+
+    @pytest.mark.parametrize("plan", [Mode.CLEAN_MOVE, Mode.CLEAN_DELETE, Mode.GROUP_COPY], indirect=True)
+    def test_a_unit_that_fails_in_the_middle_is_put_back(
+        self, ins: Path, outs: Path, plan: Plan, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        before, link, stuck = state(ins), os.link, plan.operations[3].source
+        label = f"-3{os.path.splitext(stuck)[1]}"
+
+        def failing(source: str, target: str, **options: Any) -> None:
+            if stuck in (source, target) or target.endswith(label) or target == plan.operations[3].target:
+                raise PermissionError(errno.EACCES, "Permission denied", source)
+            link(source, target, **options)
+
+        monkeypatch.setattr(os, "link", failing)
+        outcome = run(plan)
+        monkeypatch.undo()
+        assert [one.done for one in outcome.results] == [i not in (2, 3) for i in range(len(plan.operations))]
+        assert outcome.results[3].reason == "permission denied"
+        left = state(ins)
+        for one in plan.operations[2:4]:
+            assert left[os.path.relpath(one.source, ins)] == before[os.path.relpath(one.source, ins)]
+            assert one.target is None or not os.path.lexists(one.target)
+        assert not [name for name in (*state(ins), *state(outs)) if ".fastsim-" in name]
+        second = run(plan)
+        assert not reasons(second)
+
+    def test_without_its_picture_a_sidecar_stays(self, plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+        picture, sidecar = plan.operations[:2]
+        apart = replace(plan, operations=(picture, *plan.operations[2:], sidecar))
+        Path(picture.source).write_bytes(b"edited since")
+        assert reasons(run(apart)) == {
+            Path(picture.source).name: "it has changed since it was looked at",
+            Path(sidecar.source).name: f"its picture {shown(picture.source)} was not moved",
+        }
+        assert os.path.exists(sidecar.source)
+
+    def test_a_unit_never_ends_half_done_when_the_run_is_stopped(self, ins: Path, plan: Plan) -> None:
+        run_until(1, plan)
+        assert [os.path.exists(one.source) for one in plan.operations[:3]] == [False, False, True]
+
+    def test_what_a_killed_run_left_of_a_unit_is_finished(self, ins: Path, plan: Plan) -> None:
+        run_until(0, plan)
+        picture = plan.operations[0]
+        with Journal(str(Path(plan.outs) / JOURNAL_NAME)) as log:
+            log.intend(list(enumerate(plan.operations[:2])), [])
+            os.rename(picture.source, Path(plan.outs) / os.path.basename(str(picture.target)))
+            log.retarget(0, str(Path(plan.outs) / os.path.basename(str(picture.target))))
+        outcome = run(plan)
+        assert not reasons(outcome)
+        assert outcome.before == 1
+
+
 class TestResuming:
     @pytest.mark.parametrize("mode", list(Mode))
     def test_a_run_that_was_stopped_is_finished_by_the_same_plan(self, ins: Path, outs: Path, mode: Mode) -> None:
         plan = plan_of(listed(ins), outs, mode)
         first = run_until(4, plan)
-        assert (first.interrupted, len(first.results)) == (True, 4)
+        assert (first.interrupted, sum(one.done for one in first.results)) == (True, 4)
         assert first.stopped.startswith(f"interrupted: 4 of {len(plan.operations)} operations are done; finish with")
         second = run(read_plan(str(outs)))
         assert (second.before, second.stopped) == (4, "")

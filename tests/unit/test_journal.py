@@ -112,10 +112,25 @@ def test_another_file_is_refused_and_stays_as_it_is(tmp_path: Path, content: byt
 
 
 def test_another_version_is_refused(path: str) -> None:
-    text = Path(path).read_text().replace('"version": 1', '"version": 2', 1)
+    text = Path(path).read_text().replace('"version": 2', '"version": 3', 1)
     Path(path).write_text(text)
-    with pytest.raises(UsageError, match="journal version 2, and this fastsim reads 1"):
+    with pytest.raises(UsageError, match="journal version 3, and this fastsim reads up to 2"):
         Journal(path)
+
+
+def test_a_journal_of_the_first_version_is_read(path: str) -> None:
+    text = Path(path).read_text().replace('"version": 2', '"version": 1', 1)
+    Path(path).write_text(text)
+    with Journal(path) as log:
+        assert states(log) == ["pending", "done", "failed", "undone"]
+
+
+def test_what_was_put_back_after_it_was_done_is_not_done(path: str) -> None:
+    with Journal(path) as log:
+        log.failed(1, "put back")
+        assert states(log)[1] == "failed"
+    with Journal(path) as log:
+        assert states(log)[1] == "failed"
 
 
 def test_a_missing_journal_is_named_and_not_made(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -254,9 +255,28 @@ class TestFile:
             read_plan(str(tmp_path / "x"))
 
     def test_another_version_is_refused(self, lines: list[str], tmp_path: Path) -> None:
-        (tmp_path / "plan").write_text("".join(lines).replace('"version": 1', '"version": 99', 1))
-        with pytest.raises(UsageError, match="plan version 99, and this fastsim reads 1; plan again"):
+        (tmp_path / "plan").write_text("".join(lines).replace('"version": 2', '"version": 99', 1))
+        with pytest.raises(UsageError, match="plan version 99, and this fastsim reads up to 2; plan again"):
             read_plan(str(tmp_path / "plan"))
+
+    def test_a_plan_of_the_first_version_is_read(self, made: Plan, lines: list[str], tmp_path: Path) -> None:
+        (tmp_path / "plan").write_text("".join(lines).replace('"version": 2', '"version": 1', 1))
+        assert read_plan(str(tmp_path / "plan")) == made
+
+    def test_a_sidecar_names_its_picture_and_goes_with_its_line(self, made: Plan, tmp_path: Path) -> None:
+        picture, other = made.operations[:2]
+        sidecar = replace(
+            picture, source=picture.source + ".xmp", target=f"{picture.target}.xmp", part_of=picture.source
+        )
+        whole = replace(made, operations=(picture, sidecar, other))
+        write_plan(whole, str(tmp_path / "plan"))
+        assert read_plan(str(tmp_path / "plan")) == whole
+        lines = (tmp_path / "plan").read_text().splitlines(keepends=True)
+        for text in ([lines[0], *lines[2:]], [lines[0], lines[2], lines[1], *lines[3:]]):
+            (tmp_path / "plan").write_text("".join(text))
+            found = read_plan(str(tmp_path / "plan")).operations
+            assert sidecar not in found
+            assert other in found
 
     def test_a_missing_plan_is_named(self, tmp_path: Path) -> None:
         with pytest.raises(UsageError, match=r"nope: can't be read .*; give the FILE of --plan"):
