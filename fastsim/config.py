@@ -72,6 +72,8 @@ class Scan:
     """Never scanned, wherever it lies."""
     listed: tuple[str, ...] = ()
     """More inputs, from a list on stdin; those that are gone are skipped."""
+    include_system: bool = False
+    """Enter trash, snapshot, thumbnail and version control folders and photo libraries, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,34 +7,34 @@ import os
 import re
 import stat
 import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from fastsim.errors import UsageError, shown
+from fastsim.formats import Format, Kind, by_suffix
 from fastsim.progress import Bar
-from fastsim.records import MediaFile, Skipped, Snapshot
-
-IMAGE_SUFFIXES = frozenset(
-    {
-        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff"),
-        *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".jpm", ".pbm", ".pgm", ".ppm", ".pnm", ".pam"),
-        *(".avif", ".avifs", ".heic", ".heics", ".heif", ".heifs", ".hif"),
-    }
-)
-VIDEO_SUFFIXES = frozenset(
-    {
-        *(".mp4", ".m4v", ".mov", ".qt", ".mkv", ".webm", ".avi", ".divx", ".wmv", ".asf", ".flv", ".f4v", ".mpg"),
-        *(".mpeg", ".mpe", ".m1v", ".m2v", ".mts", ".m2ts", ".ts", ".vob", ".ogv", ".ogm", ".3gp", ".3g2", ".mxf"),
-        ".y4m",
-    }
-)
+from fastsim.recognition import recognise
+from fastsim.records import LeftOut, MediaFile, Skipped, Snapshot
+from fastsim.signatures import is_apple_double
+from fastsim.system_folders import SystemKind, folder_kind, holder, is_trashed
 
 RUN_MARK = "fastsim_journal.jsonl"
 """A folder that holds this file is the output of a run (a test holds it to the name that journal uses)."""
 
 _Id = tuple[object, ...]
 """Equal for two paths that are one thing on disk."""
+
+
+class Listing(NamedTuple):
+    """What discovery found."""
+
+    files: tuple[MediaFile, ...]
+    """Ids 0 .. n-1, in the order of the bytes of their real, absolute paths."""
+    skipped: tuple[Skipped, ...]
+    """What could not be read."""
+    left_out: LeftOut
 
 
 def discover(
@@ -45,34 +45,38 @@ def discover(
     exclude: Sequence[str],
     follow_links: bool,
     outs: str | None,
-    suffixes: frozenset[str],
+    kind: Kind,
     bar: Bar | None,
-) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
-    """List the files below `inputs` whose suffix is one of `suffixes` (lower case, with the dot).
+    include_system: bool = False,
+) -> Listing:
+    """List the files below `inputs` that are of one kind, by their suffix or, where that is unknown, by their content.
 
-    inputs: folders and files; a file named here is taken whatever its suffix, and an input that is a link is resolved.
+    inputs: folders and files; a file named here is taken whatever it is, and an input that is a link is resolved.
     listed: the same from a list that a program made, where one that is gone by now is skipped and ends nothing.
     exclude: globs; a file or folder is left out where one matches its name, its path below the input, or its whole path
-    (`*` crosses `/`). outs: a folder that is never entered.
+    (`*` crosses `/`). outs: a folder that is never entered. include_system: enter folders of `system_folders`, too,
+    which are otherwise counted in `left_out`; an input that lies in one is read in any case.
 
-    Returns the files, ids 0 .. n-1 by the bytes of their real, absolute paths; and what could not be read. Every file
-    is there once, even where inputs overlap. Without `follow_links`, links inside folders are passed over. With it,
-    they are followed, but one whose target is in the list already is dropped, so that a link is never kept in place of
-    its own target. Output folders of earlier runs are not entered, and told. Fifos, sockets and devices are passed
+    Every file is listed once, even where inputs overlap. Without `follow_links`, links inside folders are passed over.
+    With it, they are followed, but one whose target is in the list already is dropped, so that a link is never kept in
+    place of its own target. Output folders of earlier runs are not entered, and reported as skipped. Files that no
+    installed library reads are counted in `left_out`. Fifos, sockets, devices and the `._` files of Macs are passed
     over; empty and hidden files are listed.
     Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
     """
-    rules = _Rules(suffixes, _globs(exclude), recursive, follow_links, None if outs is None else os.path.realpath(outs))
+    real_outs = None if outs is None else os.path.realpath(outs)
+    rules = _Rules(kind, _globs(exclude), recursive, follow_links, real_outs, include_system)
     scan = _Scan(rules, bar)
     for text in inputs:
         scan.add_input(text)
     for text in listed:
         try:
-            scan.add_input(text)
+            scan.add_input(text, listed=True)
         except MissingInputError as error:
             scan.skipped[os.path.abspath(text)] = Skipped(os.path.abspath(text), error.reason)
     scan.add_linked()
-    return scan.files(), tuple(sorted(scan.skipped.values(), key=lambda skipped: os.fsencode(skipped.path)))
+    skipped = tuple(sorted(scan.skipped.values(), key=lambda skipped: os.fsencode(skipped.path)))
+    return Listing(scan.files(), skipped, scan.left_out())
 
 
 def read_list(stream: BinaryIO) -> tuple[str, ...]:
@@ -99,11 +103,12 @@ class MissingInputError(UsageError):
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
-    suffixes: frozenset[str]
+    kind: Kind
     exclude: re.Pattern[str] | None
     recursive: bool
     follow_links: bool
     outs: str | None
+    include_system: bool
 
     def excluded(self, name: str, relative: str, path: str) -> bool:
         if self.exclude is None:
@@ -113,8 +118,14 @@ class _Rules:
             relative, path = relative.replace(os.sep, "/"), path.replace(os.sep, "/")
         return match(name) is not None or match(relative) is not None or match(path) is not None
 
-    def is_media(self, name: str) -> bool:
-        return f".{name.rpartition('.')[2]}".lower() in self.suffixes if "." in name else False
+    def is_named_media(self, name: str) -> bool:
+        """Whether a name alone promises a file of this kind."""
+        found = by_suffix(name)
+        return found is not None and found.kind == self.kind
+
+    def system_kind(self, name: str, parent: str) -> SystemKind | None:
+        """What system folder `name` is, if those are left out."""
+        return None if self.include_system else folder_kind(name, parent)
 
     def in_outs(self, path: str) -> bool:
         if self.outs is None:
@@ -134,10 +145,23 @@ class _Scan:
         self._contents: set[_Id] = set()
         self._entered: set[_Id] = set()
         self._links: list[tuple[str, str]] = []
+        self._system: dict[_Id, SystemKind] = {}
+        self._unread: dict[_Id, Format] = {}
+        self._inside: dict[str, SystemKind] = {}
         self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
 
-    def add_input(self, text: str) -> None:
-        """Take one input of the command line. Raises UsageError, MissingInputError where it can't be found."""
+    def left_out(self) -> LeftOut:
+        """What was counted and not read."""
+        system = Counter(kind.value for kind in self._system.values())
+        unread = Counter(one.name for one in self._unread.values())
+        return LeftOut(
+            dict(system.most_common()), dict(unread.most_common()),
+            {path: kind.value for path, kind in self._inside.items()},
+        )  # fmt: skip
+
+    def add_input(self, text: str, listed: bool = False) -> None:
+        """Take one input of the command line, or one of a list. Raises UsageError, MissingInputError where it can't be
+        found."""
         if not text:
             raise UsageError("INPUT '': it is empty; give folders or files (. is the current folder), or - for a list")
         try:
@@ -148,6 +172,8 @@ class _Scan:
             raise MissingInputError(text, reason) from None
         if self._rules.in_outs(path):
             raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
+        if not self._rules.include_system and (held := holder(path)) is not None:
+            self._inside[path] = held[0]
         if stat.S_ISDIR(status.st_mode):
             # A set of its own for each input: two inputs may overlap, and --exclude sees other relative paths in each.
             entered: set[_Id] = set()
@@ -156,9 +182,28 @@ class _Scan:
         elif not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{shown(text)}: neither a file nor a folder; give files or folders")
         elif not self._rules.excluded(os.path.basename(path), os.path.basename(path), path):
-            self._add(path, path, status, _folder_id(os.path.dirname(path)))
-            if self._bar is not None:
-                self._bar.advance()
+            self._add_named(path, status, listed)
+
+    def _add_named(self, path: str, status: os.stat_result, listed: bool) -> None:
+        """Add a file that was named itself, whatever it is; what a list holds is no shadow file of a Mac."""
+        folder, name = os.path.split(path)
+        try:
+            if listed and name.startswith("._"):
+                with open(path, "rb") as stream:
+                    if is_apple_double(stream.read(4)):
+                        return
+            found = recognise(path, name, self._rules.kind)
+        except OSError:  # the decoder says what is wrong
+            found = None
+        if found is not None and not found.is_readable():
+            self._unread[_content_id(status)] = found
+            return
+        folder_id = _folder_id(folder)
+        if status.st_nlink > 1 or status.st_ino == 0:
+            name = _name_in_folder(folder, name)
+        self._add(os.path.join(folder, name), path, status, folder_id)
+        if self._bar is not None:
+            self._bar.advance()
 
     def add_linked(self) -> None:
         """Follow the links that were seen, by their paths, and after all that is real: that comes first."""
@@ -171,14 +216,19 @@ class _Scan:
         try:
             status = os.stat(path)
         except OSError as error:
-            if self._rules.is_media(path) or not os.path.splitext(path)[1]:
+            if self._rules.is_named_media(path) or not os.path.splitext(path)[1]:
                 self.skipped[path] = Skipped(path, f"a link that can't be followed: {_reason(error)}")
+            return
+        real = os.path.realpath(path)
+        if not self._rules.include_system and (held := holder(real)) is not None and holder(root) is None:
+            self._system[(held[1],)] = held[0]
             return
         if stat.S_ISDIR(status.st_mode):
             self._walk(path, root, self._entered)
             return
-        wanted = stat.S_ISREG(status.st_mode) and self._rules.is_media(path)
-        if wanted and _content_id(status) not in self._contents and not self._rules.in_outs(os.path.realpath(path)):
+        if not stat.S_ISREG(status.st_mode) or _content_id(status) in self._contents or self._rules.in_outs(real):
+            return
+        if self._is_wanted(path, os.path.basename(path), status):
             self._add(path, root, status, _folder_id(os.path.dirname(path)))
 
     def files(self) -> tuple[MediaFile, ...]:
@@ -212,35 +262,59 @@ class _Scan:
         rules, start = self._rules, len(root.rstrip(os.sep)) + 1
         for entry in entries:
             path, name = entry.path, entry.name
-            is_folder = entry.is_dir(follow_symlinks=False)
-            if not is_folder and not rules.is_media(name) and not entry.is_symlink():
-                continue
             if rules.excluded(name, path[start:], path):
                 continue
             if entry.is_symlink() or _is_junction(entry):
                 if rules.follow_links and (rules.recursive or not os.path.isdir(path)):
                     self._links.append((path, root))
-            elif is_folder:
-                if rules.recursive:
+            elif entry.is_dir(follow_symlinks=False):
+                if rules.recursive and not self._is_system(path, name, entry):
                     folders.append(path)
             elif entry.is_file(follow_symlinks=False):
-                try:
-                    # On Windows a DirEntry knows no inode, and a stale size.
-                    status = os.stat(path) if os.name == "nt" else entry.stat(follow_symlinks=False)
-                except OSError as error:
-                    self.skipped[path] = Skipped(path, _reason(error))
-                else:
-                    self._add(path, root, status, folder_id)
+                self._take_file(path, root, entry, folder_id)
         if self._bar is not None:
             self._bar.advance(len(self._found) - before)
         return folders
 
+    def _is_system(self, path: str, name: str, entry: os.DirEntry[str]) -> bool:
+        """Whether a folder is left out as one of the system; it is counted then."""
+        kind = self._rules.system_kind(name, os.path.basename(os.path.dirname(path)))
+        if kind is not None:
+            self._system[(path,)] = kind
+        return kind is not None
+
+    def _take_file(self, path: str, root: str, entry: os.DirEntry[str], folder_id: _Id) -> None:
+        """Add a file of a folder if it is of the wanted kind and there is something to read it."""
+        name = entry.name
+        if not self._rules.include_system and name.startswith(".trashed-") and is_trashed(name):
+            if self._rules.is_named_media(name):
+                self._system[(path,)] = SystemKind.TRASHED
+            return
+        try:
+            # On Windows a DirEntry knows no inode, and a stale size.
+            status = os.stat(path) if os.name == "nt" else entry.stat(follow_symlinks=False)
+            if self._is_wanted(path, name, status):
+                self._add(path, root, status, folder_id)
+        except OSError as error:
+            if self._rules.is_named_media(name):
+                self.skipped[path] = Skipped(path, _reason(error))
+
+    def _is_wanted(self, path: str, name: str, status: os.stat_result) -> bool:
+        """Whether a file is of the wanted kind, and can be read here; where it can't, it is counted. Raises OSError."""
+        found = recognise(path, name, self._rules.kind)
+        if found is None:
+            return False
+        if not found.is_readable():
+            self._unread[_content_id(status)] = found
+            return False
+        return True
+
     def _add(self, path: str, root: str, status: os.stat_result, folder_id: _Id) -> None:
-        """Add a file unless it is there, maybe by another spelling. Hard links are files of their own: two names."""
+        """Add a file unless it is there by another path. Hard links are files of their own: two names, be it that only
+        case tells them apart. The name has to be spelled as its folder has it."""
         content = _content_id(status)
         if status.st_nlink > 1 or status.st_ino == 0:
-            name = unicodedata.normalize("NFC", os.path.basename(path)).casefold()
-            self._found.setdefault((folder_id, name), (path, root, Snapshot.from_stat(status)))
+            self._found.setdefault((folder_id, os.path.basename(path)), (path, root, Snapshot.from_stat(status)))
         else:
             self._found.setdefault(content, (path, root, Snapshot.from_stat(status)))
         self._contents.add(content)
@@ -260,6 +334,18 @@ def _globs(exclude: Sequence[str]) -> re.Pattern[str] | None:
 def _folder_id(path: str) -> _Id:
     status = os.stat(path)
     return (status.st_dev, status.st_ino) if status.st_ino else (path,)
+
+
+def _name_in_folder(folder: str, name: str) -> str:
+    """How `folder` itself spells `name`: one that ignores case or the form of accents opens other spellings, too."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return name
+    if name in names:
+        return name
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return next((one for one in names if unicodedata.normalize("NFC", one).casefold() == folded), name)
 
 
 def _content_id(status: os.stat_result) -> _Id:

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from fastsim import group, keep, similarity
 from fastsim.config import Config, Scan
-from fastsim.discover import IMAGE_SUFFIXES, discover
+from fastsim.discover import Listing, discover
+from fastsim.formats import Kind
 from fastsim.progress import Progress
-from fastsim.records import Embeddings, Group, MediaFile, Skipped
+from fastsim.records import Embeddings, Group, LeftOut, MediaFile, Skipped
 from fastsim.timing import Timings, stage
 from fastsim.traffic import Traffic
 from fastsim.vectors import Environment, to_vectors
@@ -28,25 +29,27 @@ class Findings:
     embeddings: Embeddings
     groups: list[Group]
     environment: Environment
+    left_out: LeftOut = field(default_factory=LeftOut)
     timings: Timings = field(default_factory=dict)
 
 
 def find(config: Config, progress: Progress) -> Findings:
     """Find groups of similar pictures."""
     timings: Timings = {}
-    files, unlisted = scan(config.scan, progress, timings)
+    files, unlisted, left_out = scan(config.scan, progress, timings)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
     groups = compare(embeddings, files, config, progress, timings, traffic=environment.traffic)
     embeddings = replace(embeddings, device=None)  # the device's memory is free again
-    return Findings(files, (*unlisted, *undecoded), embeddings, groups, environment, timings)
+    return Findings(files, (*unlisted, *undecoded), embeddings, groups, environment, left_out, timings)
 
 
-def scan(what: Scan, progress: Progress, timings: Timings) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
+def scan(what: Scan, progress: Progress, timings: Timings) -> Listing:
     """List the pictures of the input."""
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
             what.inputs, listed=what.listed, recursive=what.recursive, exclude=what.exclude,
-            follow_links=what.follow_links, outs=what.outs, suffixes=IMAGE_SUFFIXES, bar=bar,
+            follow_links=what.follow_links, outs=what.outs, kind=Kind.IMAGE, bar=bar,
+            include_system=what.include_system,
         )  # fmt: skip
 
 

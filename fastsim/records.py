@@ -91,6 +91,18 @@ INTACT_STILL = Content()
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """What discovery saw and did not read, on purpose and not by accident."""
+
+    system: Mapping[str, int] = field(default_factory=dict)
+    """How many system folders were not entered, by what they are, in the singular (`trash folder`)."""
+    unread: Mapping[str, int] = field(default_factory=dict)
+    """How many files of each format, by its name in `formats.FORMATS`, have no reader installed."""
+    inside: Mapping[str, str] = field(default_factory=dict)
+    """Inputs that lie in a system folder themselves, and are read, as they were named: {path: what that folder is}."""
+
+
+@dataclass(frozen=True, slots=True)
 class FrameBatch:
     """Decoded pictures of one size.
 

@@ -46,6 +46,16 @@ def is_png(head: bytes) -> bool:
     return head.startswith(b"\x89PNG\r\n\x1a\n")
 
 
+def is_apng(head: bytes) -> bool:
+    """A PNG with an animation: the chunk that announces it comes before the pixels."""
+    return is_png(head) and b"acTL" in head.partition(b"IDAT")[0]
+
+
+def is_image_sequence(head: bytes) -> bool:
+    """An AVIF or HEIC file that holds a sequence of pictures, as a video does."""
+    return any(brand in (b"avis", b"hevc", b"hevx", b"msf1") for brand in _brands(head)[:1])
+
+
 def is_avif(head: bytes) -> bool:
     brands = _brands(head)
     return bool(brands) and (
