@@ -44,6 +44,7 @@ def embed(
     recursive: bool = True,
     exclude: Iterable[str] = (),
     follow_links: bool = False,
+    include_system: bool = False,
 ) -> Embedded:
     """The vectors of images; `paths` are files and folders. `cache`: folder of an embedding cache, None for none.
 
@@ -51,7 +52,7 @@ def embed(
     """
     compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
     progress = NullProgress()
-    files, unlisted = pipeline.scan(_scan(paths, recursive, exclude, follow_links), progress, {})
+    files, unlisted, _ = pipeline.scan(_scan(paths, recursive, exclude, follow_links, include_system), progress, {})
     embeddings, undecoded, _ = to_vectors(files, compute, progress, {})
     names = [files[i].path for i in embeddings.ids.tolist()]
     return Embedded(names, embeddings.vectors, embeddings.sizes, [*unlisted, *undecoded])
@@ -73,6 +74,7 @@ def find_groups(
     recursive: bool = True,
     exclude: Iterable[str] = (),
     follow_links: bool = False,
+    include_system: bool = False,
 ) -> list[list[Member]]:
     """Groups of similar images, largest first, keepers first in each; what can't be read is left out (see `embed`).
 
@@ -82,7 +84,7 @@ def find_groups(
         if value not in tuple(allowed):
             raise UsageError(f"{name} {value!r}: {', '.join(allowed)} is allowed")
     compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
-    what = _scan(paths, recursive, exclude, follow_links)
+    what = _scan(paths, recursive, exclude, follow_links, include_system)
     found = pipeline.find(Config(what, compute, config.check_thres(thres), keep), NullProgress())
     groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     return report.members(groups, found.files, found.embeddings)
@@ -109,8 +111,15 @@ def _compute(
     )
 
 
-def _scan(paths: StrPath | Iterable[StrPath], recursive: bool, exclude: Iterable[str], follow_links: bool) -> Scan:
+def _scan(
+    paths: StrPath | Iterable[StrPath],
+    recursive: bool,
+    exclude: Iterable[str],
+    follow_links: bool,
+    include_system: bool,
+) -> Scan:
     one = isinstance(paths, str | bytes | os.PathLike)
     inputs = (paths,) if one else paths
     globs = (exclude,) if isinstance(exclude, str) else tuple(exclude)  # a lone str is one glob, not many letters
-    return Scan(tuple(os.fsdecode(path) for path in inputs), recursive, globs, follow_links)  # type: ignore[arg-type, union-attr]
+    named = tuple(os.fsdecode(path) for path in inputs)  # type: ignore[arg-type, union-attr]
+    return Scan(named, recursive, globs, follow_links, include_system=include_system)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import fnmatch
 import os
-import re
 import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
 from fastsim.errors import UsageError, shown
-from fastsim.formats import Format, Kind, by_suffix
+from fastsim.formats import Format, Kind
 from fastsim.progress import Bar
 from fastsim.recognition import recognise
 from fastsim.records import LeftOut, MediaFile, Skipped, Snapshot
+from fastsim.selection import Rules, globs
 from fastsim.signatures import is_apple_double
-from fastsim.system_folders import SystemKind, folder_kind, holder, is_trashed
+from fastsim.system_folders import SystemKind, holder, is_trashed
 
 RUN_MARK = "fastsim_journal.jsonl"
 """A folder that holds this file is the output of a run (a test holds it to the name that journal uses)."""
@@ -65,7 +63,7 @@ def discover(
     Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
     """
     real_outs = None if outs is None else os.path.realpath(outs)
-    rules = _Rules(kind, _globs(exclude), recursive, follow_links, real_outs, include_system)
+    rules = Rules(kind, globs(exclude), recursive, follow_links, real_outs, include_system)
     scan = _Scan(rules, bar)
     for text in inputs:
         scan.add_input(text)
@@ -101,43 +99,10 @@ class MissingInputError(UsageError):
         self.reason = reason
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    kind: Kind
-    exclude: re.Pattern[str] | None
-    recursive: bool
-    follow_links: bool
-    outs: str | None
-    include_system: bool
-
-    def excluded(self, name: str, relative: str, path: str) -> bool:
-        if self.exclude is None:
-            return False
-        match = self.exclude.match
-        if os.sep != "/":
-            relative, path = relative.replace(os.sep, "/"), path.replace(os.sep, "/")
-        return match(name) is not None or match(relative) is not None or match(path) is not None
-
-    def is_named_media(self, name: str) -> bool:
-        """Whether a name alone promises a file of this kind."""
-        found = by_suffix(name)
-        return found is not None and found.kind == self.kind
-
-    def system_kind(self, name: str, parent: str) -> SystemKind | None:
-        """What system folder `name` is, if those are left out."""
-        return None if self.include_system else folder_kind(name, parent)
-
-    def in_outs(self, path: str) -> bool:
-        if self.outs is None:
-            return False
-        path, outs = os.path.normcase(path), os.path.normcase(self.outs)
-        return path == outs or path.startswith(outs.rstrip(os.sep) + os.sep)
-
-
 class _Scan:
     """The state of one discovery: what was found, which folders were entered, and which links wait for their turn."""
 
-    def __init__(self, rules: _Rules, bar: Bar | None) -> None:
+    def __init__(self, rules: Rules, bar: Bar | None) -> None:
         self.skipped: dict[str, Skipped] = {}
         self._rules = rules
         self._bar = bar
@@ -173,7 +138,7 @@ class _Scan:
         if self._rules.in_outs(path):
             raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
         if not self._rules.include_system and (held := holder(path)) is not None:
-            self._inside[path] = held[0]
+            self._inside[held[1]] = held[0]
         if stat.S_ISDIR(status.st_mode):
             # A set of its own for each input: two inputs may overlap, and --exclude sees other relative paths in each.
             entered: set[_Id] = set()
@@ -200,8 +165,8 @@ class _Scan:
             return
         folder_id = _folder_id(folder)
         if status.st_nlink > 1 or status.st_ino == 0:
-            name = _name_in_folder(folder, name)
-        self._add(os.path.join(folder, name), path, status, folder_id)
+            path = os.path.join(folder, _name_in_folder(folder, name))
+        self._add(path, path, status, folder_id)
         if self._bar is not None:
             self._bar.advance()
 
@@ -318,17 +283,6 @@ class _Scan:
         else:
             self._found.setdefault(content, (path, root, Snapshot.from_stat(status)))
         self._contents.add(content)
-
-
-def _globs(exclude: Sequence[str]) -> re.Pattern[str] | None:
-    """One pattern for all globs. A leading `**/` means at any depth; a trailing slash changes nothing."""
-    patterns = []
-    for glob in exclude:
-        text = glob.replace("\\", "/") if os.name == "nt" else glob
-        text = text.removeprefix("./").rstrip("/")
-        anywhere = text.removeprefix("**/")
-        patterns.append(("(?s:.*/)?" if anywhere != text else "") + fnmatch.translate(anywhere))
-    return re.compile("|".join(patterns), re.IGNORECASE if os.name == "nt" else 0) if patterns else None
 
 
 def _folder_id(path: str) -> _Id:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from functools import cache
 
 from fastsim import signatures as s
+from fastsim.errors import pip_install
 from fastsim.signatures import Signature
 
 
@@ -42,7 +43,7 @@ class Reader:
     @property
     def install_command(self) -> str:
         """What installs it, as a line for a shell."""
-        return f"pip install 'fastsim[{self.extra}]'" if self.extra else f"pip install {self.package}"
+        return pip_install(self.extra) if self.extra else f"pip install {self.package}"
 
 
 OPENCV = Reader("OpenCV", "opencv-python-headless", "cv2")

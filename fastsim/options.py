@@ -66,6 +66,10 @@ EXCLUDE = click.option(
     "--exclude", metavar="GLOB", multiple=True, help="Leave out paths or names that match; may be repeated."
 )
 FOLLOW_LINKS = flag("--follow-links", help="Follow symbolic links (loops end; no link stays in place of their target).")
+INCLUDE_SYSTEM = flag(
+    "--include-system",
+    help="Also read folders that are left out by default: trash, snapshots, thumbnails, version control, photo libraries.",
+)
 DRY_RUN = flag("--dry-run", help="Print what would be done, and do nothing.")
 YES = flag("--yes", "-y", help="Do not ask before deleting.")
 JSON = path("--json", "FILE", "Write the whole result as JSON; - is stdout.")
@@ -79,5 +83,5 @@ VERBOSE = flag("--verbose", "-v", help="List every group and every skipped file;
 # What commands take together.
 NETWORK = takes(SIZE, MODEL)
 RUNS_ON = takes(DEVICE, RUNTIME)
-SCAN = takes(RECURSIVE, EXCLUDE, FOLLOW_LINKS)
+SCAN = takes(RECURSIVE, EXCLUDE, FOLLOW_LINKS, INCLUDE_SYSTEM)
 CACHES = takes(CACHE, NO_CACHE)

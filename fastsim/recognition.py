@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from fastsim.formats import NEVER_LOOKED_INTO, SHARED_SUFFIXES, Format, Kind, by_content, by_suffix, suffix_of
-from fastsim.signatures import HEAD_BYTES, is_apple_double, is_apng, is_image_sequence
+from fastsim.signatures import HEAD_BYTES, is_apng, is_apple_double, is_image_sequence
 
 _MOVING = frozenset(("GIF", "PNG", "AVIF", "HEIC"))
 """Formats of pictures that FFmpeg plays where they have several frames."""

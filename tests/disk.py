@@ -16,6 +16,7 @@ import pytest
 
 from fastsim.apply import Outcome, apply_plan
 from fastsim.discover import discover
+from fastsim.formats import Kind
 from fastsim.plan import make_plan
 from fastsim.records import Group, GroupBy, MediaFile, Mode, Plan, Snapshot
 
@@ -59,9 +60,9 @@ def contents(*folders: Path) -> set[object]:
 
 
 def listed(*folders: Path, follow_links: bool = False) -> tuple[MediaFile, ...]:
-    files, skipped = discover(
+    files, skipped, _ = discover(
         [str(folder) for folder in folders], recursive=True, exclude=(), follow_links=follow_links, outs=None,
-        suffixes=frozenset({".jpg"}), bar=None,
+        kind=Kind.IMAGE, bar=None,
     )  # fmt: skip
     assert not skipped
     return files

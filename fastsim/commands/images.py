@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from fastsim import __version__, config, pipeline, planfile, report
 from fastsim.apply import Outcome
 from fastsim.chosen_outs import ChosenOuts, choose_outs, settle
+from fastsim.commands.left_out import left_out_json, left_out_lines
 from fastsim.commands.shared import (
     cache_folder,
     confirm,
@@ -34,6 +35,7 @@ from fastsim.plan import describe, make_plan
 from fastsim.progress import for_stream
 from fastsim.records import GroupBy, Mode, Plan, by_keeper
 from fastsim.report import Member, in_bytes, plural
+from fastsim.system_folders import SystemKind, holder
 from fastsim.timing import stage
 
 _SHOWN_GROUPS = 3
@@ -57,6 +59,7 @@ class ImagesOptions:
     recursive: bool
     exclude: tuple[str, ...]
     follow_links: bool
+    include_system: bool
     dry_run: bool
     plan: str | None
     yes: bool
@@ -78,6 +81,8 @@ def images(**typed: Any) -> ExitCode:
     acts = not (options.dry_run or options.plan)
     outs = choose_outs(options.outs, sys.argv, acts=acts)
     settings = _resolve(options, outs.path)
+    if mode != Mode.GROUP_COPY and not options.dry_run:
+        _check_libraries(settings.scan)
     if options.plan:
         planfile.check_plan_target(options.plan)
         if options.json and os.path.realpath(options.plan) == os.path.realpath(options.json):
@@ -124,6 +129,7 @@ def _tell(
             groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
             numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
         )  # fmt: skip
+        result["left_out"] = left_out_json(found.left_out)
         report.write_json(result, options.json)
     if options.dry_run:
         for line in describe(plan):
@@ -156,6 +162,17 @@ def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
     return mode, group_by
 
 
+def _check_libraries(scan: Scan) -> None:
+    """Refuse to take files out of a photo library, which would miss them. Raises UsageError."""
+    for path in () if scan.include_system else (*scan.inputs, *scan.listed):
+        held = holder(os.path.realpath(path))
+        if held is not None and held[0] == SystemKind.LIBRARY:
+            raise UsageError(
+                f"{shown(path)}: inside a photo library, which breaks when files are taken out of it; use --mode "
+                "group_copy, or --include-system if that is what you want"
+            )
+
+
 def _word(kind: type[Word], option: str, value: str) -> Word:
     try:
         return kind(value)
@@ -167,7 +184,8 @@ def _resolve(options: ImagesOptions, outs: str) -> Config:
     named, listed = paths_of(options.inputs)
     return Config(
         scan=Scan(
-            named, options.recursive, options.exclude, options.follow_links, os.path.abspath(outs), listed
+            named, options.recursive, options.exclude, options.follow_links, os.path.abspath(outs), listed,
+            options.include_system,
         ),
         compute=config.resolve_compute(
             size=options.size, model=options.model, device=options.device, runtime=options.runtime,
@@ -205,6 +223,7 @@ def _summary(
     if not found.files:
         yield f"No images found in {', '.join(map(shown, options.inputs))}; no file was changed."
         yield from skipped_lines(found.skipped, options.verbose)
+        yield from left_out_lines(found.left_out)
         return
     yield (
         f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of look-alikes at "
@@ -222,6 +241,7 @@ def _summary(
     else:
         yield "Nothing to do: no file was changed."
     yield from skipped_lines(found.skipped, options.verbose)
+    yield from left_out_lines(found.left_out)
     yield where(found.environment)
     if options.verbose and found.environment.traffic.as_dict():
         yield f"Moved {found.environment.traffic}"

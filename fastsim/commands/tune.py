@@ -11,6 +11,7 @@ from dataclasses import asdict
 import numpy as np
 
 from fastsim import config, gallery, keep, pipeline, report, similarity, tune
+from fastsim.commands.left_out import left_out_lines
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.config import Scan
@@ -31,7 +32,7 @@ _NEAR = (0.75, 0.85, 0.9, 0.95)
 
 def tune_thresholds(
     *, inputs: Sequence[str], outs: str, size: str | None, model: str | None, device: str, runtime: str, recursive: bool,
-    exclude: tuple[str, ...], follow_links: bool, json: str | None, cache: str | None, no_cache: bool,
+    exclude: tuple[str, ...], follow_links: bool, include_system: bool, json: str | None, cache: str | None, no_cache: bool,
     workers: int | None, batch: int | None, quiet: bool, verbose: bool,
 ) -> ExitCode:  # fmt: skip
     """Embed (or take from the cache), count, print the table, write the page, the chart and the table to `outs`."""
@@ -46,8 +47,8 @@ def tune_thresholds(
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
         named, listed = paths_of(inputs)
-        what = Scan(named, recursive, exclude, follow_links, folder, listed)
-        files, unlisted = pipeline.scan(what, progress, timings)
+        what = Scan(named, recursive, exclude, follow_links, folder, listed, include_system)
+        files, unlisted, left_out = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
         embeddings, sampled = _sample(embeddings)
         if len(embeddings) < 2:
@@ -72,7 +73,7 @@ def tune_thresholds(
     if not quiet:
         for line in _lines(advice, n, sampled):
             out(line)
-        for line in skipped_lines(skipped, verbose):
+        for line in (*skipped_lines(skipped, verbose), *left_out_lines(left_out)):
             out(line)
         out(f"Look at the borderline pairs: {shown(page)}")
         out(where(environment))

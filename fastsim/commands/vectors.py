@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fastsim import config, pipeline, report, similarity
+from fastsim.commands.left_out import left_out_lines
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json, check_target
 from fastsim.config import Scan
@@ -41,7 +42,9 @@ def compare(
     with our_stderr() as stream:
         progress = for_stream(stream, quiet)
         named, listed = paths_of(inputs)
-        files, unlisted = pipeline.scan(Scan(named, listed=listed), progress, timings)
+        files, unlisted, left_out = pipeline.scan(Scan(named, listed=listed), progress, timings)
+        for line in left_out_lines(left_out):
+            progress.note(line)
         _need_two(files, inputs)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     names = [files[i].path for i in embeddings.ids.tolist()]
@@ -65,7 +68,7 @@ def compare(
 
 def embed(
     *, inputs: Sequence[str], out: str, size: str | None, model: str | None, device: str, runtime: str, recursive: bool,
-    exclude: tuple[str, ...], follow_links: bool, workers: int | None, batch: int | None, cache: str | None,
+    exclude: tuple[str, ...], follow_links: bool, include_system: bool, workers: int | None, batch: int | None, cache: str | None,
     no_cache: bool, quiet: bool, verbose: bool,
 ) -> ExitCode:  # fmt: skip
     """`fastsim embed`: vectors to an .npz file."""
@@ -80,8 +83,8 @@ def embed(
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
         named, listed = paths_of(inputs)
-        what = Scan(named, recursive, exclude, follow_links, listed=listed)
-        files, unlisted = pipeline.scan(what, progress, timings)
+        what = Scan(named, recursive, exclude, follow_links, listed=listed, include_system=include_system)
+        files, unlisted, left_out = pipeline.scan(what, progress, timings)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     paths = [files[i].path for i in embeddings.ids.tolist()]
     report.write_npz(out, paths=paths, embeddings=embeddings)
@@ -89,7 +92,7 @@ def embed(
     if not quiet:
         show(f"{plural(len(paths), 'vector')} of {embeddings.vectors.shape[1]} float16 in {shown(out)}")
         show(f"{where(environment)} in {report.summary_timings(timings)}")
-        for line in skipped_lines(skipped, verbose):
+        for line in (*skipped_lines(skipped, verbose), *left_out_lines(left_out)):
             show(line)
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastsim import config, report
+from fastsim.commands.left_out import left_out_json, left_out_lines
 from fastsim.commands.shared import environment_of, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.console import complain, our_stderr, out
 from fastsim.decode.sampling import Sampling
-from fastsim.discover import VIDEO_SUFFIXES, discover
+from fastsim.discover import Listing, discover
 from fastsim.errors import ExitCode, UsageError, quoted, shown
+from fastsim.formats import Kind
 from fastsim.model import load_model
 from fastsim.progress import Progress, for_stream
 from fastsim.records import MediaFile, Skipped
@@ -53,6 +55,7 @@ class VideoOptions:
     recursive: bool = True
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
+    include_system: bool = False
 
 
 def video(**typed: Any) -> ExitCode:
@@ -81,7 +84,7 @@ def videos(**typed: Any) -> ExitCode:
     try:
         with our_stderr(options.verbose) as stream:
             progress = for_stream(stream, options.quiet)
-            files, unlisted = scan(options.inputs, options, progress, timings, os.path.abspath(options.outs))
+            files, unlisted, left_out = scan(options.inputs, options, progress, timings, os.path.abspath(options.outs))
             from fastsim.videos.extract import extract
 
             found = extract(files, settings, outs if files else None, progress, timings)
@@ -92,6 +95,7 @@ def videos(**typed: Any) -> ExitCode:
         )
         return ExitCode.INTERRUPTED
     result = as_json(found.extracts, (*unlisted, *found.skipped), files, outs or options.outs)
+    result["left_out"] = left_out_json(left_out)
     result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
     result["environment"] = environment_of(found.environment)
     if options.json:
@@ -99,20 +103,21 @@ def videos(**typed: Any) -> ExitCode:
     if not options.quiet:
         for line in _summary(options, result, files, (*unlisted, *found.skipped)):
             out(line)
+        for line in left_out_lines(left_out):
+            out(line)
         out(where(found.environment))
         out(f"Time {report.summary_timings(timings)}")
     return ExitCode.SKIPPED if result["skipped"] else ExitCode.DONE
 
 
-def scan(
-    inputs: Sequence[str], options: Any, progress: Progress, timings: Timings, outs: str | None
-) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
-    """List the videos of the input; `options` has recursive, exclude and follow_links."""
+def scan(inputs: Sequence[str], options: Any, progress: Progress, timings: Timings, outs: str | None) -> Listing:
+    """List the videos of the input; `options` has recursive, exclude, follow_links and include_system."""
     named, listed = paths_of(inputs)
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
             named, listed=listed, recursive=options.recursive, exclude=options.exclude,
-            follow_links=options.follow_links, outs=outs, suffixes=VIDEO_SUFFIXES, bar=bar,
+            follow_links=options.follow_links, outs=outs, kind=Kind.VIDEO, bar=bar,
+            include_system=options.include_system,
         )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastsim import config, report
+from fastsim.commands.left_out import left_out_json, left_out_lines
 from fastsim.commands.shared import environment_of, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.commands.video import check_crop, scan
@@ -39,6 +40,7 @@ class DuplicatesOptions:
     recursive: bool
     exclude: tuple[str, ...]
     follow_links: bool
+    include_system: bool
     json: str | None
     workers: int | None
     quiet: bool
@@ -61,16 +63,19 @@ def video_duplicates(**typed: Any) -> ExitCode:
     timings: Timings = {}
     with our_stderr(options.verbose) as stream:
         progress = for_stream(stream, options.quiet)
-        files, unlisted = scan(options.inputs, options, progress, timings, None)
+        files, unlisted, left_out = scan(options.inputs, options, progress, timings, None)
         found = find_duplicates(files, asked, progress, timings)
     found.skipped[:0] = unlisted
     if options.json:
         result = as_json(found)
+        result["left_out"] = left_out_json(left_out)
         result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
         result["environment"] = environment_of(found.environment)
         report.write_json(result, options.json)
     if not options.quiet:
         for line in _summary(options, found):
+            out(line)
+        for line in left_out_lines(left_out):
             out(line)
         out(where(found.environment))
         out(f"Time {report.summary_timings(timings)}")

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from fastsim.discover import IMAGE_SUFFIXES, RUN_MARK, VIDEO_SUFFIXES, discover, read_list
+from fastsim.discover import RUN_MARK, discover, read_list
 from fastsim.errors import UsageError
+from fastsim.formats import Kind
 from fastsim.journal import JOURNAL_NAME
 from fastsim.records import MediaFile, Skipped
 
@@ -20,9 +21,9 @@ posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 
 def scan(*inputs: str | Path, **options: Any) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
     settings: dict[str, Any] = {
-        "recursive": True, "exclude": (), "follow_links": False, "outs": None, "suffixes": IMAGE_SUFFIXES, "bar": None,
+        "recursive": True, "exclude": (), "follow_links": False, "outs": None, "kind": Kind.IMAGE, "bar": None,
     }  # fmt: skip
-    return discover([os.fspath(one) for one in inputs], **{**settings, **options})
+    return discover([os.fspath(one) for one in inputs], **{**settings, **options})[:2]
 
 
 def names(*inputs: str | Path, **options: Any) -> list[str]:
@@ -90,7 +91,7 @@ def test_a_file_carries_its_absolute_path_its_input_and_its_snapshot(
     tree: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tree.parent)
-    (file,), _ = scan("in/sub/", suffixes=frozenset({".tiff"}))
+    (file,), _ = scan("in/sub/", exclude=["deep"])
     status = (tree / "sub/c.tiff").stat()
     assert (file.path, file.root) == (str(tree / "sub" / "c.tiff"), str(tree / "sub"))
     assert (file.snapshot.size, file.snapshot.mtime_ns, file.snapshot.inode) == (
@@ -270,6 +271,39 @@ class TestLinks:
         os.link(tree / "a.png", tree / "a2.png")
         assert len(names(tree, tree / "sub", tree)) == 8
 
+    def test_hard_links_whose_names_differ_only_in_case_are_two_files(self, tree: Path) -> None:
+        os.link(tree / "a.png", tree / "A.PNG")
+        if len(os.listdir(tree)) == len({name.casefold() for name in os.listdir(tree)}):
+            pytest.skip("needs a file system that knows case")
+        os.link(tree / "sub/c.tiff", tree / "sub/C.tiff")
+        once = names(tree)
+        assert {"a.png", "A.PNG", "sub/c.tiff", "sub/C.tiff"} <= set(once)
+        assert names(tree, tree / "A.PNG", tree / "a.png", tree / "sub") == once
+
+    def test_hard_links_whose_names_differ_only_in_the_form_of_an_accent_are_two_files(self, tree: Path) -> None:
+        os.link(tree / "a.png", tree / "\u00e9.png")
+        try:
+            os.link(tree / "a.png", tree / "e\u0301.png")
+        except FileExistsError:
+            pytest.skip("needs a file system that keeps both forms apart")
+        assert {"\u00e9.png", "e\u0301.png", "a.png"} <= set(names(tree))
+
+    def test_a_file_with_hard_links_named_in_another_case_is_listed_once_where_case_is_ignored(
+        self, tree: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        os.link(tree / "a.png", tree / "sub" / "twin.png")
+        real_stat, real_path = os.stat, os.path.realpath
+        other = str(tree / "A.PNG")
+
+        def as_on_macs(path: Any, *args: Any, **options: Any) -> Any:
+            return real_stat(str(tree / "a.png") if os.fspath(path) == other else path, *args, **options)
+
+        monkeypatch.setattr(os, "stat", as_on_macs)
+        monkeypatch.setattr(
+            os.path, "realpath", lambda path, strict=False: other if path == other else real_path(path, strict=strict)
+        )
+        assert sorted(names(other, tree)) == sorted(names(tree))
+
 
 def test_a_list_is_split_at_newlines_or_at_nul() -> None:
     assert read_list(io.BytesIO(b"a\nb c\n\n\xff\n")) == ("a", "b c", os.fsdecode(b"\xff"))
@@ -287,11 +321,6 @@ def test_the_bar_counts_files(tree: Path) -> None:
     bar = Counter()
     scan(tree, bar=bar)
     assert bar.count == 7
-
-
-def test_suffixes_are_lower_case_and_of_one_kind() -> None:
-    assert not IMAGE_SUFFIXES & VIDEO_SUFFIXES
-    assert all(suffix == suffix.lower() and suffix.startswith(".") for suffix in IMAGE_SUFFIXES | VIDEO_SUFFIXES)
 
 
 @pytest.mark.slow

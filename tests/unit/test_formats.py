@@ -158,4 +158,4 @@ def test_each_format_is_readable_or_says_what_would_read_it() -> None:
         elif one.reader.extra is None:
             assert one.is_readable(), one.name
         else:
-            assert f"'fastsim[{one.reader.extra}]'" in one.reader.install_command
+            assert f"[{one.reader.extra}]'" in one.reader.install_command

@@ -27,7 +27,10 @@ SHARED = {
     "signatures",
 }
 STAGES = {
-    "discover": set(),
+    "discover": {"recognition", "selection", "system_folders"},
+    "recognition": set(),
+    "selection": {"system_folders"},
+    "system_folders": set(),
     "content": set(),
     "decode": {"decode"},
     "embedding": {"embedding"},
