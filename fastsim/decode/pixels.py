@@ -70,11 +70,9 @@ def turn_of(frame: Any) -> Turn:
     """The rotation and mirroring that the container asks for."""
     # Not frame.side_data: the frame would keep that, which holds the frame; such a ring stays until Python's next full
     # collection, and hundreds of frames with it.
-    # A slice gives the entries themselves; what iteration gives is the types from PyAV 19 on.
-    for data in SideDataContainer(frame)[:]:  # type: ignore[call-arg]  # its stub lacks the constructor
-        if data.type.name == "DISPLAYMATRIX":
-            return Turn.from_matrix(np.frombuffer(bytes(data), np.int32).tolist())
-    return Turn()
+    # By name, as slices and iteration differ between PyAV 14, 18 and 19.
+    matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub lacks the constructor
+    return Turn() if matrix is None else Turn.from_matrix(np.frombuffer(bytes(matrix), np.int32).tolist())
 
 
 def whole_picture(frame: Any) -> Uint8Array:
