@@ -22,9 +22,9 @@ _LIBRARIES = (
     ("opencv-python-headless", "cv2", "decodes images"),
     ("pillow", "PIL", "reads headers, decodes what OpenCV does not know"),
     ("pillow-heif", "pillow_heif", f"HEIC; {pip_install('heic')}"),
-    ("openvino", "openvino", "runs the network on the CPU"),
+    ("openvino", "fastsim.embedding.openvino_runtime", "runs the network on the CPU"),
     ("av", "av", "decodes video"),
-    ("onnxruntime", "onnxruntime", f"another runtime; {pip_install('onnxruntime')}"),
+    ("onnxruntime", "fastsim.embedding.onnxruntime_import", f"another runtime; {pip_install('onnxruntime')}"),
     ("send2trash", "send2trash", "--trash"),
 )
 

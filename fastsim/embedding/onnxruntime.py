@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 
 from fastsim.embedding import RanOn
+from fastsim.embedding.onnxruntime_import import ort
 from fastsim.errors import UsageError
 from fastsim.model import InputFormat, Model
 from fastsim.records import Float32Array, FrameBatch

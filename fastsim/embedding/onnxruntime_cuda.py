@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 import cupy as cp
 import numpy as np
-import onnxruntime as ort
 
 from fastsim.embedding import RanOn
+from fastsim.embedding.onnxruntime_import import ort
 from fastsim.embedding.row_store import RowStore, Sent
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
