@@ -62,6 +62,19 @@ def out(line: str = "") -> None:
         raise FastsimError(f"what is printed can't be written ({error.strerror}); what was done is done") from None
 
 
+def out_for_programs(text: str) -> None:
+    """`text` on the real stdout, wherever words go by now. Raises FastsimError."""
+    stream = sys.__stdout__ or sys.stdout
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        _drop(stream)
+    except OSError as error:
+        _drop(stream)
+        raise FastsimError(f"--json -: stdout can't be written ({error.strerror})") from None
+
+
 def complain(line: str) -> None:
     """One line on stderr, which may be gone."""
     try:

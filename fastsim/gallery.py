@@ -6,6 +6,7 @@ import html
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fastsim import own_files
 from fastsim.errors import shown
 from fastsim.tune import Advice
 
@@ -22,7 +23,7 @@ _STYLE = (
 def page(advice: Advice, paths: Sequence[str], title: str) -> str:
     """The whole page. paths[row] is the file of an embedding row."""
     parts = [
-        "<!doctype html><html lang='en'><meta charset='utf-8'>",
+        f"<!doctype html><!-- {own_files.NOTE} --><html lang='en'><meta charset='utf-8'>",
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style><h1>{html.escape(title)}</h1>",
         f"<p>Suggested threshold: <b>{advice.suggested:g}</b>: {html.escape(advice.reason)}.</p>",
         f"<h2>Scores and what a threshold gives</h2>{chart(advice)}",
@@ -51,6 +52,7 @@ def chart(advice: Advice) -> str:
         return inner_h * _log(count) / max(_log(top), 1e-9)
 
     lines = [
+        f"<!-- {own_files.NOTE} -->",
         f"<svg xmlns='http://www.w3.org/2000/svg' width='{_WIDTH}' height='{_HEIGHT}' font-family='sans-serif' font-size='11'>",
         "<rect width='100%' height='100%' fill='white'/>",
     ]

@@ -51,6 +51,8 @@ def write_plan(plan: Plan, path: str) -> None:
 def check_plan_target(path: str) -> None:
     """Raise UsageError where `write_plan` will not be able to write `path`: before hours of work, not after."""
     folder = os.path.dirname(os.path.abspath(path))
+    if os.path.islink(path):
+        raise UsageError(f"{shown(path)}: it is a symbolic link, which is never replaced; give another name")
     if os.path.lexists(path) and not _is_plan(path):
         raise UsageError(f"{shown(path)}: it exists and is not a fastsim plan; give another name")
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
-import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
-from fastsim.errors import FastsimError, shown
+from fastsim import console, own_files
+from fastsim.errors import shown
 from fastsim.records import Embeddings, Group, MediaFile, OpResult, Plan, Skipped
 
 _SHOWN_SKIPS = 10
@@ -102,11 +100,11 @@ def write_json(result: Mapping[str, Any], path: str) -> None:
 
     Non-ASCII is escaped, so that names that are not UTF-8 survive (as lone surrogates, which `os.fsencode` turns back).
     """
-    data = (json.dumps(result, indent=1) + "\n").encode("ascii")
+    data = (json.dumps({"note": own_files.NOTE, **result}, indent=1) + "\n").encode("ascii")
     if path == "-":
-        print(data.decode("ascii"), end="", file=sys.__stdout__ or sys.stdout)  # sys.stdout is for words by now
+        console.out_for_programs(data.decode("ascii"))
         return
-    with whole_file("--json", path) as stream:
+    with own_files.whole_file("--json", path, own_files.JSON) as stream:
         stream.write(data)
 
 
@@ -115,37 +113,11 @@ def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> Non
 
     Raises FastsimError.
     """
-    with whole_file("--out", path) as stream:
+    with own_files.whole_file("--out", path, own_files.NPZ) as stream:
         np.savez(stream, paths=np.array(paths, np.str_), vectors=embeddings.vectors, sizes=embeddings.sizes)
-
-
-@contextmanager
-def whole_file(option: str, path: str) -> Iterator[IO[bytes]]:
-    """A temporary file beside `path`, renamed in the end: a reader sees the old file or the whole new one.
-
-    A pipe or a device is written to as it is, and a link stays a link.
-    """
-    real, temporary = os.path.realpath(path), None
-    try:
-        if os.path.exists(path) and not os.path.isfile(path):
-            with open(path, "wb") as stream:
-                yield stream
-            return
-        os.makedirs(os.path.dirname(real), exist_ok=True)  # of an output folder that nothing else was written to
-        with tempfile.NamedTemporaryFile("wb", dir=os.path.dirname(real), delete=False) as file:
-            temporary = file.name
-            yield file.file
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, real)
-    except BaseException as error:
-        if temporary is not None:
-            with suppress(OSError):
-                os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise FastsimError(
-                f"{option} {shown(path)}: {error.strerror}; name a file in a folder that can be written"
-            ) from None
-        raise
+        if stream.readable():  # a pipe is not, and keeps nothing that a later run could replace
+            with zipfile.ZipFile(stream, "a") as archive:
+                archive.comment = own_files.NPZ.end
 
 
 def score_table(paths: Sequence[str], scores: np.ndarray[Any, Any], thres: float) -> Iterator[str]:
@@ -160,12 +132,6 @@ def score_table(paths: Sequence[str], scores: np.ndarray[Any, Any], thres: float
         cells = (f"{scores[row, column]:>7.3f}{'*' if scores[row, column] >= thres else ' '}" for column in range(row))
         yield f"{row + 1:>4}  " + "".join(cells)
     yield f"      * at least {thres:g}"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def summary_skipped(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from fastsim import config, gallery, keep, pipeline, report, similarity, tune
+from fastsim import __version__, config, gallery, keep, own_files, pipeline, report, similarity, tune
 from fastsim.commands.left_out import left_out_lines
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json
@@ -26,7 +26,7 @@ from fastsim.vectors import to_vectors
 
 LIMIT = 50_000
 """More files than this are sampled: the advice would not change, and all pairs from 0.6 on are counted."""
-_NAMES = ("tune.html", "scores.svg", "thresholds.csv")
+_KINDS = {"tune.html": own_files.HTML, "scores.svg": own_files.SVG, "thresholds.csv": own_files.CSV}
 _NEAR = (0.75, 0.85, 0.9, 0.95)
 
 
@@ -89,13 +89,12 @@ def _sample(embeddings: Embeddings) -> tuple[Embeddings, bool]:
 
 
 def _check_outs(outs: str) -> None:
-    """Raise UsageError, before hours of work, where the page can't go; files of an earlier page may be replaced."""
+    """Raise UsageError, before hours of work, where the page can't go; only files of an earlier page are replaced."""
     folder = os.path.abspath(outs)
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError(f"--outs {shown(outs)}: it is not a folder; give a new one")
-    taken = [name for name in _NAMES if os.path.lexists(os.path.join(folder, name))]
-    if taken and _NAMES[0] not in taken:
-        raise UsageError(f"--outs {shown(outs)}: {taken[0]} is there, and not from fastsim tune; give another --outs")
+    for name, kind in _KINDS.items():
+        own_files.check_target("--outs", os.path.join(outs, name), kind, outs=outs)
     while not os.path.lexists(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
@@ -103,16 +102,21 @@ def _check_outs(outs: str) -> None:
 
 
 def _write(folder: str, advice: Advice, paths: Sequence[str]) -> str:
-    """The page, the chart and the table; returns the page's path. Existing files of these names are replaced."""
-    table = io.StringIO(newline="")
-    writer = csv.DictWriter(table, list(asdict(advice.curve[0])))
-    writer.writeheader()
-    writer.writerows(asdict(at) for at in advice.curve)
-    contents = (gallery.page(advice, paths, "fastsim: which threshold?"), gallery.chart(advice), table.getvalue())
-    for name, content in zip(_NAMES, contents, strict=True):
-        with report.whole_file("--outs", os.path.join(folder, name)) as stream:
+    """The page, the chart and the table; returns the page's path. Those of an earlier run are replaced."""
+    contents = (gallery.page(advice, paths, "fastsim: which threshold?"), gallery.chart(advice), _table(advice))
+    for (name, kind), content in zip(_KINDS.items(), contents, strict=True):
+        with own_files.whole_file("--outs", os.path.join(folder, name), kind) as stream:
             stream.write(content.encode("utf-8", "backslashreplace"))
-    return os.path.join(folder, _NAMES[0])
+    return os.path.join(folder, "tune.html")
+
+
+def _table(advice: Advice) -> str:
+    """The curve as CSV. Its first column holds the version that wrote it: CSV has no comments."""
+    table = io.StringIO(newline="")
+    writer = csv.writer(table)
+    writer.writerow([own_files.CSV.start.decode().rstrip(","), *asdict(advice.curve[0])])
+    writer.writerows([__version__, *asdict(at).values()] for at in advice.curve)
+    return table.getvalue()
 
 
 def _lines(advice: Advice, n: int, sampled: bool) -> Iterator[str]:

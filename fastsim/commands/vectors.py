@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fastsim import config, pipeline, report, similarity
+from fastsim import config, own_files, pipeline, report, similarity
 from fastsim.commands.left_out import left_out_lines
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
-from fastsim.commands.targets import check_json, check_target
+from fastsim.commands.targets import check_json
 from fastsim.config import Scan
 from fastsim.console import complain, our_stderr
 from fastsim.console import out as show
@@ -74,7 +74,7 @@ def embed(
     """`fastsim embed`: vectors to an .npz file."""
     if not out:
         raise UsageError("no --out: name the .npz file to write")
-    check_target("--out", out, kind="the .npz file", start=b"PK")
+    own_files.check_target("--out", out, own_files.NPZ)
     compute = config.resolve_compute(
         size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
         cache=cache_folder(cache, no_cache),

@@ -95,11 +95,11 @@ def test_files_that_a_run_will_write_are_checked_before_its_work(run: Run, photo
     before = tree(photos)
     for option in (("--json", picture), ("--json", photos), ("--json", tmp_path / "no/r.json"), ("--plan", picture)):
         assert str(option[1]) in run("images", photos, *option, code=2).stderr
-    assert "not the .npz" in run("embed", photos, "--out", picture, code=2).stderr
-    assert "not the JSON" in run("compare", picture, "--json", picture, code=2).stderr
+    assert "not written by this command" in run("embed", photos, "--out", picture, code=2).stderr
+    assert "not written by this command" in run("compare", picture, "--json", picture, code=2).stderr
     assert "a file each" in run("images", photos, "--plan", "p", "--json", "./p", code=2).stderr
     run("images", photos, "--plan", "plan")
-    assert "not the JSON" in run("images", photos, "--json", "plan", code=2).stderr
+    assert "not written by this command" in run("images", photos, "--json", "plan", code=2).stderr
     assert tree(photos) == before
     assert not (tmp_path / "fastsim_outputs").exists()
 

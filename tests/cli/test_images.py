@@ -49,7 +49,7 @@ def test_the_json_holds_what_is_documented(run: Run, photos: Path, tmp_path: Pat
     (photos / "broken.jpg").write_bytes(b"no picture")
     run("images", photos, "--thres", "0.85", "--json", "r.json", code=3)
     result = load(tmp_path / "r.json")
-    assert list(result) == ["groups", "skipped", "actions", "counts", "timings", "environment", "left_out"]
+    assert list(result) == ["note", "groups", "skipped", "actions", "counts", "timings", "environment", "left_out"]
     for group in result["groups"]:
         assert list(group) == ["members"]
         assert group["members"][0]["keeper"] is True

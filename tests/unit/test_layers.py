@@ -46,7 +46,7 @@ STAGES = {
     "earlier_run": {"journal"},
     "outs": {"earlier_run", "journal", "planfile", "transfer", "undo"},
     "undo": {"journal", "planfile", "transfer"},
-    "report": set(),
+    "report": {"console", "own_files"},
 }
 """Each stage, and what it may import of the package beyond SHARED."""
 
@@ -55,7 +55,7 @@ BACKENDS = {
     "PIL": ["decode/dali.py", "decode/opencv.py"],
     "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py", "decode/video_index.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
-    "onnxruntime": ["embedding/onnxruntime.py", "embedding/onnxruntime_cuda.py"],
+    "onnxruntime": ["embedding/onnxruntime_import.py"],
     "onnx": ["embedding/device_graph.py", "embedding/half.py", "embedding/softplus.py", "embedding/ending.py"],
     "cupy": ["decode/dali.py", "embedding/onnxruntime_cuda.py", "embedding/row_store.py", "similarity/cuda.py"],
     "nvidia": ["decode/dali.py", "decode/dali_video.py"],

@@ -1,0 +1,132 @@
+"""Files that fastsim writes where the user names them: whole or not at all, and only in place of its own.
+
+Each kind carries a mark inside. A file without it is the user's, whatever its name, and is never replaced; nor is a
+symbolic link, whatever lies behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO
+
+from fastsim import __version__
+from fastsim.errors import FastsimError, UsageError, shown
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file and the bytes that it begins or ends with when fastsim wrote it, followed by anything."""
+
+    start: bytes = b""
+    end: bytes = b""
+
+
+_WRITTEN_BY = "written by fastsim"
+NOTE = f"{_WRITTEN_BY} {__version__}"
+"""What each kind holds, for people."""
+JSON = Kind(start=f'{{\n "note": "{_WRITTEN_BY} '.encode())
+HTML = Kind(start=f"<!doctype html><!-- {_WRITTEN_BY} ".encode())
+SVG = Kind(start=f"<!-- {_WRITTEN_BY} ".encode())
+CSV = Kind(start=f"{_WRITTEN_BY},".encode())
+"""The name of its first column, which holds the version."""
+NPZ = Kind(end=f"{_WRITTEN_BY} embed".encode())
+"""The comment of the ZIP archive."""
+
+
+def check_target(option: str, path: str, kind: Kind, *, outs: str | None = None) -> None:
+    """Raise UsageError where `whole_file` will not be able to write `path`: before hours of work, not after.
+
+    `outs` is a folder that the run will make. Pipes and devices (`/dev/null`, `>(jq .)`) are let through.
+    """
+    folder = os.path.dirname(os.path.abspath(path))
+    if os.path.isdir(path):
+        raise UsageError(f"{option} {shown(path)}: it is a folder; name a file")
+    if _is_stream(path):
+        return
+    if objection := _objection(path, kind):
+        raise UsageError(f"{option} {shown(path)}: {objection}")
+    if outs is not None and folder == os.path.abspath(outs):
+        return
+    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+        raise UsageError(f"{option} {shown(path)}: can't be written there; name a file in a folder that can be written")
+
+
+@contextmanager
+def whole_file(option: str, path: str, kind: Kind) -> Iterator[IO[bytes]]:
+    """Give a temporary file beside `path` and rename it in the end: a reader sees the old file or the whole new one.
+
+    A pipe or a device is written to as it is. Raises FastsimError, also for what has appeared at `path` meanwhile.
+    """
+    temporary = None
+    try:
+        if _is_stream(path):
+            with open(path, "wb") as stream:
+                yield stream
+            return
+        folder = os.path.dirname(os.path.abspath(path))
+        os.makedirs(folder, exist_ok=True)  # of an output folder that nothing else was written to
+        with tempfile.NamedTemporaryFile("w+b", dir=folder, delete=False) as file:
+            temporary = file.name
+            yield file.file
+        os.chmod(temporary, 0o666 & ~_umask())
+        _put(temporary, path, option, kind)
+    except OSError as error:
+        raise FastsimError(
+            f"{option} {shown(path)}: {error.strerror or error}; name a file in a folder that can be written"
+        ) from None
+    finally:
+        if temporary is not None:
+            with suppress(OSError):
+                os.unlink(temporary)
+
+
+def _put(temporary: str, path: str, option: str, kind: Kind) -> None:
+    """Move `temporary` to `path` unless something of the user is there by now."""
+    if not os.path.lexists(path):
+        try:
+            os.link(temporary, path)  # fails where the name has been taken, which a rename does not
+            return
+        except OSError:
+            pass  # taken after all, or a file system without hard links
+    if objection := _objection(path, kind):
+        raise FastsimError(f"{option} {shown(path)}: {objection}")
+    os.replace(temporary, path)
+
+
+def _is_stream(path: str) -> bool:
+    """Whether `path` leads to a pipe or a device."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _objection(path: str, kind: Kind) -> str | None:
+    """Why what lies at `path` may not be replaced, and what to do; None where nothing speaks against it."""
+    if not os.path.lexists(path):
+        return None
+    if os.path.islink(path):
+        return "it is a symbolic link, and those are never written through; name the file itself, or another one"
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(len(kind.start))
+            file.seek(max(0, size - len(kind.end)))
+            end = file.read(len(kind.end))
+    except OSError as error:
+        return f"it exists and can't be read ({error.strerror}); give another name"
+    if size and (start, end) != (kind.start, kind.end):
+        return "it exists and was not written by this command; give another name, or remove it first"
+    return None
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
