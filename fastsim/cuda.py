@@ -33,7 +33,7 @@ class Gpu:
     driver: str
     memory: str
     capability: float
-    """Compute capability; tile.cu needs 8.0."""
+    """Compute capability; the kernels need 8.0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,9 @@ class Device:
     memory = 1 << 34
     """Free bytes."""
 
+    compute_capability = "80"
+    attributes = {"MaxSharedMemoryPerBlockOptin": 163 * 1024}  # noqa: RUF012
+
     def __init__(self, number: int = 0) -> None:
         self.id = number
 

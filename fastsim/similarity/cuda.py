@@ -1,4 +1,4 @@
-"""Similarity on CUDA: tile.cu through CuPy, with the schedule of schedule.py. Not yet run on a GPU.
+"""Similarity on CUDA: kernels/ through CuPy, with the schedule of schedule.py. Not yet run on a GPU.
 
 Rows that a network left on the device are compared where they lie. Others are brought there as float16, padded with zero
 columns; where they do not fit, panels of them come as the schedule needs them. Only candidates come back: 12 bytes each.
@@ -7,9 +7,10 @@ Scores have the bits of the C kernels.
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import cupy as cp
@@ -18,28 +19,70 @@ import numpy as np
 from fastsim.errors import FastsimError
 from fastsim.progress import Bar
 from fastsim.records import DeviceRows, Float16Array, Int32Array, PairBlock
-from fastsim.similarity import Labels, schedule
+from fastsim.similarity import Labels, kernels, schedule
 from fastsim.similarity.cpu import Tile
+from fastsim.similarity.kernels import SLAB
+from fastsim.similarity.tensor_map import Matrix, tensor_map
 from fastsim.traffic import Traffic
 
 SIDE = 32768
 """Rows and columns of a tile: 2.7e11 operations at d = 256, about a millisecond, so that launching costs little."""
 ROOM = 1 << 22
 """Candidates that one tile can return; 48 MB, three times a device."""
-SLAB = 32
-"""d is padded to a multiple of it (SLAB in tile.cu)."""
-SHARED_BYTES = 2 * 3 * 128 * (SLAB + 8) * 2
-"""Shared memory of a block of `sift`: 2 operands, 3 stages, 128 rows of SLAB + 8 halves."""
 SHARE = 0.6
 """The part of the free device memory that rows may take."""
 THREADS = 256
+"""Of a block of `norms` and `rescore`."""
+OPTIONS = ("--std=c++17",)
 _OUT_OF_MEMORY = (cp.cuda.memory.OutOfMemoryError,)
+
+
+REFERENCE = kernels.KERNELS["simple"]._replace(name="sift_reference", rows=16, columns=16, threads=256, shared_bytes=0)
+"""The plain kernel, as if it were a version."""
 
 
 def margin(d: int) -> float:
     """How far below the threshold `sift` keeps pairs: 2^-23 (an accumulation that truncates) for each of d products,
     ten times what d / 16 tensor core steps are seen to lose elsewhere, and 1e-5 for the norms and the score."""
     return 1e-5 + d * 2.0**-23
+
+
+def _version(name: str, device: Any, d: int) -> kernels.Kernel:
+    if name == "sift_reference":
+        return REFERENCE
+    limits = kernels.Limits(device.compute_capability, device.attributes["MaxSharedMemoryPerBlockOptin"])
+    return kernels.KERNELS[name] if name else kernels.chosen(limits, d)
+
+
+class Module:
+    """The functions of a version of the kernels, compiled for the current device."""
+
+    def __init__(self, kernel: kernels.Kernel) -> None:
+        if not kernel.arch:
+            self._module = cp.RawModule(code=kernel.code, options=OPTIONS)
+            return
+        self._folder = TemporaryDirectory(prefix="fastsim-")  # CuPy reads the file when a function is first called
+        path = os.path.join(self._folder.name, f"{kernel.name}.cubin")
+        with open(path, "wb") as file:
+            file.write(cubin(kernel.code, kernel.arch))
+        self._module = cp.RawModule(path=path)
+
+    def function(self, name: str) -> Any:
+        return self._module.get_function(name)
+
+
+def cubin(code: str, arch: str) -> bytes:
+    """`code` compiled for one architecture such as sm_90a, which CuPy itself does not ask for. Needs no GPU."""
+    from cupy_backends.cuda.libs import nvrtc
+
+    program = nvrtc.createProgram(code, "kernels.cu", [], [])
+    try:
+        nvrtc.compileProgram(program, (*OPTIONS, f"--gpu-architecture={arch}"))
+        return bytes(nvrtc.getCUBIN(program))
+    except nvrtc.NVRTCError as error:
+        raise RuntimeError(f"{error}: {nvrtc.getProgramLog(program)}") from None
+    finally:
+        nvrtc.destroyProgram(program)
 
 
 class _Panel(NamedTuple):
@@ -57,26 +100,28 @@ class _Slot(NamedTuple):
 
 class CudaLauncher:
     """One device with a stream of its own, and one for copies, so that what goes to or comes from the host does not
-    queue behind the tiles that were launched after it. `kernel`: `sift`, or `sift_reference` for tests. `resident`: the
-    rows, if they are on a device already; used if it is this one."""
+    queue behind the tiles that were launched after it. `kernel`: a version in kernels.KERNELS, or `sift_reference` for
+    tests; by default the one that kernels.chosen gives. `resident`: the rows, if they are on a device already; used if it
+    is this one."""
 
     def __init__(
-        self, device: int, vectors: Float16Array, thres: float, *, panel: int, room: int = ROOM, kernel: str = "sift",
+        self, device: int, vectors: Float16Array, thres: float, *, panel: int, room: int = ROOM, kernel: str = "",
         resident: DeviceRows | None = None, traffic: Traffic | None = None,
     ) -> None:  # fmt: skip
         self.room, self._traffic = room, traffic or Traffic()
-        self._vectors, self._thres, self._size, self._name = vectors, np.float32(thres), panel, kernel
+        self._vectors, self._thres, self._size = vectors, np.float32(thres), panel
         self._d = -(-vectors.shape[1] // SLAB) * SLAB
         self._low = np.float32(thres - margin(self._d))
         self._device = cp.cuda.Device(device)
         self._panels: OrderedDict[int, _Panel] = OrderedDict()
         with self._device:
             self._stream, self._copies = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
-            code = (Path(__file__).parent / "tile.cu").read_text(encoding="utf-8")
-            module = cp.RawModule(code=code, options=("--std=c++17",))
-            self._sift, self._norms, self._rescore = (module.get_function(f) for f in (kernel, "norms", "rescore"))
-            if kernel == "sift":
-                self._sift.max_dynamic_shared_size_bytes = SHARED_BYTES
+            self._kernel = _version(kernel, self._device, self._d)
+            self._module = Module(self._kernel)
+            name = "sift_reference" if kernel == "sift_reference" else "sift"
+            self._sift, self._norms, self._rescore = map(self._module.function, (name, "norms", "rescore"))
+            if self._kernel.shared_bytes:
+                self._sift.max_dynamic_shared_size_bytes = self._kernel.shared_bytes
             with self._stream:
                 self._slots = [self._slot() for _ in range(schedule.DEPTH)]
                 here = resident is not None and resident.device == device
@@ -132,19 +177,25 @@ class CudaLauncher:
         if r0 + na > len(a.rows) or c0 + nb > len(b.rows):
             raise ValueError(f"launch: {tile} crosses a panel of {self._size} rows")
         operands = (a.rows[r0:], b.rows[c0:], a.norms[r0:], b.norms[c0:])
+        rows = self._boxes(operands[0], na, operands[1], nb) if self._kernel.tensor_maps else operands[:2]
         marks = self._marks(row_labels, col_labels) if len(row_labels) else (np.intp(0), np.intp(0))
         slot, d = self._slots.pop(), np.int32(self._d)
         slot.count.fill(0)
         outputs = (slot.count, slot.left, slot.right, np.uint32(self.room))
         numbers = (np.int32(na), np.int32(nb), d, np.int32(tile.r0 == tile.c0), self._low)
-        side, block, shared = (16, (16, 16), 0) if self._name != "sift" else (128, (THREADS,), SHARED_BYTES)
-        grid = (-(-nb // side), -(-na // side))
-        self._sift(grid, block, (*operands, *marks, *numbers, *outputs), shared_mem=shared)
+        shape = (16, 16) if self._kernel is REFERENCE else (self._kernel.threads,)
+        arguments = (*rows, *operands[2:], *marks, *numbers, *outputs)
+        self._sift(self._kernel.grid(nb, na), shape, arguments, shared_mem=self._kernel.shared_bytes)
         self._rescore((1024,), (THREADS,), (*operands, d, *outputs, slot.score))
         slot.count.data.copy_to_host_async(slot.seen.ctypes.data, 4, self._stream)
         done = cp.cuda.Event(disable_timing=True)
         done.record(self._stream)
         return _CudaTicket(self, tile, slot, marks, done)
+
+    def _boxes(self, a: Any, na: int, b: Any, nb: int) -> tuple[Any, Any]:
+        """Tensor maps of the tile's rows; CuPy hands NumPy arrays over by value."""
+        maps = (Matrix(int(a.data.ptr), na, self._d), Matrix(int(b.data.ptr), nb, self._d))
+        return tensor_map(maps[0], kernels.HOPPER_BOX_ROWS[0]), tensor_map(maps[1], kernels.HOPPER_BOX_ROWS[1])
 
     def _marks(self, *labels: Int32Array) -> tuple[Any, Any]:
         """The labels on the device. To be held until the tile is done: their memory belongs to the stream of copies."""
@@ -197,7 +248,7 @@ def panel_rows(n: int, d: int, free: int, side: int = SIDE) -> int:
 def pair_blocks(
     vectors: Float16Array, thres: float, *, device: str, labels: Labels | None = None, bar: Bar | None = None,
     resident: DeviceRows | None = None, traffic: Traffic | None = None,
-    side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "sift",
+    side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "",
 ) -> Iterator[PairBlock]:  # fmt: skip
     """See `similarity.pair_blocks`; vectors float16[n, d], thres the effective one; resident: the same rows on a device.
     The last four are for tests."""

@@ -15,7 +15,7 @@ from fastsim.similarity import Labels
 from fastsim.similarity.cpu import NOTHING, Tile
 
 BLOCK = 128
-"""Rows and columns of the smallest tile (SIDE in tile.cu): it can't overflow, as there is room for BLOCK**2 pairs."""
+"""Rows and columns of the smallest tile (SIDE in sift_simple.cu): it can't overflow, as there is room for BLOCK**2 pairs."""
 DEPTH = 3
 """Tiles in flight on each device: one runs, one waits, one is being read."""
 
