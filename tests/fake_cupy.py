@@ -225,6 +225,7 @@ def module() -> ModuleType:
     made.ascontiguousarray = lambda array: _device(np.ascontiguousarray(array))  # type: ignore[attr-defined]
     made.argwhere = lambda array: _device(np.argwhere(array))  # type: ignore[attr-defined]
     made.cuda = SimpleNamespace(  # type: ignore[attr-defined]
+        get_elapsed_time=lambda _begin, _end: 1.0,
         Device=Device, Stream=Stream, Event=Event, alloc_pinned_memory=bytearray,
         memory=SimpleNamespace(OutOfMemoryError=MemoryError),
     )  # fmt: skip

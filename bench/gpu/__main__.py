@@ -31,7 +31,7 @@ def _late(module: str, function: str = "part") -> Part:
     return part
 
 
-PARTS = {name: _late(name) for name in ("pairs", "network", "pictures", "video")}
+PARTS = {name: _late(name) for name in ("tiles", "pairs", "network", "pictures", "video")}
 
 
 def measured(names: list[str], sizes: Sizes, clock: Clock) -> list[Row]:

@@ -30,6 +30,8 @@ class Sizes:
     tile: int = 4096
     """Rows and columns of an oracle's tile."""
     tiles: int = 24
+    tile_side: int = 32768
+    """Rows and columns of the tile that each version of the kernel is timed on."""
     sides: tuple[int, ...] = (128, 224)
     """Sides of the network's input: fastsim's default, and that of most rivals."""
     side: int = 128
@@ -44,7 +46,8 @@ class Sizes:
 
 
 SMALL = Sizes(
-    rows=(1000,), valid_rows=800, tile=256, tiles=6, sides=(64,), side=64, batch=4, batches=2, files=30, cpu_files=10, frames=40,
+    rows=(1000,), valid_rows=800, tile=256, tiles=6, tile_side=256, sides=(64,), side=64, batch=4, batches=2,
+    files=30, cpu_files=10, frames=40,
     frame=(160, 120), repeats=1,
 )  # fmt: skip
 

@@ -115,14 +115,14 @@ class CudaLauncher:
         self._device = cp.cuda.Device(device)
         self._panels: OrderedDict[int, _Panel] = OrderedDict()
         with self._device:
-            self._stream, self._copies = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
+            self.stream, self._copies = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
             self._kernel = _version(kernel, self._device, self._d)
             self._module = Module(self._kernel)
             name = "sift_reference" if kernel == "sift_reference" else "sift"
             self._sift, self._norms, self._rescore = map(self._module.function, (name, "norms", "rescore"))
             if self._kernel.shared_bytes:
                 self._sift.max_dynamic_shared_size_bytes = self._kernel.shared_bytes
-            with self._stream:
+            with self.stream:
                 self._slots = [self._slot() for _ in range(schedule.DEPTH)]
                 here = resident is not None and resident.device == device
                 self._whole = self._padded(resident.rows) if resident is not None and here else None
@@ -161,7 +161,7 @@ class CudaLauncher:
 
     def launch(self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array) -> _CudaTicket:
         """See `schedule.Launcher`. Raises FastsimError where the device has no memory for the rows."""
-        with self._device, self._stream:
+        with self._device, self.stream:
             try:
                 return self._launch(tile, row_labels, col_labels)
             except _OUT_OF_MEMORY as error:
@@ -187,9 +187,9 @@ class CudaLauncher:
         arguments = (*rows, *operands[2:], *marks, *numbers, *outputs)
         self._sift(self._kernel.grid(nb, na), shape, arguments, shared_mem=self._kernel.shared_bytes)
         self._rescore((1024,), (THREADS,), (*operands, d, *outputs, slot.score))
-        slot.count.data.copy_to_host_async(slot.seen.ctypes.data, 4, self._stream)
+        slot.count.data.copy_to_host_async(slot.seen.ctypes.data, 4, self.stream)
         done = cp.cuda.Event(disable_timing=True)
-        done.record(self._stream)
+        done.record(self.stream)
         return _CudaTicket(self, tile, slot, marks, done)
 
     def _boxes(self, a: Any, na: int, b: Any, nb: int) -> tuple[Any, Any]:
@@ -204,7 +204,7 @@ class CudaLauncher:
             there = cp.cuda.Event(disable_timing=True)
             there.record(self._copies)
         self._traffic.up("labels", row_marks.nbytes + col_marks.nbytes)
-        self._stream.wait_event(there)
+        self.stream.wait_event(there)
         return row_marks, col_marks
 
     def finish(self, tile: Tile, slot: _Slot, done: Any) -> schedule.Hits:

@@ -45,6 +45,12 @@ def test_the_pairs_are_validated_and_timed_beside_their_rivals(gpu: None) -> Non
     assert ("n-to-n 1,000", "PyTorch, dense") in rows
 
 
+def test_each_version_of_the_kernel_is_validated_and_timed(gpu: None) -> None:
+    rows = told("tiles")
+    assert [str(row[1]).split(",")[0] for row in rows] == ["simple", "strips", "strips3", "hopper"]
+    assert [row[2] for row in rows] == ["1.00 ms"] * 3 + ["not measured"]
+
+
 def test_the_network_and_the_pictures_run_and_nothing_is_copied_by_the_host(gpu: None) -> None:
     rows = told("network")
     assert sum("images/s" in str(row[2]) for row in rows) >= 2
