@@ -10,7 +10,8 @@ Nothing here changes a file. Importing the package loads nothing heavy; the func
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False
+"""As typing has it, whose import would be the slowest part of this file."""
 
 __version__ = "0.2.0"
 __all__ = ["Embedded", "FastsimError", "Member", "__version__", "embed", "find_groups", "nearest", "similar_pairs"]
@@ -32,9 +33,10 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'fastsim' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    found: object = getattr(importlib.import_module(_HOMES[name]), name)
+    return found

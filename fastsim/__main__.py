@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from contextlib import suppress
-from typing import NoReturn
+
+
+def _interrupted_early(*_: object) -> None:
+    """End at once, while Python still imports: there is nothing to put in order yet."""
+    os.write(2, b"fastsim: interrupted; no file was changed\n")
+    os._exit(130)
+
+
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+    signal.signal(signal.SIGINT, _interrupted_early)
+
+from contextlib import suppress  # noqa: E402
+from typing import NoReturn  # noqa: E402
 
 _SETTINGS = {
     # NumPy's and OpenCV's OpenBLAS: their threads sleep between calls in place of spinning, from the import on
@@ -21,10 +33,15 @@ def program() -> NoReturn:
     """`cli.main`, and then the end of the process at once: all is written and closed by then, and for Python to take
     itself and OpenVINO apart is more than a tenth of a second."""
     code: object = 1
+    if signal.getsignal(signal.SIGINT) is _interrupted_early:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
+    except KeyboardInterrupt:  # a second one, while the first ended the program
+        code = 130
     except SystemExit as ended:
         code = ended.code
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
     for stream in (sys.stdout, sys.stderr, sys.__stdout__):
         if stream is not None:
             with suppress(OSError, ValueError):  # closed, or nobody reads it: the exit code says so already

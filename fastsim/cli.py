@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 import click
@@ -33,8 +34,26 @@ from fastsim.options import (
     flag,
     path,
     takes,
-    text,
+    word,
 )
+
+
+def _modes() -> Iterable[str]:
+    from fastsim.records import Mode
+
+    return Mode
+
+
+def _policies() -> Iterable[str]:
+    from fastsim.keep import POLICIES
+
+    return POLICIES
+
+
+def _groupings() -> Iterable[str]:
+    from fastsim.records import GroupBy
+
+    return GroupBy
 
 
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -72,20 +91,20 @@ def app() -> None:
 @app.command()
 @takes(
     INPUTS, INS, OUTS, NETWORK, THRES,
-    text(
-        "--mode", "MODE",
+    word(
+        "--mode", "MODE", _modes,
         "group_copy or group_move: each group to a folder of its own; clean_move: all but the keepers to --outs; "
         "clean_delete: all but the keepers are deleted.",
         "group_copy",
     ),
-    text(
-        "--keep", "POLICY",
+    word(
+        "--keep", "POLICY", _policies,
         "Which file of a group stays: largest (bytes), resolution, newest, oldest or path; ties are broken by the next "
         "rule, at last by path.",
         "largest",
     ),
-    text(
-        "--group-by", "WHAT",
+    word(
+        "--group-by", "WHAT", _groupings,
         "component: a group is all that is linked by similarity; keeper: only what is similar to its keeper.",
         "component",
     ),

@@ -23,6 +23,7 @@ from fastsim.options import (
     path,
     takes,
     text,
+    word,
 )
 
 _OUTS = path(
@@ -46,7 +47,7 @@ _THRES = click.option(
     help="A frame this similar to a kept one, 0 to 1, is dropped.",
 )  # fmt: skip
 _WRITTEN = (
-    text("--format", "NAME", "Of the written frames: jpg, png or webp.", "jpg"),
+    word("--format", "NAME", lambda: ("jpg", "png", "webp"), "Of the written frames: jpg, png or webp.", "jpg"),
     click.option("--quality", type=int, metavar="N", default=95, help="Of jpg and webp, 1 to 100."),
     flag("--timeline", help="Also draw similarity over time, the kept frames marked."),
 )

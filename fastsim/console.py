@@ -11,6 +11,10 @@ from typing import TextIO
 from fastsim.errors import FastsimError
 
 
+class UnprintableError(FastsimError):
+    """Stdout takes no more, for example as its disk is full."""
+
+
 @contextmanager
 def our_stderr(let_libraries_speak: bool = False) -> Iterator[TextIO]:
     """A stream to the real stderr, while whatever C libraries write there (libpng, libtiff: a line for every odd file)
@@ -51,7 +55,7 @@ def give_stdout_to_json() -> None:
 
 
 def out(line: str = "") -> None:
-    """One line on stdout; what the terminal's encoding can't show is escaped. Raises FastsimError."""
+    """One line on stdout; what the terminal's encoding can't show is escaped. Raises UnprintableError."""
     encoding = sys.stdout.encoding or "ascii"
     try:
         print(line.encode(encoding, "backslashreplace").decode(encoding))
@@ -59,7 +63,7 @@ def out(line: str = "") -> None:
         _drop(sys.stdout)
     except OSError as error:
         _drop(sys.stdout)
-        raise FastsimError(f"what is printed can't be written ({error.strerror}); what was done is done") from None
+        raise UnprintableError(f"what is printed can't be written ({error.strerror}); what was done is done") from None
 
 
 def out_for_programs(text: str) -> None:

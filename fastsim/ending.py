@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -38,6 +39,8 @@ def interruptible() -> Iterator[None]:
 
 
 def _interrupted() -> ExitCode:
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would cut this line short
     console.complain("interrupted; no file was changed")
     return ExitCode.INTERRUPTED
 
@@ -56,9 +59,20 @@ def _code_of(program: Callable[[], object]) -> int:
     except click.UsageError as error:
         return _misused(error)
     except Exception as error:
+        if isinstance(error, OSError) and _raised_by_click(error):  # --help and completion are printed by click
+            console.close_stdout()
+            console.complain(f"what is printed can't be written ({error.strerror})")
+            return ExitCode.ERROR
         if os.environ.get("FASTSIM_DEBUG"):
             raise
         return _failed(error)
+
+
+def _raised_by_click(error: BaseException) -> bool:
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and str(at.tb_frame.f_globals.get("__name__")).partition(".")[0] == "click"
 
 
 _NUMBERS = {click.FLOAT: "number", click.INT: "whole number"}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
-from fastsim.config import DEFAULT_THRES, THRES_GUIDE
+from fastsim.config import DEFAULT_THRES, THRES_GUIDE, Device, Runtime
 
 Command = Callable[..., None]
 Parameter = Callable[[Command], Command]
@@ -30,6 +30,17 @@ def text(name: str, metavar: str, help: str, default: str | None = None, **more:
     return click.option(name, metavar=metavar, help=help, default=default, **more)
 
 
+def word(
+    name: str, metavar: str, allowed: Callable[[], Iterable[str]], help: str, default: str | None = None,  # noqa: A002
+) -> Parameter:  # fmt: skip
+    """One of a few words, which a shell completes; the command itself checks it. `allowed` is called late."""
+
+    def complete(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[str]:
+        return [one for one in map(str, allowed()) if one.startswith(begun)]
+
+    return text(name, metavar, help, default, shell_complete=complete)
+
+
 def path(name: str, metavar: str, help: str, default: str | None = None, **more: Any) -> Parameter:  # noqa: A002
     """A file or folder, which a shell may complete; what it must be is checked by the command."""
     return click.option(name, metavar=metavar, type=click.Path(), help=help, default=default, **more)
@@ -49,8 +60,8 @@ OUTS = path(
     "Where groups or removed files go, and the journal. Empty or new; never scanned. By default ./fastsim_outputs, or "
     "./fastsim_outputs_2, _3, ... where an earlier run is there.",
 )  # fmt: skip
-SIZE = text(
-    "--size", "SIDE",
+SIZE = word(
+    "--size", "SIDE", lambda: ("auto", "112", "128", "160", "224"),
     "Side of the network's input: 224, 160, 128, 112, any multiple of 16 from 64 to 512, or auto (112 for an image "
     "smaller than 112x112, else 224). By default what the model's card says: 128 for the packaged one.",
 )  # fmt: skip
@@ -59,8 +70,8 @@ THRES = click.option(
     "--thres", type=float, metavar="SCORE", default=DEFAULT_THRES,
     help=f"Similar from this score on, 0 to 1. {THRES_GUIDE}",
 )  # fmt: skip
-DEVICE = text("--device", "NAME", "auto, cpu, cuda, cuda:N or cuda:N,M.", "auto")
-RUNTIME = text("--runtime", "NAME", "auto, openvino, onnxruntime; tensorrt with cuda.", "auto")
+DEVICE = word("--device", "NAME", lambda: Device, "auto, cpu, cuda, cuda:N or cuda:N,M.", "auto")
+RUNTIME = word("--runtime", "NAME", lambda: Runtime, "auto, openvino, onnxruntime; tensorrt with cuda.", "auto")
 RECURSIVE = click.option("--recursive/--no-recursive", default=True, help="Look into subfolders.")
 EXCLUDE = click.option(
     "--exclude", metavar="GLOB", multiple=True, help="Leave out paths or names that match; may be repeated."

@@ -26,8 +26,10 @@ _KEPT = 64
 _COPIES = 0.9
 """Of files that are linked from this score on, one stands for all among the unrelated: in a small folder, the copies
 would be more than the one pair in a thousand that `unrelated` leaves out."""
-_LOW, _HIGH = 0.8, 0.97
+_LOW, _HIGH = 0.8, 0.975
 """Where a suggestion may lie."""
+_COPIES_FROM = 0.97
+"""Pairs from this score on are evident copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,25 +158,27 @@ def _unrelated(vectors: Float16Array) -> tuple[float, float]:
 def _suggest(
     histogram: Int64Array, edges: np.ndarray[tuple[int], np.dtype[np.float64]], unrelated: float
 ) -> tuple[float, str]:
-    """The emptiest place between the pairs that are merely alike and those that are copies.
+    """(one of THRESHOLDS, the reason): where fewest pairs lie between those that are merely alike and the copies.
 
     The histogram is smoothed over 3 bins; of equally empty places the highest is taken, as it is the safest.
     """
-    smooth = np.convolve(histogram, np.ones(3) / 3, mode="same")
-    inside = [i for i in range(len(histogram)) if _LOW - 1e-9 <= edges[i] <= _HIGH + 1e-9 and edges[i] >= unrelated]
-    copies = int(histogram[edges[:-1] >= _HIGH - 1e-9].sum())
     if not histogram.sum():
         return (
             0.9,
             f"no pair here scores {LOWEST:g} or more, so there is nothing to learn from; 0.9 is a careful default",
         )
+    smooth = np.convolve(histogram, np.ones(3) / 3, mode="same")
+    around = {
+        thres: float(smooth[int((thres - LOWEST) / BIN + 1e-6)]) for thres in THRESHOLDS if _LOW <= thres <= _HIGH
+    }
+    copies = int(histogram[edges[:-1] >= _COPIES_FROM - 1e-9].sum())
+    inside = [thres for thres in around if thres >= unrelated]
     if not inside:
         return _HIGH, f"even distinct pictures here score up to {unrelated:.2f}; be strict"
-    best = min(inside, key=lambda i: (smooth[i], -edges[i]))
-    thres = round(float(edges[best]), 2)
+    best = min(inside, key=lambda thres: (around[thres], -thres))
     if not copies:
-        return max(thres, 0.9), f"there are no evident copies (0 pairs from {_HIGH:g} on); be strict"
-    return thres, (
-        f"fewest pairs lie around it ({smooth[best]:.0f} a hundredth, against {copies} from {_HIGH:g} on), so that it parts "
-        "copies from what is merely alike"
+        return max(best, 0.9), f"there are no evident copies (0 pairs from {_COPIES_FROM:g} on); be strict"
+    return best, (
+        f"fewest pairs lie around it ({around[best]:.0f} a hundredth, against {copies} from {_COPIES_FROM:g} on), so that it "
+        "parts copies from what is merely alike"
     )

@@ -28,8 +28,8 @@ from fastsim.commands.shared import (
 )
 from fastsim.commands.targets import check_json
 from fastsim.config import Config, Scan
-from fastsim.console import complain, our_stderr, out
-from fastsim.errors import ExitCode, UsageError, quoted, shown
+from fastsim.console import UnprintableError, complain, our_stderr, out
+from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.keep import POLICIES
 from fastsim.plan import describe, make_plan
 from fastsim.progress import for_stream
@@ -109,6 +109,10 @@ def images(**typed: Any) -> ExitCode:
         planfile.write_plan(plan, options.plan)
     try:
         _tell(options, found, plan, outcome, outs)
+    except UnprintableError:
+        for line in () if outcome is None else outcome_lines(plan, outcome):
+            complain(line)
+        raise
     except KeyboardInterrupt:
         if outcome is None:
             raise
@@ -120,9 +124,10 @@ def images(**typed: Any) -> ExitCode:
 def _tell(
     options: ImagesOptions, found: pipeline.Findings, plan: Plan, outcome: Outcome | None, outs: ChosenOuts
 ) -> None:
-    """The JSON file, the plan in words, the summary."""
+    """Write the JSON file and print the plan and the summary. Raises FastsimError for the file after all is printed."""
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     groups = report.members(told, found.files, found.embeddings)
+    problem = None
     if options.json:
         numbers = report.counts(found.files, found.skipped, groups)
         result = report.as_json(
@@ -130,7 +135,10 @@ def _tell(
             numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
         )  # fmt: skip
         result["left_out"] = left_out_json(found.left_out)
-        report.write_json(result, options.json)
+        try:
+            report.write_json(result, options.json)
+        except FastsimError as error:
+            problem = error
     if options.dry_run:
         for line in describe(plan):
             out(line)
@@ -139,6 +147,10 @@ def _tell(
             out(line)
         if outcome is not None and (note := outs.note()):
             out(note)
+    if problem is not None:
+        for line in outcome_lines(plan, outcome) if outcome is not None and options.quiet else ():
+            complain(line)  # how to take the run back must be said all the same
+        raise problem
 
 
 def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:

@@ -125,9 +125,8 @@ def _lines(advice: Advice, n: int, sampled: bool) -> Iterator[str]:
           f"999 of 1,000 under {advice.unrelated[1]:.2f}"  # fmt: skip
     yield ""
     yield f"{'threshold':>10} {'pairs':>12} {'groups':>8} {'in groups':>10} {'removable':>10} {'largest':>8}"
-    nearest = min(advice.curve, key=lambda at: abs(at.thres - advice.suggested))
     for at in advice.curve:
-        mark = "  <- suggested" if at is nearest else ""
+        mark = "  <- suggested" if at.thres == advice.suggested else ""
         yield f"{at.thres:>10g} {at.pairs:>12,} {at.groups:>8,} {at.grouped:>10,} {at.removable:>10,} {at.largest:>8,}{mark}"
     yield ""
     yield f"Suggested: --thres {advice.suggested:g}: {advice.reason}."

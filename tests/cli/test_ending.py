@@ -33,7 +33,10 @@ def test_a_reader_that_goes_away_changes_neither_the_exit_code_nor_stderr(photos
 
 
 @POSIX
-@pytest.mark.parametrize("command", ["images . --dry-run", "doctor", "--version"])
+@pytest.mark.parametrize(
+    "command",
+    ["images . --dry-run", "doctor", "--version", "--help", "images --help", "tune . -q --json -"],
+)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_stdout_that_is_full_is_an_error_in_one_line(photos: Path, command: str, unbuffered: str) -> None:
     if not os.path.exists("/dev/full"):
@@ -76,7 +79,11 @@ def test_wrong_use_is_one_line_with_the_value_that_was_typed(run: Run) -> None:
 @POSIX
 @pytest.mark.parametrize(
     ("typed", "offered"), [("im", "plain,images"), ("images --th", "plain,--thres"), ("images ./p", "file,./p"),
-                           ("images . --outs ./o", "file,./o"), ("undo ./o", "file,./o")],
+                           ("images . --outs ./o", "file,./o"), ("undo ./o", "file,./o"),
+                           ("images . --mode clean_d", "plain,clean_delete"), ("images . --keep n", "plain,newest"),
+                           ("images . --group-by k", "plain,keeper"), ("tune . --runtime t", "plain,tensorrt"),
+                           ("embed . --device cu", "plain,cuda"), ("video a.mp4 --format w", "plain,webp"),
+                           ("compare --size 16", "plain,160")],
 )  # fmt: skip
 def test_a_shell_completes_commands_options_and_paths(photos: Path, typed: str, offered: str) -> None:
     words = f"fastsim {typed}"
@@ -149,3 +156,41 @@ def test_an_interrupt_before_any_change_says_so(photos: Path, tmp_path: Path) ->
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert stderr == "fastsim: interrupted; no file was changed\n"
+
+
+@POSIX
+def test_a_full_disk_for_the_json_does_not_hide_what_was_done_and_the_way_back(photos: Path) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    before = tree(photos)
+    for quiet in ("", "-q"):
+        words = f"--thres 0.9 --mode clean_move --outs ../out --json /dev/full {quiet}"
+        done = shell(f"$F images . {words}", photos)
+        assert done.returncode == 1
+        assert "fastsim undo" in (done.stderr if quiet else done.stdout)
+        assert ("fastsim: Moved 5 files" in done.stderr) == bool(quiet)
+        assert done.stderr.splitlines()[-1].startswith("fastsim: --json /dev/full: No space left on device")
+        assert quiet or "Moved 5 files" in done.stdout
+        shell("$F undo ../out", photos)
+        assert tree(photos) == before
+
+
+@POSIX
+def test_an_interrupt_while_python_still_imports_is_one_line() -> None:
+    """Ctrl-C comes when the one module is imported by the other."""
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for module, by in (("contextlib", "__main__"), ("fastsim.cli", "__main__"), ("click", "fastsim.cli")):
+        code = f"""
+import builtins, os, runpy, signal, sys
+find = builtins.__import__
+def watched(name, names=None, *rest, **more):
+    if name == {module!r} and names and names["__name__"] == {by!r} and "runpy" not in names:
+        builtins.__import__ = find
+        os.kill(os.getpid(), signal.SIGINT)
+    return find(name, names, *rest, **more)
+builtins.__import__ = watched
+sys.argv = ["fastsim", "doctor"]
+runpy.run_module("fastsim", run_name="__main__")
+"""
+        done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (130, "fastsim: interrupted; no file was changed\n"), module

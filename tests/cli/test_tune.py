@@ -81,7 +81,7 @@ def test_counts_are_those_of_all_scores_however_the_pairs_come(parts: int) -> No
         assert at.pairs == int((score >= thres).sum())
         assert at.removable <= at.grouped
     assert all(abs(pair.score - pair.thres) < 0.02 for pair in advice.borderline)
-    assert 0.8 <= advice.suggested <= 0.97
+    assert 0.8 <= advice.suggested <= 0.975
 
 
 def test_no_similar_pair_at_all_gets_a_careful_default() -> None:
@@ -105,5 +105,18 @@ def test_in_a_small_folder_the_copies_are_not_taken_for_unrelated_pairs(run: Run
     told = json.loads((tmp_path / "t.json").read_text())
     assert told["unrelated"]["p99_9"] < 0.9
     assert "fewest pairs lie around it" in told["reason"]
-    assert done.stdout.count("<- suggested") == 1
+    [marked] = [line.split()[0] for line in done.stdout.splitlines() if line.endswith("<- suggested")]
+    assert f"Suggested: --thres {marked}: " in done.stdout
+    assert float(marked) == told["suggested"]
     assert "-0.00" not in done.stdout
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_suggestion_is_a_row_of_the_table(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    wide = rng.standard_normal((60, 16))
+    wide[30:] = wide[:30] + rng.choice([0.02, 0.2, 0.6]) * rng.standard_normal((30, 16))
+    unit = (wide / np.linalg.norm(wide, axis=1, keepdims=True)).astype(np.float16)
+    embeddings = Embeddings(np.arange(60, dtype=np.int64), unit, np.zeros((60, 2), np.int32))
+    blocks = [PairBlock(*similarity.similar_pairs(unit, LOWEST))]
+    assert advise(blocks, embeddings, np.arange(60), near=(0.9,), workers=1).suggested in THRESHOLDS
