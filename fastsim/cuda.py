@@ -6,6 +6,7 @@ Starts no CUDA context: the driver is asked through its management library's pro
 
 from __future__ import annotations
 
+import ctypes
 import importlib.metadata
 import shutil
 import subprocess
@@ -50,7 +51,7 @@ def probe(index: int = 0) -> Probe:
     """Look for device `index`, the driver and the packages."""
     gpus, failure = _gpus()
     packages = {name: found for major in DRIVERS for name in _names(major) if (found := version(name))}
-    return Probe(gpus, packages, failure or _problem(gpus, packages, index))
+    return Probe(gpus, packages, failure or _problem(gpus, packages, index) or _driver_problem())
 
 
 def version(package: str) -> str | None:
@@ -88,6 +89,17 @@ def _parse(line: str) -> Gpu | None:
         return Gpu(int(parts[0]), parts[1], parts[2], parts[3], float(parts[4]))
     except (IndexError, ValueError):
         return None
+
+
+def _driver_problem() -> str | None:
+    """Why the driver can't be started although nvidia-smi lists a GPU, or None. Makes no CUDA context."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError as error:
+        return f"nvidia-smi lists a GPU, but the driver can't be loaded ({error}); repair it, or use --device cpu"
+    if code := driver.cuInit(0):
+        return f"the driver can't be started (cuInit: error {code}); see nvidia-smi, or use --device cpu"
+    return None
 
 
 def _problem(gpus: tuple[Gpu, ...], packages: dict[str, str], index: int) -> str | None:

@@ -14,7 +14,7 @@ from typing import NoReturn
 import click
 
 from fastsim import console
-from fastsim.errors import ExitCode, FastsimError, shown
+from fastsim.errors import ExitCode, FastsimError, of_device, shown
 
 
 def run(program: Callable[[], object]) -> NoReturn:
@@ -65,6 +65,9 @@ def _code_of(program: Callable[[], object]) -> int:
             return ExitCode.ERROR
         if os.environ.get("FASTSIM_DEBUG"):
             raise
+        if known := of_device(error, "cuda"):
+            console.complain(str(known))
+            return ExitCode.ERROR
         return _failed(error)
 
 

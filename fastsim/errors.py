@@ -51,6 +51,16 @@ def quoted(path: str) -> str:
     return shlex.quote(path) if path.isprintable() else shown(path)
 
 
+def of_device(error: BaseException, device: str) -> FastsimError | None:
+    """Return what CuPy raised as one line, or None for an error of another origin."""
+    if type(error).__module__.partition(".")[0] not in ("cupy", "cupy_backends"):
+        return None
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return FastsimError(
+        f"--device {device}: CUDA failed ({reason}); see `fastsim doctor` and nvidia-smi, or use --device cpu"
+    )
+
+
 def reason_of(error: Exception) -> str:
     """What went wrong, in a few words that begin with a small letter."""
     if isinstance(error, OSError) and error.strerror:

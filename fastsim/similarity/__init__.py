@@ -7,11 +7,12 @@ import importlib.util
 import os
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.errors import pip_install
+from fastsim.errors import of_device, pip_install
 from fastsim.progress import Bar
 from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock
 from fastsim.rows import core_rows
@@ -40,8 +41,7 @@ def pair_blocks(
     """
     thres = effective(thres)
     if device.startswith("cuda"):
-        cuda = importlib.import_module("fastsim.similarity.cuda")
-        blocks: Iterator[PairBlock] = cuda.pair_blocks(
+        blocks = _on_cuda(
             embeddings.vectors,
             thres,
             device=device,
@@ -56,6 +56,18 @@ def pair_blocks(
     return cpu.pair_blocks(
         embeddings.vectors, thres, workers=workers, isa=isa, labels=labels, bar=bar, views=embeddings.views
     )
+
+
+def _on_cuda(vectors: Float16Array, thres: float, *, device: str, **more: Any) -> Iterator[PairBlock]:
+    """The blocks of the CUDA backend. Raises FastsimError for what CuPy raises, such as a driver that is not there."""
+    try:
+        cuda = importlib.import_module("fastsim.similarity.cuda")
+        yield from cuda.pair_blocks(vectors, thres, device=device, **more)
+    except Exception as error:
+        known = of_device(error, device)
+        if known is None:
+            raise
+        raise known from None
 
 
 def _held_to_views(blocks: Iterator[PairBlock], embeddings: Embeddings, thres: float) -> Iterator[PairBlock]:
@@ -94,7 +106,7 @@ def similar_pairs(
     vectors: float16[n, d], or float32 or float64[n, d], which are scaled to unit length and rounded to float16 first.
     Pairs are sorted by (left, right), left < right. A row that is zero or not finite is similar to nothing. `workers`
     is the number of threads, by default one a processor. Memory is 20 bytes a pair found, several times while they are
-    sorted. Raises ValueError for a wrong shape, dtype or threshold.
+    sorted. Raises ValueError for a wrong shape, dtype or threshold, fastsim.FastsimError where the GPU can't be used.
     """
     rows = _as_rows(vectors)
     if not 0.0 <= thres <= 1.0:

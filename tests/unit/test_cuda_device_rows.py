@@ -14,7 +14,6 @@ from oracle import assert_same_pairs, oracle
 from fastsim import similarity
 from fastsim.config import Compute, Config, Scan
 from fastsim.embedding import embed
-from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 from fastsim.model import load_model
 from fastsim.pipeline import find
 from fastsim.progress import NullProgress
@@ -61,6 +60,8 @@ def run(net: object, batches: list[FrameBatch], keep: int) -> Embeddings:
 def test_the_kept_rows_are_the_hosts_bit_by_bit_and_each_crosses_once(cupy: object) -> None:
     batches, traffic = frames(13, [4, 2, 4, 3]), Traffic()
     found = run(network(traffic), batches, keep=20)
+    from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork  # not at the top: it may not be installed
+
     exact = run(OnnxRuntimeNetwork(load_model(), device="cpu", threads=2), batches, keep=20)
     assert exact.device is None and found.device is not None
     assert isinstance(found.device.rows, fake_cupy.Array) and found.device.device == 0

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import fake_cupy
+import numpy as np
 import pytest
 
 from fastsim import cuda
 from fastsim.config import resolve_device, resolve_runtime
-from fastsim.errors import UsageError
+from fastsim.errors import FastsimError, UsageError
+from fastsim.similarity import similar_pairs
 
 H200 = cuda.Gpu(0, "NVIDIA H200", "580.159.04", "143771 MiB", 9.0)
 CUDA13 = {"onnxruntime-gpu": "1.31.1", "nvidia-dali-cuda130": "2.4.0", "cupy-cuda13x": "14.2.0"}
@@ -63,3 +71,47 @@ def test_without_a_driver_auto_is_cpu_and_cuda_says_so(monkeypatch: pytest.Monke
         resolve_runtime("tensorrt", "cpu")
     with pytest.raises(UsageError, match="CPU only"):
         resolve_runtime("openvino", "cuda:0")
+
+
+SMI = "#!/bin/sh\necho '0, NVIDIA H200, 580.159.04, 143771 MiB, 9.0'\n"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the cuda backend needs Linux")
+@pytest.mark.parametrize(
+    ("driver", "said"),
+    [(None, "the driver can't be loaded"), (100, r"can't be started \(cuInit: error 100\)"), (0, None)],
+)
+def test_an_nvidia_smi_without_a_working_driver_is_said_in_one_line(
+    driver: int | None, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nvidia-smi").write_text(SMI)
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(cuda, "version", CUDA13.get)
+
+    def load(name: str) -> SimpleNamespace:
+        if driver is None:
+            raise OSError(f"{name}: cannot open shared object file")
+        return SimpleNamespace(cuInit=lambda _flags: driver)
+
+    monkeypatch.setattr(cuda.ctypes, "CDLL", load)
+    if said is None:
+        assert resolve_device("cuda") == "cuda:0"
+        return
+    with pytest.raises(UsageError, match=said) as raised:
+        resolve_device("cuda")
+    assert "\n" not in str(raised.value)
+
+
+def test_what_cupy_raises_is_one_line_for_library_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_cupy.install(monkeypatch)
+    error = type("CUDARuntimeError", (RuntimeError,), {"__module__": "cupy_backends.cuda.api.runtime"})
+
+    def no_driver(_self: object, number: int = 0) -> None:
+        raise error("cudaErrorInsufficientDriver: CUDA driver version is insufficient\nfor CUDA runtime version")
+
+    monkeypatch.setattr(fake_cupy.Device, "__init__", no_driver)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
+    with pytest.raises(FastsimError, match=r"--device cuda: CUDA failed \(cudaErrorInsufficientDriver") as raised:
+        similar_pairs(np.eye(4, dtype=np.float16), 0.5, device="cuda")
+    assert "\n" not in str(raised.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -53,3 +54,10 @@ def test_readme_and_help_name_the_packaged_models_size() -> None:
     assert f"| `--size` | {size} |" in README
     [option] = [one for one in commands()["images"].params if one.name == "size"]  # type: ignore[attr-defined]
     assert f" {size} for the packaged one" in str(option.help)
+
+
+def test_no_extra_brings_the_onnxruntime_that_takes_the_gpu_from_another() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    names = {extra: {re.split(r"[^\w.-]", need)[0] for need in needs} for extra, needs in extras.items()}
+    assert {extra for extra, needs in names.items() if "onnxruntime" in needs} == {"onnxruntime"}
+    assert {extra for extra, needs in names.items() if "onnxruntime-gpu" in needs} == {"cuda12", "cuda13"}
