@@ -23,7 +23,7 @@ from fastsim import compiled
 from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile
 
 NAME = "embeddings.sqlite"
-_VERSION = 3
+_VERSION = 4
 """Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
 
 
@@ -41,7 +41,7 @@ class _Table(NamedTuple):
 
 
 _FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "inode", "digest"))
-_LEARNED = ("width", "height", "views", "frames", "frames_total", "damage")
+_LEARNED = ("width", "height", "views", "frames", "frames_total", "kind", "damage")
 _VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEARNED, "vectors"))
 _SCHEMA = f"""
 {_FILES.statement}
@@ -127,7 +127,7 @@ class EmbeddingCache:
         if not self._waiting:
             self._since = time.monotonic()
         about = row.content
-        learned = (row.width, row.height, about.views, about.frames, about.frames_total, about.damage)
+        learned = (row.width, row.height, about.views, about.frames, about.frames_total, about.kind, about.damage)
         self._waiting.append((self._network, digest, *learned, row.vectors.tobytes()))
         if len(self._waiting) >= _PENDING or time.monotonic() - self._since > _SECONDS:
             self.flush()

@@ -81,7 +81,10 @@ class Content:
     frames: int = 1
     """Pages or frames that are compared."""
     frames_total: int = 1
-    """Pages or frames that the file has; files with different numbers are not compared."""
+    """Pages or frames that the file has."""
+    kind: int = 0
+    """Files of different kinds are not compared: 0 for stills, n for animations of n frames, -n for documents of n
+    pages."""
     damage: str = ""
     """What the decoder complained about, in one line; empty for an intact file."""
 
@@ -143,8 +146,7 @@ class DeviceRows:
 class Views:
     """Further rows of files that one row does not stand for: other pages or frames, another background.
 
-    kind: int32[n]; rows of different kinds are similar to nothing of each other (0 for stills, else the number of
-    frames). start: int64[n + 1], ascending from 0: row i has the views vectors[start[i] : start[i + 1]]. vectors:
+    kind: int32[n]; rows of different kinds are similar to nothing of each other (`Content.kind`). start: int64[n + 1], ascending from 0: row i has the views vectors[start[i] : start[i + 1]]. vectors:
     float16[start[n], d], C-contiguous.
     """
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
+from fastsim.decode.picture import Picture
 from fastsim.prefetch import prefetch_map
-from fastsim.records import FrameBatch, MediaFile, Skipped, Uint8Array
+from fastsim.records import INTACT_STILL, Content, FrameBatch, MediaFile, Skipped, Uint8Array
 from fastsim.traffic import Traffic
 
 SMALL = 112
@@ -21,7 +23,7 @@ def frame_batches(
     files: Iterable[MediaFile], *, size: int | None, batch: int, workers: int, device: str = "cpu",
     note: Callable[[str], None] = lambda _line: None, traffic: Traffic | None = None,
 ) -> Generator[FrameBatch | Skipped]:  # fmt: skip
-    """Decode `files` on `workers` threads with OpenCV, resized to `size` x `size` pixels (None: `auto`).
+    """Decode `files` on `workers` threads, resized to `size` x `size` pixels (None: `auto`).
 
     Yields FrameBatches of up to `batch` pictures of one size, and a Skipped for every file that can't be decoded; each
     file appears exactly once, under its id. One bad file costs itself and nothing else.
@@ -48,45 +50,60 @@ def frame_batches(
 
 
 def _on_cpu(files: Iterable[MediaFile], size: int | None, batch: int, workers: int) -> Generator[FrameBatch | Skipped]:
-    from fastsim.decode.opencv import UnreadableError, decode_file
+    from fastsim.decode.decoder import decode_file
+    from fastsim.decode.picture import UnreadableError
 
-    def work(file: MediaFile) -> tuple[int, Uint8Array, tuple[int, int]] | Skipped:
+    def work(file: MediaFile) -> tuple[int, Picture] | Skipped:
         try:
-            pixels, original = decode_file(file.path, choose_size if size is None else lambda _w, _h: size)
+            return file.id, decode_file(file.path, choose_size if size is None else lambda _w, _h: size)
         except UnreadableError as error:
             return Skipped(file.path, str(error), file.id)
-        return file.id, pixels, original
 
     ahead = max(workers * 2 + batch * 2, _AHEAD // (3 * (size or LARGE) ** 2))
     return _in_batches(prefetch_map(work, files, workers=workers, ahead=ahead), batch)
 
 
-def _in_batches(
-    items: Iterable[tuple[int, Uint8Array, tuple[int, int]] | Skipped], batch: int
-) -> Generator[FrameBatch | Skipped]:
-    waiting: dict[int, list[tuple[int, Uint8Array, tuple[int, int]]]] = {}
+def _in_batches(items: Iterable[tuple[int, Picture] | Skipped], batch: int) -> Generator[FrameBatch | Skipped]:
+    waiting: dict[int, list[View]] = {}
     for item in items:
         if isinstance(item, Skipped):
             yield item
             continue
-        same_size = waiting.setdefault(item[1].shape[0], [])
-        same_size.append(item)
-        if len(same_size) == batch:
-            yield _stack(same_size)
-            same_size.clear()
+        for view in views_of(*item):
+            same_size = waiting.setdefault(view.pixels.shape[0], [])
+            same_size.append(view)
+            if len(same_size) == batch:
+                yield stacked(same_size)
+                same_size.clear()
     for rest in waiting.values():
         if rest:
-            yield _stack(rest)
+            yield stacked(rest)
+
+
+class View(NamedTuple):
+    """One square of a decoded file."""
+
+    id: int
+    pixels: Uint8Array
+    size: tuple[int, int]
+    content: Content
+
+
+def views_of(file_id: int, picture: Picture) -> list[View]:
+    """The views of `picture`, the main one first."""
+    return [View(file_id, square, picture.size, picture.content) for square in picture.squares]
+
+
+def stacked(views: Sequence[View]) -> FrameBatch:
+    """Views of one size as a batch."""
+    return FrameBatch(
+        ids=np.array([view.id for view in views], np.int64),
+        pixels=np.stack([view.pixels for view in views]),
+        sizes=np.array([view.size for view in views], np.int32),
+        contents={view.id: view.content for view in views if view.content is not INTACT_STILL},
+    )
 
 
 def choose_size(width: int, height: int) -> int:
     """The `auto` rule: SMALL for a picture that is smaller than SMALL on both sides, else LARGE."""
     return SMALL if width < SMALL and height < SMALL else LARGE
-
-
-def _stack(items: list[tuple[int, Uint8Array, tuple[int, int]]]) -> FrameBatch:
-    return FrameBatch(
-        ids=np.array([item[0] for item in items], np.int64),
-        pixels=np.stack([item[1] for item in items]),
-        sizes=np.array([item[2] for item in items], np.int32),
-    )

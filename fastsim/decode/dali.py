@@ -19,7 +19,12 @@ import numpy as np
 from nvidia.dali import Pipeline, fn, types
 from PIL import Image
 
-from fastsim.decode import opencv
+from fastsim.decode import stacked, views_of
+from fastsim.decode.colour import changes
+from fastsim.decode.decoder import AT_ONCE, decode_file
+from fastsim.decode.libraries import MAX_PIXELS
+from fastsim.decode.picture import Picture, UnreadableError
+from fastsim.decode.stills import orientation_of
 from fastsim.prefetch import prefetch_map
 from fastsim.records import FrameBatch, MediaFile, Skipped
 from fastsim.traffic import Traffic
@@ -60,12 +65,11 @@ class _Decoded(NamedTuple):
     """A picture that OpenCV decoded."""
 
     file: MediaFile
-    pixels: Any  # uint8[side, side, 3]
-    original: tuple[int, int]
+    picture: Picture
 
     @property
     def side(self) -> int:
-        return len(self.pixels)
+        return len(self.picture.squares[0])
 
 
 class Counts(NamedTuple):
@@ -130,19 +134,16 @@ class _Decoder:
 
     def _read(self, file: MediaFile) -> _Encoded | _Decoded | Skipped:
         """In a thread: read the file, and decode it unless it is for the device."""
-        try:
-            data = opencv._read(file.path)
-        except opencv.UnreadableError as error:
-            return Skipped(file.path, str(error), file.id)
-        original = device_size(data)
-        if original is None:
+        data = _read_small(file)
+        original = None if data is None else device_size(data)
+        if data is None or original is None:
             return self._with_opencv(file)
         return _Encoded(file, np.frombuffer(data, np.uint8), original, self._choose(*original))
 
     def _with_opencv(self, file: MediaFile) -> _Decoded | Skipped:
         try:
-            return _Decoded(file, *opencv.decode_file(file.path, self._choose))
-        except opencv.UnreadableError as error:
+            return _Decoded(file, decode_file(file.path, self._choose))
+        except UnreadableError as error:
             return Skipped(file.path, str(error), file.id)
 
     def _submit(self, items: list[_Encoded]) -> Iterator[FrameBatch | Skipped]:
@@ -196,17 +197,24 @@ class _Decoder:
             if isinstance(item, Skipped):
                 yield item
             else:
-                done.setdefault(len(item.pixels), []).append(item)
+                done.setdefault(item.side, []).append(item)
         for same in done.values():
             yield self._stack(same)
 
     def _stack(self, items: list[_Decoded]) -> FrameBatch:
         self._by_opencv += len(items)
-        return FrameBatch(
-            np.array([item.file.id for item in items], np.int64),
-            np.stack([item.pixels for item in items]),
-            np.array([item.original for item in items], np.int32),
-        )
+        return stacked([view for item in items for view in views_of(item.file.id, item.picture)])
+
+
+def _read_small(file: MediaFile) -> bytes | None:
+    """The file, or None where it can't be read or is too large to be read at once: the cpu backend sees to it."""
+    if not 0 < file.snapshot.size <= AT_ONCE:
+        return None
+    try:
+        with open(file.path, "rb") as stream:
+            return stream.read(AT_ONCE)
+    except OSError:
+        return None
 
 
 def _decoded_bytes(items: list[_Encoded]) -> int:
@@ -230,9 +238,11 @@ def device_size(data: bytes) -> tuple[int, int] | None:
     except Exception:  # the cpu backend says what is wrong with it
         return None
     width, height = header.size
-    if header.mode not in ("RGB", "L") or width * height > opencv.MAX_PIXELS:
+    if header.format != "JPEG" or header.mode not in ("RGB", "L") or width * height > MAX_PIXELS:
         return None
-    return (height, width) if opencv._orientation(header) >= 5 else (width, height)
+    if changes(header.info.get("icc_profile"), header.mode):
+        return None
+    return (height, width) if orientation_of(header) >= 5 else (width, height)
 
 
 def build(batch: int, workers: int, device: int | None) -> Any:

@@ -14,6 +14,7 @@ from fastsim.errors import UsageError
 from fastsim.model import Model
 from fastsim.progress import Bar
 from fastsim.records import (
+    INTACT_STILL,
     Content,
     DeviceRows,
     Embeddings,
@@ -141,7 +142,7 @@ def embed(
     if not ids:
         return NOTHING, tuple(skipped)
     all_ids, all_rows, all_sizes = np.concatenate(ids), np.concatenate(rows), np.concatenate(sizes)
-    if any(content.views > 1 or content.frames_total > 1 for content in contents.values()):
+    if any(content.views > 1 or content.kind for content in contents.values()):
         return with_views(all_ids, all_rows, all_sizes, contents), tuple(skipped)
     order = np.argsort(all_ids)
     on_device = keeper.kept(order) if keeper else None
@@ -170,7 +171,7 @@ def with_views(ids: Int64Array, rows: Float16Array, sizes: Int32Array, contents:
     is_view = np.ones(len(ids), bool)
     is_view[first] = False
     damage, frames = _reported(contents)
-    kind = np.array([frames.get(file_id, (0, 0))[1] for file_id in ids[first].tolist()], np.int32)
+    kind = np.array([contents.get(file_id, INTACT_STILL).kind for file_id in ids[first].tolist()], np.int32)
     start = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
     views = Views(kind, start, np.ascontiguousarray(rows[is_view])) if is_view.any() or kind.any() else None
     return Embeddings(ids[first], np.ascontiguousarray(rows[first]), sizes[first], None, damage, views, frames)

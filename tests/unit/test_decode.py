@@ -13,12 +13,18 @@ import pytest
 from PIL import Image
 
 from fastsim.decode import choose_size, frame_batches
-from fastsim.decode.opencv import UnreadableError, decode_file
+from fastsim.decode.decoder import decode_file
+from fastsim.decode.picture import UnreadableError
 from fastsim.records import FrameBatch, MediaFile, Skipped, Snapshot
 
 
 def to(size: int):  # type: ignore[no-untyped-def]
     return lambda _width, _height: size
+
+
+def first_square(path: str, choose):  # type: ignore[no-untyped-def]
+    picture = decode_file(path, choose)
+    return picture.squares[0], picture.size
 
 
 def scene(width: int = 300, height: int = 200) -> Image.Image:
@@ -35,7 +41,7 @@ def reference(image: Image.Image, size: int) -> np.ndarray:
 
 def test_decodes_to_the_square_with_its_original_size(tmp_path: Path) -> None:
     scene().save(tmp_path / "a.png")
-    pixels, original = decode_file(str(tmp_path / "a.png"), to(96))
+    pixels, original = first_square(str(tmp_path / "a.png"), to(96))
     assert pixels.shape == (96, 96, 3)
     assert pixels.dtype == np.uint8
     assert pixels.flags.c_contiguous
@@ -47,7 +53,7 @@ def test_decodes_to_the_square_with_its_original_size(tmp_path: Path) -> None:
 def test_reads_every_documented_format(tmp_path: Path, suffix: str) -> None:
     image = scene(128, 128) if suffix == "ico" else scene()
     image.save(tmp_path / f"a.{suffix}")
-    pixels, original = decode_file(str(tmp_path / f"a.{suffix}"), to(64))
+    pixels, original = first_square(str(tmp_path / f"a.{suffix}"), to(64))
     assert original == image.size
     assert np.abs(pixels - reference(image, 64)).mean() < 9
 
@@ -55,7 +61,7 @@ def test_reads_every_documented_format(tmp_path: Path, suffix: str) -> None:
 def test_reads_heic_where_the_plug_in_is_installed(tmp_path: Path) -> None:
     heif = pytest.importorskip("pillow_heif", reason="pip install 'fastsim-dedup[heic]'")
     heif.from_pillow(scene()).save(tmp_path / "a.heic", quality=90)
-    pixels, original = decode_file(str(tmp_path / "a.heic"), to(64))
+    pixels, original = first_square(str(tmp_path / "a.heic"), to(64))
     assert original == (300, 200)
     assert np.abs(pixels - reference(scene(), 64)).mean() < 6
 
@@ -77,7 +83,7 @@ def test_applies_exif_orientation(tmp_path: Path, suffix: str, orientation: int)
     exif = Image.Exif()
     exif[0x0112] = orientation
     stored.save(tmp_path / f"a.{suffix}", exif=exif)
-    pixels, original = decode_file(str(tmp_path / f"a.{suffix}"), to(80))
+    pixels, original = first_square(str(tmp_path / f"a.{suffix}"), to(80))
     assert original == (300, 200)
     assert np.abs(pixels - reference(upright, 80)).mean() < 7
 
@@ -85,7 +91,7 @@ def test_applies_exif_orientation(tmp_path: Path, suffix: str, orientation: int)
 def test_a_large_jpeg_is_scaled_while_it_is_decoded_and_looks_the_same(tmp_path: Path) -> None:
     large = scene(3000, 2000)
     large.save(tmp_path / "a.jpg", quality=95)
-    pixels, original = decode_file(str(tmp_path / "a.jpg"), to(224))
+    pixels, original = first_square(str(tmp_path / "a.jpg"), to(224))
     assert original == (3000, 2000)
     assert np.abs(pixels - reference(large, 224)).mean() < 3
 
@@ -97,14 +103,14 @@ def test_transparent_parts_are_white(tmp_path: Path, suffix: str) -> None:
     alpha[:, 100:] = 0
     image.putalpha(Image.fromarray(alpha))
     image.save(tmp_path / f"a.{suffix}", **({"lossless": True} if suffix == "webp" else {}))
-    pixels, _ = decode_file(str(tmp_path / f"a.{suffix}"), to(100))
+    pixels, _ = first_square(str(tmp_path / f"a.{suffix}"), to(100))
     assert (pixels[:, 60:] > 250).all()
     assert pixels[:, :40].mean() < 200
 
 
 def test_half_transparent_pixels_are_mixed_with_white(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "a.png"), np.full((50, 50, 4), (0, 0, 200, 128), np.uint8))
-    pixels, _ = decode_file(str(tmp_path / "a.png"), to(50))
+    pixels, _ = first_square(str(tmp_path / "a.png"), to(50))
     assert np.abs(pixels.astype(int) - [227, 127, 127]).max() <= 1
 
 
@@ -112,7 +118,7 @@ def test_16_bit_grey_uses_the_whole_range(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.linspace(0, 65535, 256), (64, 256)).astype(np.uint16)
     for name in ("a.png", "a.tif", "a.pgm"):
         cv2.imwrite(str(tmp_path / name), ramp)
-        pixels, _ = decode_file(str(tmp_path / name), to(64))
+        pixels, _ = first_square(str(tmp_path / name), to(64))
         assert pixels[:, 0].mean() < 8
         assert pixels[:, -1].mean() > 247
 
@@ -120,7 +126,7 @@ def test_16_bit_grey_uses_the_whole_range(tmp_path: Path) -> None:
 def test_12_bit_scans_in_16_bit_files_are_not_all_black(tmp_path: Path) -> None:
     ramp = np.broadcast_to(np.linspace(0, 4095, 256), (64, 256)).astype(np.uint16)
     cv2.imwrite(str(tmp_path / "scan.tif"), ramp)
-    pixels, _ = decode_file(str(tmp_path / "scan.tif"), to(64))
+    pixels, _ = first_square(str(tmp_path / "scan.tif"), to(64))
     assert pixels[:, -1].mean() > 240
 
 
@@ -138,7 +144,7 @@ def test_greyscale_palette_cmyk_and_float_pictures_are_read(tmp_path: Path) -> N
         ("lines.png", image.convert("1")),
         ("float.tif", image.convert("L")),
     ):
-        pixels, _ = decode_file(str(tmp_path / name), to(64))
+        pixels, _ = first_square(str(tmp_path / name), to(64))
         assert np.abs(pixels - reference(expected, 64)).mean() < 14, name
 
 
@@ -146,7 +152,7 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     first, second = Image.new("RGB", (64, 64), (200, 0, 0)), Image.new("RGB", (64, 64), (0, 0, 200))
     for name in ("a.gif", "a.webp", "a.png"):
         first.save(tmp_path / name, save_all=True, append_images=[second], duration=100)
-        pixels, _ = decode_file(str(tmp_path / name), to(64))
+        pixels, _ = first_square(str(tmp_path / name), to(64))
         assert pixels[32, 32, 0] > 150 > pixels[32, 32, 2]
 
 

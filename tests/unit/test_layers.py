@@ -51,8 +51,12 @@ STAGES = {
 """Each stage, and what it may import of the package beyond SHARED."""
 
 BACKENDS = {
-    "cv2": ["decode/opencv.py", "videos/pictures.py"],
-    "PIL": ["decode/dali.py", "decode/opencv.py"],
+    "cv2": ["decode/libraries.py", "videos/pictures.py"],
+    "PIL": ["decode/colour.py", "decode/dali.py", "decode/decoder.py", "decode/libraries.py"],
+    "simplejpeg": ["decode/jpeg.py"],
+    "tifffile": ["decode/tiff.py"],
+    "rawpy": ["decode/readers.py"],
+    "pillow_heif": ["decode/libraries.py"],
     "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py", "decode/video_index.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
     "onnxruntime": ["embedding/onnxruntime_import.py"],

@@ -99,7 +99,7 @@ def test_a_view_that_is_zero_is_similar_to_nothing() -> None:
 def test_rows_of_a_file_are_put_together_whatever_the_order_of_the_files() -> None:
     ids = np.array([7, 7, 7, 2, 5, 5])
     rows = np.arange(6 * D).reshape(6, D).astype(np.float16)
-    contents = {7: Content(3, 3, 9), 5: Content(2, damage="cut short"), 2: Content(damage="wrong checksum")}
+    contents = {7: Content(3, 3, 9, 9), 5: Content(2, damage="cut short"), 2: Content(damage="wrong checksum")}
     e = embedding.with_views(ids, rows, np.ones((6, 2), np.int32), contents)
     assert e.ids.tolist() == [2, 5, 7]
     assert (e.vectors == rows[[3, 4, 0]]).all()

@@ -1,0 +1,50 @@
+"""Transparent pictures on the backgrounds that a viewer may show behind them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastsim.decode.libraries import cv2
+from fastsim.decode.shrink import Array, Band, in_bands, square
+from fastsim.records import Float32Array, Uint8Array
+
+_SEEN = 0.15
+"""A picture is shown on white, unless it differs from white by less than this part of what it differs from black."""
+_CLEAR = 5e-4
+"""A smaller part of the picture that is transparent (the corners of a screenshot) makes no second background."""
+_NOTHING = 1e-3
+"""Where less than this part of the picture is opaque, nothing is seen on any background: alpha is left out."""
+
+
+def views(width: int, height: int, size: int, band: Band, order: tuple[int, ...] = (0, 1, 2, 3)) -> list[Uint8Array]:
+    """RGB uint8[size, size, 3] of a picture with alpha: on white, and on black where that looks different.
+
+    The first is on the background that the picture is seen on: black for white drawings. It is what a copy without alpha
+    is compared with; two transparent pictures are compared on both backgrounds. band: uint8[h, w, 4]; order: where red,
+    green, blue and alpha are in it.
+    """
+    straight = list(order)
+    premultiplied = in_bands(width, height, size, lambda top, end: band(top, end)[..., straight], _premultiplied)
+    alpha = premultiplied[..., 3:]
+    if float(alpha.mean()) < _NOTHING:
+        bare = in_bands(width, height, size, lambda top, end: band(top, end)[..., straight[:3]], np.ascontiguousarray)
+        return [square(bare, size)]
+    black = premultiplied[..., :3]
+    white = black + 255.0 * (1.0 - alpha)
+    on_white, on_black = (square(_rounded(part), size) for part in (white, black))
+    if 1.0 - float(alpha.mean()) < _CLEAR:
+        return [on_white]
+    seen_on_white, seen_on_black = float((255.0 - white).max(axis=2).mean()), float(black.max(axis=2).mean())
+    return [on_black, on_white] if seen_on_white < _SEEN * seen_on_black else [on_white, on_black]
+
+
+def _premultiplied(rgba: Uint8Array) -> Float32Array:
+    """float32[h, w, 4]: colours 0 to 255 times alpha, alpha 0 to 1."""
+    out = rgba.astype(np.float32)
+    out[..., 3] *= 1.0 / 255.0
+    out[..., :3] *= out[..., 3:]
+    return out
+
+
+def _rounded(values: Array) -> Array:
+    return np.asarray(cv2.convertScaleAbs(values))

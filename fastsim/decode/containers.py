@@ -1,0 +1,204 @@
+"""Pictures that Pillow identifies: what decodes each, how much memory that takes, and its pages or frames."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastsim.decode import backgrounds, frames, gif, jpeg, mpo, png, stills, tiff
+from fastsim.decode.colour import to_srgb
+from fastsim.decode.damage import held
+from fastsim.decode.libraries import MAX_PIXELS, Image, cv2, opencv
+from fastsim.decode.picture import ChooseSize, Picture, UnreadableError
+from fastsim.decode.shrink import square
+from fastsim.decode.values import to_8_bits
+from fastsim.records import INTACT_STILL, Content, Uint8Array
+
+_COST = {"JPEG2000": 20, "WEBP": 14, "AVIF": 20, "HEIF": 20, "JXL": 20, "GIF": 12, "TIFF": 12}
+_USUAL_COST = 8
+"""Bytes a pixel that decoding takes: Pillow's own pixels have 4, and many formats are unpacked in one piece before."""
+LARGE = 8 * 2**20
+"""Pixels: a larger PNG or WebP is decoded by Pillow, in less memory."""
+_Decode = Callable[[bytes, ChooseSize], Picture]
+
+
+def cost_of(header: Any) -> int:
+    """Bytes of memory that decoding takes at most, the file's own left out."""
+    width, height = int(header.width), int(header.height)
+    rows = 32 * height  # Pillow keeps a table of rows
+    if header.format in ("JPEG", "MPO"):
+        small = width * height * 4 // (1 if min(width, height) < 1024 else 4 if min(width, height) < 4096 else 64)
+        return rows + small + (6 * width * height if header.info.get("progressive") else 0)
+    return rows + _COST.get(header.format, _USUAL_COST) * width * height
+
+
+def decoder_of(header: Any, names: tuple[str, ...]) -> _Decode:
+    """What decodes the file that `header` is of."""
+    if header.format in ("JPEG", "MPO"):
+        return lambda data, choose: _jpeg(data, header, choose)
+    if header.format == "GIF":
+        return _gif
+    if header.format == "TIFF":
+        return tiff.decode
+    return lambda data, choose: _by_pillow(data, names, choose)
+
+
+def decode_png(data: bytes, choose: ChooseSize) -> Picture:
+    """A PNG, animated or not."""
+    chunks = png.read(data)
+    header = Image.open(io.BytesIO(chunks.data), formats=("PNG",))
+    if getattr(header, "n_frames", 1) > 1:
+        return _animated(header, choose, chunks.damage)
+    size, original, orientation = _sizes(header, choose)
+    header.info["icc_profile"] = chunks.profile or header.info.get("icc_profile")
+    damage = chunks.damage
+    if damage:
+        there = png.rows_there(chunks)
+        damage = "" if there == 1.0 and damage.startswith("cut short") else held(damage, there)
+    deep = chunks.depth == 16
+    if not damage and (deep or (chunks.width * chunks.height <= LARGE and not _is_transparent(header))):
+        image = opencv(
+            chunks.data, cv2.IMREAD_UNCHANGED if deep else cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION
+        )
+        if image is not None and deep:
+            return _turned(_deep(image, size, header.info.get("icc_profile")), orientation, original, "")
+        if image is not None:
+            rgb = cv2.cvtColor(square(np.asarray(image), size), cv2.COLOR_BGR2RGB)
+            return _turned([to_srgb(rgb, "RGB", header.info.get("icc_profile"))], orientation, original, "")
+    damage = damage or stills.load(header)
+    if damage:
+        stills.load(header)
+    return _turned(stills.views(header, size, damage), orientation, original, damage)
+
+
+def _deep(image: np.ndarray[Any, Any], size: int, profile: bytes | None) -> list[Uint8Array]:
+    """Views of 16-bit grey, BGR or BGRA."""
+    if image.ndim == 3 and image.shape[2] == 4:
+        colours = to_8_bits(image[..., :3])
+        alpha = (image[..., 3:] >> 8).astype(np.uint8)
+        bgra = np.concatenate([colours, alpha], axis=2)
+        found = backgrounds.views(image.shape[1], image.shape[0], size, lambda a, b: bgra[a:b], (2, 1, 0, 3))
+        return [to_srgb(one, "RGB", profile) for one in found]
+    if image.ndim == 3:
+        image = image[..., ::-1]
+    return [to_srgb(one, "RGB", profile) for one in stills.of_values(image, size)]
+
+
+def _jpeg(data: bytes, header: Any, choose: ChooseSize) -> Picture:
+    size, original, orientation = _sizes(header, choose)
+    if header.mode != "CMYK":
+        found = jpeg.decode(data, header.width, header.height, size)
+        if found is not None:
+            rgb = cv2.cvtColor(square(found.image, size), cv2.COLOR_BGR2RGB)
+            profile = header.info.get("icc_profile")
+            main = stills.oriented(_profiled(rgb, header.mode, profile), orientation)
+            if header.format != "MPO":
+                return Picture((main,), original, Content(damage=found.damage) if found.damage else INTACT_STILL)
+            more = [jpeg_square(part, size, orientation) for part in mpo.further_pictures(data, header)]
+            return _several(main, more, original, found.damage)
+    header = Image.open(io.BytesIO(data), formats=("JPEG",))
+    if header.mode == "CMYK":
+        header.draft("CMYK", (size, size))
+    damage = stills.load(header)
+    return _turned(stills.views(header, size, damage), orientation, original, damage)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a JPEG."""
+    width, height = Image.open(io.BytesIO(data), formats=("JPEG",)).size
+    return width, height
+
+
+def jpeg_square(data: bytes, size: int, orientation: int | None = None) -> Uint8Array:
+    """RGB uint8[size, size, 3] of a JPEG inside another file, turned as its own EXIF says, or else by `orientation`."""
+    header = Image.open(io.BytesIO(data), formats=("JPEG",))
+    own = stills.orientation_of(header)
+    found = jpeg.decode(data, *header.size, size)
+    if found is None:
+        raise UnreadableError("can't be decoded: a JPEG of an unknown kind inside it")
+    rgb = cv2.cvtColor(square(found.image, size), cv2.COLOR_BGR2RGB)
+    turn = own if own != 1 or orientation is None else orientation
+    return stills.oriented(_profiled(rgb, header.mode, header.info.get("icc_profile")), turn)
+
+
+def _profiled(rgb: Uint8Array, mode: str, profile: bytes | None) -> Uint8Array:
+    if not profile:
+        return rgb
+    return to_srgb(np.ascontiguousarray(rgb[..., 0]), "L", profile) if mode == "L" else to_srgb(rgb, "RGB", profile)
+
+
+def _several(main: Uint8Array, more: list[Uint8Array], original: tuple[int, int], damage: str) -> Picture:
+    """A JPEG with further pictures, unless they are copies of the first."""
+    different = [one for one in more if float(np.abs(one.astype(np.int16) - main).mean()) > mpo.COPY]
+    if not different:
+        return Picture((main,), original, Content(damage=damage) if damage else INTACT_STILL)
+    squares, n = (main, *more), 1 + len(more)
+    return Picture(squares, original, Content(n, n, n, -n, damage))
+
+
+def _gif(data: bytes, choose: ChooseSize) -> Picture:
+    blocks = gif.read(data)
+    if blocks.width * blocks.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+    frames.check_work(blocks.width, blocks.height, blocks.frames)
+    header: Any = Image.open(io.BytesIO(data), formats=("GIF",))
+    return _animated(header, choose, blocks.damage) if header.n_frames > 1 else _still(header, choose, blocks.damage)
+
+
+def _by_pillow(data: bytes, names: tuple[str, ...], choose: ChooseSize) -> Picture:
+    header: Any = Image.open(io.BytesIO(data), formats=names)
+    if header.format in ("WEBP", "AVIF", "HEIF", "JXL") and getattr(header, "n_frames", 1) > 1:
+        return _animated(header, choose, "")
+    if header.format == "WEBP" and not _is_transparent(header) and header.width * header.height <= LARGE:
+        image = opencv(data, cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION)
+        if image is not None:
+            size, original, orientation = _sizes(header, choose)
+            rgb = cv2.cvtColor(square(np.asarray(image), size), cv2.COLOR_BGR2RGB)
+            return _turned([to_srgb(rgb, "RGB", header.info.get("icc_profile"))], orientation, original, "")
+    if header.format == "JPEG2000":
+        size = choose(*header.size)
+        header.reduce = max(0, min(5, (min(header.size) // size).bit_length() - 1))
+    return _still(header, choose, "")
+
+
+def _still(header: Any, choose: ChooseSize, damage: str) -> Picture:
+    size, original, orientation = _sizes(header, choose)
+    damage = stills.load(header) or damage
+    return _turned(stills.views(header, size, damage), orientation, original, damage)
+
+
+def _animated(header: Any, choose: ChooseSize, damage: str) -> Picture:
+    size, original, orientation = _sizes(header, choose)
+    total = header.n_frames
+    frames.check_work(header.width, header.height, total)
+
+    def views_of(number: int) -> list[Uint8Array]:
+        header.seek(number)
+        header.load()
+        return [stills.oriented(one, orientation) for one in stills.views(header, size)]
+
+    squares, content = frames.views_of_all(
+        frames.chosen(total), views_of, -total if header.format == "HEIF" else total, damage
+    )
+    return Picture(squares, original, content)
+
+
+def _sizes(header: Any, choose: ChooseSize) -> tuple[int, tuple[int, int], int]:
+    """(side of the square, size as a viewer shows it, EXIF orientation)."""
+    orientation = stills.orientation_of(header)
+    width, height = header.size
+    original = (height, width) if orientation >= 5 else (width, height)
+    return choose(*original), original, orientation
+
+
+def _turned(views: list[Uint8Array], orientation: int, original: tuple[int, int], damage: str) -> Picture:
+    squares = tuple(stills.oriented(one, orientation) for one in views)
+    plain = len(squares) == 1 and not damage
+    return Picture(squares, original, INTACT_STILL if plain else Content(len(squares), damage=damage))
+
+
+def _is_transparent(header: Any) -> bool:
+    return header.mode in stills.ALPHA_MODES or "transparency" in header.info

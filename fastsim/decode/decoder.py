@@ -1,0 +1,110 @@
+"""Still pictures on the CPU: one file to the squares that the network sees.
+
+A square is RGB uint8[size, size, 3]: EXIF orientation and colour profiles applied, more than 8 bits scaled to 8. The
+aspect ratio is not kept: the network was trained on squeezed pictures, and a copy with another aspect ratio is squeezed
+to the same square. A file has several where it has several pages or frames, or is transparent.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from collections.abc import Callable
+from typing import IO, Any
+
+from PIL import UnidentifiedImageError
+
+from fastsim import formats
+from fastsim.decode import containers, readers
+from fastsim.decode.libraries import MAX_PIXELS, PILLOW_FORMATS, Image, plug_in
+from fastsim.decode.memory import BUDGET
+from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
+from fastsim.signatures import HEAD_BYTES
+
+MAX_BYTES = 2 * 2**30
+"""A larger file is skipped: it would have to be held in memory whole."""
+AT_ONCE = 16 * 2**20
+"""A file of more bytes is looked at before it is read whole."""
+_Source = bytes | IO[bytes]
+
+
+def decode_file(path: str, choose_size: ChooseSize) -> Picture:
+    """Read and decode one file. Raises UnreadableError."""
+    try:
+        with _opened(path) as file:
+            count = os.fstat(file.fileno()).st_size
+            source: _Source = file.read(count) if count <= AT_ONCE else file
+            decode, need = _planned(source, path)
+            with BUDGET.take(need + (count if count > AT_ONCE else 0)):
+                if not isinstance(source, bytes):
+                    file.seek(0)
+                    source = file.read(count)
+                return decode(source, choose_size)
+    except UnreadableError:
+        raise
+    except MemoryError:
+        raise UnreadableError("not enough memory to decode it") from None
+    except Image.DecompressionBombError:
+        raise UnreadableError(_BOMB) from None
+    except OSError as error:
+        if error.strerror is None:  # Pillow's own
+            raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
+        raise UnreadableError(error.strerror[:1].lower() + error.strerror[1:]) from None
+    except Exception as error:  # a decoder met what its authors did not expect: this file is skipped, the run goes on
+        raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
+
+
+_BOMB = f"more than {MAX_PIXELS // 2**20} megapixels by its header (the limit against decompression bombs)"
+
+
+def _opened(path: str) -> IO[bytes]:
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a fifo would wait for a writer
+        raise UnreadableError("not a regular file")
+    file = open(path, "rb")  # noqa: SIM115
+    try:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise UnreadableError("not a regular file")
+        if status.st_size == 0:
+            raise UnreadableError("empty file")
+        if status.st_size > MAX_BYTES:
+            raise UnreadableError(f"{status.st_size / 2**30:.1f} GiB, more than the limit of {MAX_BYTES // 2**30} GiB")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _planned(source: _Source, path: str) -> tuple[Callable[[bytes, ChooseSize], Picture], int]:
+    """What decodes the file, and the bytes of memory that it takes for that."""
+    head = source[:HEAD_BYTES] if isinstance(source, bytes) else source.read(HEAD_BYTES)
+    form = formats.by_content(head) or formats.by_suffix(path)
+    names = PILLOW_FORMATS
+    if form is not None and form.reader is not None and not form.reader.is_installed():
+        raise UnreadableError(f"{form.name} needs {form.reader.name}: {form.reader.install_command}")
+    if form is not None and (plan := readers.plan(form.name, head)) is not None:
+        decode, size, need = plan
+        _check(*size)
+        return decode, need
+    if form is not None and form.reader in (formats.PILLOW_HEIF, formats.PILLOW_JXL):
+        names = plug_in(form.reader)
+    header = _header(source, names)
+    if header is None:
+        return readers.unknown, 0
+    _check(*header.size)
+    return containers.decoder_of(header, names), containers.cost_of(header)
+
+
+def _header(source: _Source, names: tuple[str, ...]) -> Any:
+    stream: IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source
+    stream.seek(0)
+    try:
+        return Image.open(stream, formats=names)
+    except UnidentifiedImageError:
+        return None
+
+
+def _check(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UnreadableError(_BOMB)

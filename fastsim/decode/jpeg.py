@@ -1,0 +1,108 @@
+"""JPEGs by libjpeg-turbo, scaled down while they are decoded; what it complains about is damage.
+
+OpenCV decodes the same pixels in the same time, but hides the complaints.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+import simplejpeg
+
+from fastsim.decode.damage import checked
+from fastsim.records import Uint8Array
+
+_END = b"\xff\xd9"
+_HARMLESS = re.compile(r"extraneous bytes before marker 0xd[0-9a]|unknown JFIF revision|unknown Adobe color transform")
+"""Complaints that come without a wrong pixel."""
+_PREMATURE = "Premature end of JPEG file"
+
+
+class Decoded(NamedTuple):
+    """BGR uint8[h, w, 3], and what is wrong with the file (nothing: empty)."""
+
+    image: Uint8Array
+    damage: str
+
+
+def decode(data: bytes, width: int, height: int, size: int) -> Decoded | None:
+    """Decode a JPEG of `width` x `height` pixels, scaled down by 2, 4 or 8 where it stays at least `size` high and wide.
+
+    Returns None where libjpeg-turbo does not know that kind of JPEG. Raises UnreadableError where too little of it is
+    there.
+    """
+    scale = next((scale for scale in (8, 4, 2) if min(width, height) // scale >= size), 1)
+    least = (-(-height // scale), -(-width // scale))
+    try:
+        return Decoded(_decode(data, least), "")
+    except ValueError as error:
+        complaint = str(error)
+    if complaint == _PREMATURE:
+        # Without its end marker, as some cameras and downloads leave them: is any picture data missing?
+        data += _END
+        try:
+            image = _decode(data, least)
+            if not is_coarse(data):
+                return Decoded(image, "")
+            complaint = "cut short: the finer scans of a progressive JPEG are missing"
+        except ValueError as error:
+            complaint = f"cut short ({_short(str(error))})"
+    try:
+        image = _decode(data, least, strict=False)
+    except ValueError:
+        return None
+    if _HARMLESS.search(complaint):
+        return Decoded(image, "")
+    return Decoded(image, checked(image, _short(complaint)))
+
+
+def is_progressive(data: bytes) -> bool:
+    """Whether all coefficients are kept in memory until the last scan has been read."""
+    return any(marker == 0xC2 for marker, _ in _segments(data))
+
+
+def is_coarse(data: bytes) -> bool:
+    """Whether a progressive JPEG ends before the last bit of each coefficient has been sent."""
+    sent: dict[int, list[int]] = {}
+    progressive = False
+    for marker, body in _segments(data, scans=True):
+        if marker == 0xC2:
+            progressive = True
+            sent = {body[6 + 3 * i]: [99] * 64 for i in range(body[5]) if len(body) > 6 + 3 * i}
+        elif marker == 0xDA and progressive and len(body) >= 4:
+            count = body[0]
+            start, stop, low = body[1 + 2 * count], body[2 + 2 * count], body[3 + 2 * count] & 15
+            for i in range(count):
+                for k in range(start, min(stop, 63) + 1):
+                    sent.setdefault(body[1 + 2 * i], [99] * 64)[k] = low
+    return progressive and any(bit for bits in sent.values() for bit in bits)
+
+
+def _segments(data: bytes, *, scans: bool = False) -> Any:
+    """(marker, body) of each segment up to the first scan, or with `scans` of all."""
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            at = data.find(b"\xff", at)
+            if at < 0:
+                return
+            continue
+        marker = data[at + 1]
+        if marker in (0x00, 0x01, 0xFF) or 0xD0 <= marker <= 0xD9:
+            at += 1 if marker == 0xFF else 2
+            continue
+        length = int.from_bytes(data[at + 2 : at + 4], "big")
+        yield marker, data[at + 4 : at + 2 + length]
+        if marker == 0xDA and not scans:
+            return
+        at += 2 + max(length, 2)
+
+
+def _decode(data: bytes, least: tuple[int, int], *, strict: bool = True) -> Uint8Array:
+    image: Uint8Array = simplejpeg.decode_jpeg(data, "BGR", min_height=least[0], min_width=least[1], strict=strict)
+    return image
+
+
+def _short(complaint: str) -> str:
+    return complaint.removeprefix("Corrupt JPEG data: ").rstrip(".")

@@ -1,0 +1,66 @@
+"""OpenCV and Pillow, set up once: limits that fit each other, one thread, no words of their own on stderr."""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from functools import cache
+from importlib import import_module
+
+MAX_PIXELS = 512 * 1024 * 1024
+"""A picture with more pixels by its header is skipped before any memory is taken for it."""
+
+# Both libraries read these at import or at use; ours is the one limit. setdefault: a user's own stricter limit stays.
+os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
+
+import cv2 as cv2  # noqa: E402, PLC0414
+from PIL import Image as Image  # noqa: E402, PLC0414
+
+from fastsim import formats  # noqa: E402
+
+_REGISTER = {formats.PILLOW_HEIF: "HEIF", formats.PILLOW_JXL: "JXL"}
+_lock = threading.Lock()
+
+
+def _set_up() -> tuple[str, ...]:
+    """Returns Pillow's names of the formats that it may open: it knows others that start programs or are no pictures."""
+    cv2.setNumThreads(1)
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+    known = [one for one in formats.IMAGES if one.plugin]
+    for one in known:  # Image.init() would import thirty more, which every start would pay for
+        import_module(f"PIL.{one.plugin}ImagePlugin")
+    return tuple(name for one in known for name in one.pillow if name in Image.OPEN)  # MPO opens as JPEG
+
+
+PILLOW_FORMATS = _set_up()
+
+
+@cache
+def plug_in(reader: formats.Reader) -> tuple[str, ...]:
+    """Import a plug-in of Pillow when the first file of its format is met. Returns Pillow's names of what it opens, empty
+    where it is not installed."""
+    with _lock:
+        if not reader.is_installed():
+            return ()
+        if reader == formats.PILLOW_HEIF:
+            import pillow_heif
+
+            pillow_heif.register_heif_opener()
+        else:
+            import_module(reader.module)
+    return (_REGISTER[reader],)
+
+
+def opencv(data: bytes, flags: int) -> cv2.Mat | None:
+    """`cv2.imdecode`, with None for every kind of failure."""
+    import numpy as np
+
+    try:
+        image: cv2.Mat | None = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        return None
+    return image

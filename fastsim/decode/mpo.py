@@ -1,0 +1,42 @@
+"""Further pictures in one JPEG file (MPO): other eyes and other shots, but no previews, gain maps or depth maps."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from fastsim.decode.libraries import Image
+
+COPY = 2.0
+"""Levels: pictures that differ by less on average are copies of one."""
+_MOST = 16
+_ENTRIES = 0xB002
+_GAIN_MAPS = (b"hdrgm:", b"GainMap", b"urn:iso:std:iso:ts:21496", b"apdi:AuxiliaryImageType", b"GDepth", b"Depth:Data")
+_HEADER = 1 << 18
+
+
+def further_pictures(data: bytes, header: Any) -> list[bytes]:
+    """The JPEGs behind the first one that a person would take for pictures: those that the file declares as frames
+    (stereo, panorama, burst), or of an undeclared kind where they are as large as the first.
+
+    Previews, gain maps and depth maps are no pictures of their own; viewers show the first one.
+    """
+    entries = (getattr(header, "mpinfo", None) or {}).get(_ENTRIES) or []
+    found = []
+    for entry in entries[1:_MOST]:
+        kind = str(entry["Attribute"].get("MPType", ""))
+        start = int(entry["DataOffset"]) + int(header.info.get("mpoffset", 0))
+        part = data[start : start + int(entry["Size"])]
+        if part[:2] != b"\xff\xd8" or not (kind.startswith("Multi-Frame") or _is_like_first(part, data, header)):
+            continue
+        found.append(part)
+    return found
+
+
+def _is_like_first(part: bytes, data: bytes, header: Any) -> bool:
+    if any(mark in part[:_HEADER] or mark in data[:_HEADER] for mark in _GAIN_MAPS):
+        return False
+    try:
+        return bool(Image.open(io.BytesIO(part), formats=("JPEG",)).size == header.size)
+    except OSError:
+        return False

@@ -1,0 +1,109 @@
+"""Formats that Pillow does not identify, or not all of: by name, with what decodes them and the memory that takes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastsim.decode import containers, psd, stills, tiff
+from fastsim.decode.libraries import cv2, opencv
+from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
+from fastsim.decode.shrink import square
+
+Decode = Callable[[bytes, ChooseSize], Picture]
+_GAMMA = 1 / 2.2
+_LIGHT = 99.0
+"""Per cent of a picture of light values that are not brighter than its white."""
+_PREVIEW = 0.1
+"""A preview with a smaller part of the sensor's width is a thumbnail; the picture is developed instead."""
+_FLIPS = {3: 3, 5: 8, 6: 6}
+"""LibRaw's turns as EXIF's."""
+_RAW_COST = 300 * 2**20
+
+
+def plan(name: str, head: bytes) -> tuple[Decode, tuple[int, int], int] | None:
+    """(what decodes it, width and height, bytes of memory) of a file of the format `name`; None: Pillow's."""
+    if name == "PNG" and len(head) >= 29:
+        width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
+        deep, large = head[24] == 16, width * height > containers.LARGE
+        return (
+            containers.decode_png,
+            (width, height),
+            width * height * (30 if deep else 7 if large else 14) + 32 * height,
+        )
+    if name in ("PSD", "PSB") and len(head) >= 26 and psd.is_ours(head):
+        width, height, channels, depth = psd.size_of(head)
+        return psd.decode, (width, height), width * height * channels * (depth // 8 * 3 + 1)
+    if name == "Radiance HDR":
+        return _light, (0, 0), 0
+    if name == "Sun raster" and len(head) >= 12:
+        width, height = int.from_bytes(head[4:8], "big"), int.from_bytes(head[8:12], "big")
+        return unknown, (width, height), width * height * 8
+    if name == "RAW":
+        return _raw, (0, 0), _RAW_COST
+    return None
+
+
+def unknown(data: bytes, choose: ChooseSize) -> Picture:
+    """What only OpenCV or tifffile knows: some BMP variants, TIFF with many bands."""
+    if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return tiff.decode_unknown(data, choose)
+    image = opencv(data, cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if image is None:
+        raise UnreadableError("not a picture, or of an unknown or broken format")
+    height, width = image.shape[:2]
+    return Picture(
+        (cv2.cvtColor(square(np.asarray(image), choose(width, height)), cv2.COLOR_BGR2RGB),), (width, height)
+    )
+
+
+def _light(data: bytes, choose: ChooseSize) -> Picture:
+    """Radiance HDR: amounts of light, of which the brightest are white."""
+    image = opencv(data, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise UnreadableError("can't be decoded: a broken Radiance HDR file")
+    light = np.asarray(image, np.float32)[..., ::-1]
+    height, width = light.shape[:2]
+    white = max(float(np.percentile(light[:: max(1, height // 512), :: max(1, width // 512)], _LIGHT)), 1e-9)
+    shown = (np.clip(light / white, 0.0, 1.0) ** _GAMMA * 255.0 + 0.5).astype(np.uint8)
+    return Picture((square(shown, choose(width, height)),), (width, height))
+
+
+def _raw(data: bytes, choose: ChooseSize) -> Picture:
+    """A camera's raw picture: the preview that the camera made of it, else developed."""
+    import rawpy
+
+    try:
+        with rawpy.imread(io.BytesIO(data)) as raw:
+            turn = _FLIPS.get(raw.sizes.flip, 1)
+            width, height = raw.sizes.width, raw.sizes.height
+            original = (height, width) if turn >= 5 else (width, height)
+            size = choose(*original)
+            preview = _preview(raw, size, turn, width)
+            if preview is not None:
+                return Picture((preview,), original)
+            pixels = raw.postprocess(half_size=min(width, height) >= 2 * size, use_camera_wb=True, user_flip=0)
+            return Picture((stills.oriented(square(pixels, size), turn),), original)
+    except (rawpy.NotSupportedError, rawpy.LibRawError) as error:
+        if data[:4] in (b"II*\0", b"MM\0*"):  # a finished picture with a camera's tags
+            return tiff.decode(data, choose)
+        raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
+
+
+def _preview(raw: Any, size: int, turn: int, width: int) -> Any:
+    import rawpy
+
+    try:
+        thumb = raw.extract_thumb()
+    except rawpy.LibRawError:
+        return None
+    if thumb.format == rawpy.ThumbFormat.JPEG:
+        shape = containers.jpeg_size(thumb.data)
+        if min(shape) >= size and max(shape) >= _PREVIEW * width:
+            return containers.jpeg_square(thumb.data, size, turn)
+        return None
+    bitmap = np.asarray(thumb.data)
+    return stills.oriented(square(bitmap, size), turn) if min(bitmap.shape[:2]) >= size else None

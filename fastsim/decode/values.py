@@ -1,0 +1,86 @@
+"""Values of more than 8 bits to the 8 that the network takes: by the range that a picture uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from fastsim.records import Uint8Array
+
+Values = np.ndarray[Any, Any]
+
+_FULL = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
+"""White of sensors and scanners with 8 to 16 bits."""
+_FULL_FLOAT = (1.0, 255.0, 65535.0)
+_WIDE = 1 / 3
+"""A picture that uses this part of a usual range is shown in that range, as its copy of 8 bits is."""
+_NO_DATA = frozenset((-9999.0, -99999.0, -999.0, -32768.0, -32767.0, 32767.0, 65535.0, 9999.0, 99999.0, 1e20, -1e20))
+_HUGE = 1e30
+"""Floats beyond are marks, no measurements (3.4e38 is the usual one)."""
+_SAMPLES = 1 << 22
+_BAND = 1 << 20
+"""Values that are converted at a time."""
+
+
+def to_8_bits(values: Values, no_data: Sequence[float] = ()) -> Uint8Array:
+    """Scale [h, w] or [h, w, c] of any type to uint8.
+
+    Bytes stay as they are. Other types are scaled by a usual white (of 8 to 16 bits; 1 for floats) where the picture uses
+    a third of that range, else by the range that it uses. Values that mean "no data" (`no_data`, NaN, infinities, marks
+    far outside of all other values) have no part in the range and become black.
+    """
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * np.uint8(255)
+    low, high = used_range(values, no_data)
+    out = np.empty(values.shape, np.uint8)
+    rows = max(1, _BAND // max(1, values[:1].size))
+    factor = 255.0 / max(high - low, 1e-30)
+    for at in range(0, len(values), rows):
+        band = values[at : at + rows].astype(np.float64)
+        good = np.isfinite(band) & (np.abs(band) < _HUGE)
+        for mark in no_data:
+            good &= band != mark
+        scaled = np.clip((np.where(good, band, low) - low) * factor, 0.0, 255.0)
+        out[at : at + rows] = (scaled + 0.5).astype(np.uint8)
+    return out
+
+
+def used_range(values: Values, no_data: Sequence[float] = ()) -> tuple[float, float]:
+    """The values that are black and white."""
+    used = _measured(values, no_data)
+    if not len(used):
+        return 0.0, 1.0
+    low, high = float(used[0]), float(used[-1])
+    for full in _FULL_FLOAT if values.dtype.kind == "f" else _FULL:
+        if low >= 0 and high <= full * 1.02:
+            return (0.0, full) if high - low >= full * _WIDE else (low, high)
+    return low, high
+
+
+def _measured(values: Values, no_data: Sequence[float]) -> Values:
+    """The different values that mean something, ascending."""
+    step = max(1, int((values.shape[0] * values.shape[1] / _SAMPLES) ** 0.5))
+    different = np.unique(values[::step, ::step]).astype(np.float64)
+    different = different[np.isfinite(different) & (np.abs(different) < _HUGE)]
+    different = different[~np.isin(different, np.array(no_data, np.float64))]
+    for _ in range(4):
+        if len(different) < 3:
+            break
+        if _is_mark(different):
+            different = different[1:]
+        elif _is_mark(-different[::-1]):
+            different = different[:-1]
+        else:
+            break
+    return different
+
+
+def _is_mark(ascending: Values) -> bool:
+    """Whether the first value is farther from the second than that is from the last, and so no measurement."""
+    first, second, last = ascending[0], ascending[1], ascending[-1]
+    known = abs(float(first)) in {abs(mark) for mark in _NO_DATA}
+    return bool(second - first > last - second and (known or len(ascending) > 16))
