@@ -146,8 +146,9 @@ class DeviceRows:
 class Views:
     """Further rows of files that one row does not stand for: other pages or frames, another background.
 
-    kind: int32[n]; rows of different kinds are similar to nothing of each other (`Content.kind`). start: int64[n + 1], ascending from 0: row i has the views vectors[start[i] : start[i + 1]]. vectors:
-    float16[start[n], d], C-contiguous.
+    kind: int32[n], `Content.kind` of each file; rows of different kinds are similar to nothing of each other. start:
+    int64[n + 1], ascending from 0: row i has the views vectors[start[i] : start[i + 1]]. vectors: float16[start[n], d],
+    C-contiguous.
     """
 
     kind: Int32Array

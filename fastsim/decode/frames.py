@@ -47,8 +47,8 @@ def views_of_all(
 ) -> tuple[tuple[Uint8Array, ...], Content]:
     """The views of the frames `numbers`, the main ones first, then those on other backgrounds.
 
-    kind: see `Content`. views_of(number): the views of one frame, and raises what its decoder raises. Where the later frames can't be read,
-    those before them are compared. Raises UnreadableError where too few can be.
+    kind: see `Content`. views_of(number): the views of one frame; raises what its decoder raises. Where the later frames
+    can't be read, those before them are compared. Raises UnreadableError where too few can be.
     """
     found: list[list[Uint8Array]] = []
     total = abs(kind)
