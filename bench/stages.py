@@ -29,7 +29,9 @@ import common  # noqa: E402
 import photos  # noqa: E402
 
 from fastsim.config import usable_cpus  # noqa: E402
-from fastsim.decode import opencv  # noqa: E402
+from fastsim.decode import jpeg, shrink  # noqa: E402
+from fastsim.decode.decoder import decode_file  # noqa: E402
+from fastsim.decode.libraries import opencv  # noqa: E402
 from fastsim.embedding.mish import fuse_mish  # noqa: E402
 from fastsim.model import card_size, load_model  # noqa: E402
 
@@ -96,7 +98,7 @@ def main() -> None:
         photos.make_photos(Path(name), options.photos, options.count, (500, 375))
         paths = sorted(Path(name).iterdir())
         rows = decoding(paths, options.repeats)
-        pixels = np.stack([opencv.decode_file(str(path), lambda _w, _h: SIZE)[0] for path in paths])
+        pixels = np.stack([decode_file(str(path), lambda _w, _h: SIZE).squares[0] for path in paths])
     cosines = (vectors(True, "bf16", pixels) * vectors(True, "f32", pixels)).sum(1)
     rows += embedding(options.repeats)
     print(f"CPU ms an image, 500x375 JPEGs, {options.repeats} repeats, {common.machine()}")
@@ -111,24 +113,24 @@ def main() -> None:
 def decoding(paths: list[Path], repeats: int) -> list[tuple[str, list[float]]]:
     data = [path.read_bytes() for path in paths]
     headers = [Image.open(io.BytesIO(item)) for item in data]
-    scaled = lambda pair: opencv._with_opencv(*pair, SIZE)  # noqa: E731
+    scaled = lambda pair: jpeg.decode(pair[0], *pair[1].size, SIZE).image  # noqa: E731
     images = [scaled(pair) for pair in zip(data, headers, strict=True)]
     area = lambda image: cv2.resize(image, (SIZE, SIZE), interpolation=cv2.INTER_AREA)  # noqa: E731
-    difference = max(
-        np.abs(cv2.cvtColor(area(image), cv2.COLOR_BGR2RGB).astype(int) - opencv._square(image, SIZE)).mean()
-        for image in images
-    )
+    difference = max(np.abs(area(image).astype(int) - shrink.square(image, SIZE)).mean() for image in images)
     if difference > 4:
         raise SystemExit(f"not valid: our resizing differs from area averages by {difference:.1f} on average")
     return [
         ("read the file", per_item(lambda path: path.read_bytes(), paths, repeats)),
         ("header by Pillow", per_item(lambda item: Image.open(io.BytesIO(item)).getexif(), data, repeats)),
-        ("decode by OpenCV, whole", per_item(lambda item: opencv._opencv(item, cv2.IMREAD_COLOR_BGR), data, repeats)),
-        ("decode by OpenCV, scaled while decoding", per_item(scaled, list(zip(data, headers, strict=True)), repeats)),
+        ("decode by OpenCV, whole", per_item(lambda item: opencv(item, cv2.IMREAD_COLOR_BGR), data, repeats)),
+        (
+            "decode by libjpeg-turbo, scaled while decoding",
+            per_item(scaled, list(zip(data, headers, strict=True)), repeats),
+        ),
         ("resize, OpenCV's area averages", per_item(area, images, repeats)),
         (
             "resize, ours (to twice the size, then 2x2 blocks)",
-            per_item(lambda image: opencv._square(image, SIZE), images, repeats),
+            per_item(lambda image: shrink.square(image, SIZE), images, repeats),
         ),
     ]
 

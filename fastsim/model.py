@@ -5,16 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fastsim.errors import UsageError
+from fastsim.errors import UsageError, shown
 
 _HERE = Path(__file__).parent
 _PACKAGED = (_HERE / "model" / "model.onnx", _HERE.parent / "model" / "model.onnx")
 """Where CMake installs it; where it lies in a checkout that is used in place."""
+
+MAX_BYTES = 2 * 2**30
+"""An ONNX file is a protobuf message, which can't be larger; what does not fit lies in files of its own."""
+_MAX_CARD = 1 << 20
 
 USUAL_SIZE = 224
 """Pixels: what most networks of this kind are made for."""
@@ -116,7 +121,9 @@ def load_model(path: str | None = None) -> Model:
     """The model at `path`, or the packaged one. Raises UsageError if it or its card can't be used."""
     file = _file(path)
     try:
-        sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+        _check_file(file)
+        with open(file, "rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise UsageError(f"--model {file}: {error.strerror}; name an ONNX file that can be read") from None
     card = _read_card(file.with_suffix(".json"))
@@ -125,6 +132,17 @@ def load_model(path: str | None = None) -> Model:
             f"{file.with_suffix('.json')}: describes another file (its sha256 is not that of {file.name}); get both anew"
         )
     return Model(file, sha256, card)
+
+
+def _check_file(file: Path) -> None:
+    """Raises UsageError for what is no regular file, which may have no end, or too large for a network; OSError."""
+    status = file.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise UsageError(f"--model {shown(str(file))}: not a regular file; name an ONNX file")
+    if not 0 < status.st_size <= MAX_BYTES:
+        raise UsageError(
+            f"--model {shown(str(file))}: {status.st_size:,} bytes; an ONNX file of at most {MAX_BYTES // 2**30} GiB is needed"
+        )
 
 
 def _file(path: str | None) -> Path:
@@ -147,9 +165,11 @@ def card_size(path: str | None = None) -> int:
 
 
 def _read_card(path: Path) -> dict[str, Any]:
-    if not path.exists():
+    if not path.is_file():
         return {}
     try:
+        if path.stat().st_size > _MAX_CARD:
+            raise ValueError(f"more than {_MAX_CARD:,} bytes")
         card = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{path}: not a JSON file that can be read ({error}); {_CARD_HINT}") from None

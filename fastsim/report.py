@@ -28,18 +28,30 @@ class Member:
     bytes: int
     width: int
     height: int
+    frames: int = 1
+    """Pages or frames that were compared, of `frames_total`."""
+    frames_total: int = 1
+    damage: str = ""
+    """What the decoder complained about; empty for an intact file."""
 
 
 def members(groups: Sequence[Group], files: Sequence[MediaFile], embeddings: Embeddings) -> list[list[Member]]:
     """The groups with everything that a person asks about a file. `files[i].id` must be i."""
     size_of = dict(zip(embeddings.ids.tolist(), embeddings.sizes.tolist(), strict=True))
-    return [
-        [
-            Member(files[i].path, i == keeper, round(score, 6), files[i].snapshot.size, *size_of[i])
-            for i, keeper, score in group.members()
-        ]
-        for group in groups
-    ]
+
+    def member(i: int, keeper: int, score: float) -> Member:
+        (width, height), (compared, total) = size_of[i], embeddings.frames.get(i, (1, 1))
+        return Member(
+            files[i].path, i == keeper, round(score, 6), files[i].snapshot.size, width, height, compared, total,
+            embeddings.damage.get(i, ""),
+        )  # fmt: skip
+
+    return [[member(*one) for one in group.members()] for group in groups]
+
+
+def damaged(files: Sequence[MediaFile], embeddings: Embeddings) -> tuple[Skipped, ...]:
+    """The damaged files that took part all the same, and what is wrong with each. `files[i].id` must be i."""
+    return tuple(Skipped(files[i].path, reason, i) for i, reason in sorted(embeddings.damage.items()))
 
 
 def counts(
@@ -70,6 +82,7 @@ def as_json(
     numbers: Mapping[str, int],
     timings: Mapping[str, float],
     environment: Mapping[str, Any],
+    damaged: Sequence[Skipped] = (),
 ) -> dict[str, Any]:
     """The whole result under the documented keys. Operations that were not run (yet) have `done` false.
 
@@ -79,6 +92,7 @@ def as_json(
     return {
         "groups": [{"members": [asdict(member) for member in group]} for group in groups],
         "skipped": [{"path": item.path, "reason": item.reason} for item in skipped],
+        "damaged": [{"path": item.path, "reason": item.reason} for item in damaged],
         "actions": [
             {
                 "op": result.operation.op.value,
@@ -143,6 +157,22 @@ def summary_skipped(skipped: Sequence[Skipped], everything: bool) -> Iterator[st
     if rest:
         yield f"  and {sum(rest.values())} more ({', '.join(f'{n} x {reason}' for reason, n in rest.most_common(3))});"
         yield "  --verbose or --json FILE lists all of them"
+
+
+def summary_damaged(damaged: Sequence[Skipped], everything: bool) -> Iterator[str]:
+    """The damaged files that took part, with what is wrong with them."""
+    if damaged:
+        yield f"Damaged, compared by what is there, never kept in place of an intact file: {plural(len(damaged), 'file')}:"
+        yield from summary_skipped(damaged, everything)
+
+
+def summary_frames(embeddings: Embeddings) -> Iterator[str]:
+    """How many pages or frames were compared, where files have several."""
+    if embeddings.frames:
+        part = sum(compared < total for compared, total in embeddings.frames.values())
+        most = max(compared for compared, _ in embeddings.frames.values())
+        some = f"; of {part:,} only up to {most}, evenly spaced" if part else ""
+        yield f"{plural(len(embeddings.frames), 'file')} with several pages or frames, compared by all of them{some}"
 
 
 def summary_groups(groups: Sequence[Sequence[Member]], limit: int) -> Iterator[str]:

@@ -68,6 +68,7 @@ class _Job:
         # rows can stay on a device only where no other row comes between them
         embeddings, skipped, ran_on = self._embed(new, digests, keep=not cached and not copies)
         merged = content.spread_rows(_with_cached(embeddings, cached), copies) or self._no_rows()
+        embedding.check_usable(merged, self.model, self.progress.note)
         environment = Environment(
             ran_on, str(self.model.path), self.model.sha256, self.compute.size, len(cached), self.traffic
         )

@@ -133,6 +133,7 @@ def _tell(
         result = report.as_json(
             groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
             numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
+            damaged=report.damaged(found.files, found.embeddings),
         )  # fmt: skip
         result["left_out"] = left_out_json(found.left_out)
         try:
@@ -252,6 +253,8 @@ def _summary(
         yield "Dry run: no file was changed."
     else:
         yield "Nothing to do: no file was changed."
+    yield from report.summary_frames(found.embeddings)
+    yield from report.summary_damaged(report.damaged(found.files, found.embeddings), options.verbose)
     yield from skipped_lines(found.skipped, options.verbose)
     yield from left_out_lines(found.left_out)
     yield where(found.environment)

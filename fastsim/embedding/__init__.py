@@ -10,7 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from fastsim.compiled import CompiledStore
-from fastsim.errors import UsageError
+from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
 from fastsim.progress import Bar
 from fastsim.records import (
@@ -186,6 +186,20 @@ def _reported(contents: Mapping[int, Content]) -> tuple[dict[int, str], dict[int
         if content.frames_total > 1
     }
     return damage, frames
+
+
+def check_usable(embeddings: Embeddings, model: Model, note: Callable[[str], None]) -> None:
+    """Look for vectors that are zero or no numbers, which are similar to nothing. Raises FastsimError where all are."""
+    useless = int(np.count_nonzero(~embeddings.vectors.any(axis=1)))
+    if useless and useless == len(embeddings):
+        raise FastsimError(
+            f"--model {model.path}: the vectors of all {useless:,} pictures are zero or no numbers; try another --size or "
+            "--model, and check the card beside it"
+        )
+    if useless:
+        note(
+            f"fastsim: the network gave no usable vector for {useless:,} of {len(embeddings):,} pictures; they match nothing"
+        )
 
 
 def unit_rows(raw: Float32Array | Float16Array) -> Float16Array:

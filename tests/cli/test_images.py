@@ -49,12 +49,32 @@ def test_the_json_holds_what_is_documented(run: Run, photos: Path, tmp_path: Pat
     (photos / "broken.jpg").write_bytes(b"no picture")
     run("images", photos, "--thres", "0.85", "--json", "r.json", code=3)
     result = load(tmp_path / "r.json")
-    assert list(result) == ["note", "groups", "skipped", "actions", "counts", "timings", "environment", "left_out"]
+    assert list(result) == [
+        "note",
+        "groups",
+        "skipped",
+        "damaged",
+        "actions",
+        "counts",
+        "timings",
+        "environment",
+        "left_out",
+    ]
     for group in result["groups"]:
         assert list(group) == ["members"]
         assert group["members"][0]["keeper"] is True
         for member in group["members"]:
-            assert list(member) == ["path", "keeper", "score", "bytes", "width", "height"]
+            assert list(member) == [
+                "path",
+                "keeper",
+                "score",
+                "bytes",
+                "width",
+                "height",
+                "frames",
+                "frames_total",
+                "damage",
+            ]
             assert member["bytes"] == os.path.getsize(member["path"])
             assert 0.85 <= member["score"] <= 1
     small = next(m for g in result["groups"] for m in g["members"] if m["path"].endswith("hills small.jpg"))
