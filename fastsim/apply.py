@@ -20,6 +20,7 @@ from fastsim.outs import check_outs, missing_folders, open_run
 from fastsim.planfile import PLAN_NAME
 from fastsim.progress import Bar
 from fastsim.records import Op, Operation, OpResult, Plan, Snapshot, numbered
+from fastsim.unchanged import Checker
 from fastsim.undo import CannotUndoError, Fate, take_back
 
 __all__ = ["Outcome", "apply_plan", "check_outs"]
@@ -60,7 +61,7 @@ def apply_plan(plan: Plan, *, bar: Bar | None, stop: Callable[[], bool] = lambda
     """
     if not plan.operations:
         return Outcome((), None, None, 0, "", False)
-    why, interrupted = "", False
+    why, interrupted, one_file = "", False, False
     with open_run(plan) as log, held_back(stop) as stopping:
         run = _Run(plan, log, stopping, bar)
         try:
@@ -70,15 +71,21 @@ def apply_plan(plan: Plan, *, bar: Bar | None, stop: Callable[[], bool] = lambda
         except _NoRoomError as error:
             why = f"{shown(plan.outs)} takes no more ({error})"
         except removal.OneFileError as error:
-            why = str(error)
+            why, one_file = str(error), True
         results = tuple(run.results_of_all())
-    plan_path = os.path.join(plan.outs, PLAN_NAME)
     if why:
-        why += (
-            f": {sum(result.done for result in results)} of {len(plan.operations)} operations are done; "
-            f"finish with `fastsim apply {quoted(plan_path)}`, or take back with `fastsim undo {quoted(log.path)}`"
-        )
+        why += f": {sum(result.done for result in results)} of {len(results)} operations are done"
+        why += _ways_on(plan, log, results, finish=not one_file)
+    plan_path = os.path.join(plan.outs, PLAN_NAME)
     return Outcome(results, plan_path, log.path, run.before, why, interrupted)
+
+
+def _ways_on(plan: Plan, log: Journal, results: Sequence[OpResult], *, finish: bool) -> str:
+    """What can be done about a run that ended early, as the end of a sentence."""
+    ways = [f"finish with `fastsim apply {quoted(os.path.join(plan.outs, PLAN_NAME))}`"] if finish else []
+    if any(result.done for result in results) or finish:
+        ways.append(f"take back with `fastsim undo {quoted(log.path)}`")
+    return "; " + ", or ".join(ways) if ways else ""
 
 
 class _NoRoomError(Exception):
@@ -109,6 +116,7 @@ class _Run:
         self._plan, self._log, self._stop, self._bar = plan, log, stop, bar
         self._results: dict[int, OpResult] = {}
         self._folders = {plan.outs}
+        self._checker = Checker()
         self._witnesses = _witnesses(plan.operations)
         self._index_of = {one.source: i for i, one in enumerate(plan.operations)}
         self._begun: dict[int, tuple[Snapshot | None, int | None]] = {}
@@ -200,7 +208,7 @@ class _Run:
             if picture is not None and picture not in todo and not self._results[picture].done:
                 reason = f"its picture {shown(one.part_of or '')} was not {_DONE[one.op]}"
             else:
-                reason = removal.objection(one)
+                reason = removal.objection(one, self._checker)
             if reason:
                 return self._blame(_TroubleError(i, transfer.ChangedError(reason)), todo)
         return {}
@@ -234,6 +242,8 @@ class _Run:
             self._begun[i] = self._transfer(i, one, one.target)
         if witness is not None and one.op != Op.COPY:
             witness.check(one.source, aside)
+        if aside is not None:
+            removal.check_equal(one, aside)
 
     def _end(self, i: int, one: Operation, witness: removal.Witness | None) -> None:
         """Remove for good what was set aside."""

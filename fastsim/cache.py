@@ -1,6 +1,6 @@
 """The embedding cache: vectors by content, so that an unchanged, renamed or moved file is never embedded twice.
 
-An SQLite file with two tables: `files` (path, size, time, inode -> digest of the content) spares reading a file again,
+An SQLite file with two tables: `files` (path, size, mtime, ctime -> digest of the content) spares reading a file again,
 and `vectors` (network, digest -> vector) spares embedding it. It is only ever an optimisation: when it is damaged it is
 set aside and rebuilt, when it can't be written (read-only, full, locked for long) the run goes on without it; either is
 noted. Each row carries a checksum of its columns: SQLite itself does not notice a flipped bit in a path or a vector.
@@ -20,10 +20,10 @@ from zlib import crc32
 import numpy as np
 
 from fastsim import compiled
-from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile
+from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snapshot
 
 NAME = "embeddings.sqlite"
-_VERSION = 4
+_VERSION = 5
 """Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
 
 
@@ -40,7 +40,7 @@ class _Table(NamedTuple):
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns}, checksum, PRIMARY KEY ({key})) WITHOUT ROWID;"
 
 
-_FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "inode", "digest"))
+_FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "ctime_ns", "digest"))
 _LEARNED = ("width", "height", "views", "frames", "frames_total", "kind", "damage")
 _VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEARNED, "vectors"))
 _SCHEMA = f"""
@@ -98,13 +98,13 @@ class EmbeddingCache:
         self._safely(lambda: None, None)
 
     def known_digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
-        """{id: digest} of the files that have the size, time and inode of the last time that they were seen."""
+        """{id: digest} of the files that have the size and times of the last time that they were seen."""
         return self._safely(lambda: self._known(files), {})
 
     def remember_digests(self, files: Iterable[MediaFile], digests: Mapping[int, bytes]) -> None:
         """Store what `known_digests` will find. Files without a digest are left out."""
         rows = [
-            (os.fsencode(f.path), f.snapshot.size, f.snapshot.mtime_ns, _signed(f.snapshot.inode), digests[f.id])
+            (os.fsencode(f.path), f.snapshot.size, f.snapshot.mtime_ns, _change_key(f.snapshot), digests[f.id])
             for f in files
             if f.id in digests
         ]
@@ -146,9 +146,9 @@ class EmbeddingCache:
     def _known(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
         by_path = {os.fsencode(file.path): file for file in files}
         known: dict[int, bytes] = {}
-        for path, size, mtime_ns, inode, digest in self._select(_FILES, "", list(by_path)):
+        for path, size, mtime_ns, ctime_ns, digest in self._select(_FILES, "", list(by_path)):
             seen = by_path[path].snapshot
-            if (seen.size, seen.mtime_ns, _signed(seen.inode)) == (size, mtime_ns, inode):
+            if (seen.size, seen.mtime_ns, _change_key(seen)) == (size, mtime_ns, ctime_ns):
                 known[by_path[path].id] = digest
         return known
 
@@ -352,9 +352,13 @@ def _parts(path: Path) -> tuple[Path, ...]:
     return (path, Path(f"{path}-wal"), Path(f"{path}-shm"))
 
 
-def _signed(value: int) -> int:
-    """An unsigned 64-bit inode as the signed integer that SQLite stores."""
-    return value - (1 << 64) if value >= 1 << 63 else value
+def _change_key(seen: Snapshot) -> int:
+    """What tells a file from another one of its name, size and mtime: the ctime; on Windows, which has none, the inode
+    number (unsigned, 64 bits) as the signed integer that SQLite stores. Elsewhere inode numbers may change by
+    themselves."""
+    if seen.ctime_ns is not None:
+        return seen.ctime_ns
+    return seen.inode - (1 << 64) if seen.inode >= 1 << 63 else seen.inode
 
 
 def _ignore(_line: str) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from fastsim.digest import digest_of
 from fastsim.prefetch import prefetch_map
 from fastsim.progress import Bar
 from fastsim.records import Embeddings, MediaFile, Skipped
-
-_CHUNK = 1 << 20
 
 
 def digests(
@@ -69,11 +67,7 @@ def spread_skips(skipped: Sequence[Skipped], copies: dict[int, int], files: Sequ
 
 
 def _digest(file: MediaFile) -> tuple[MediaFile, bytes | None]:
-    digest = hashlib.blake2b(digest_size=32)
     try:
-        with open(file.path, "rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
+        return file, digest_of(file.path)
     except OSError:
         return file, None
-    return file, digest.digest()

@@ -4,7 +4,7 @@ JSON lines, ASCII. The first is the header; then, for the operation with index `
 
     {"i": 3, "plan": {...}}               it is about to happen; durable (fsync) before the first of its batch starts
     {"i": 3, "target": "..."}             its target was taken, so this one is tried; durable before it is
-    {"i": 3, "done": [...], "mode": 420}  it happened; size, mtime_ns and inode of what lies at the target now
+    {"i": 3, "done": [...], "mode": 420}  it happened; the snapshot of what lies at the target now
     {"i": 3, "failed": "..."}             it did not, and left nothing behind
     {"i": 3, "undoing": true}             it is about to be taken back
     {"i": 3, "undone": true}              it was taken back
@@ -26,7 +26,7 @@ from types import TracebackType
 from typing import NamedTuple
 
 from fastsim.errors import FastsimError, UsageError, shown
-from fastsim.planfile import operation_from_json, operation_to_json
+from fastsim.planfile import operation_from_json, operation_to_json, snapshot_from_json, snapshot_to_json
 from fastsim.records import Operation, Snapshot
 
 JOURNAL_NAME = "fastsim_journal.jsonl"
@@ -149,7 +149,7 @@ class Journal:
         """Note that operation `i` happened."""
         entry = self.entries[i]
         entry.done, entry.result, entry.mode = True, result, mode
-        shot = None if result is None else [result.size, result.mtime_ns, result.inode]
+        shot = None if result is None else snapshot_to_json(result)
         self._append([{"i": i, "done": shot, "mode": mode}])
 
     def failed(self, i: int, reason: str) -> None:
@@ -292,7 +292,7 @@ def _replay(record: dict[str, object], found: _Contents) -> None:
     elif "done" in record:
         shot, mode = record["done"], record["mode"]
         entry.done = True
-        entry.result = Snapshot(*shot) if isinstance(shot, list) else None
+        entry.result = None if shot is None else snapshot_from_json(shot)
         entry.mode = mode if isinstance(mode, int) else None
     elif "failed" in record:
         entry.failed, entry.done = True, False

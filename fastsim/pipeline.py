@@ -6,7 +6,7 @@ Planning and applying follow in the commands, where a person may look at the pla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fastsim import group, keep, similarity
@@ -39,7 +39,8 @@ def find(config: Config, progress: Progress) -> Findings:
     files, unlisted, left_out = scan(config.scan, progress, timings)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
     groups = compare(embeddings, files, config, progress, timings, traffic=environment.traffic)
-    embeddings = replace(embeddings, device=None)  # the device's memory is free again
+    files = _with_digests(files, groups, embeddings.digests)
+    embeddings = replace(embeddings, device=None, digests={})  # the device's memory is free again
     return Findings(files, (*unlisted, *undecoded), embeddings, groups, environment, left_out, timings)
 
 
@@ -51,6 +52,19 @@ def scan(what: Scan, progress: Progress, timings: Timings) -> Listing:
             follow_links=what.follow_links, outs=what.outs, kind=Kind.IMAGE, bar=bar,
             include_system=what.include_system,
         )  # fmt: skip
+
+
+def _with_digests(
+    files: tuple[MediaFile, ...], groups: Sequence[Group], digests: Mapping[int, bytes]
+) -> tuple[MediaFile, ...]:
+    """`files`, of which those in groups know the digest of their content, if they were hashed: a plan compares it.
+    `files[i].id` must be i."""
+    found = list(files)
+    for group_ in groups:
+        for i in group_.ids.tolist():
+            if i in digests:
+                found[i] = replace(found[i], snapshot=replace(found[i].snapshot, digest=digests[i]))
+    return tuple(found)
 
 
 def compare(

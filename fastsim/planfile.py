@@ -19,7 +19,7 @@ PLAN_NAME = "fastsim_plan.jsonl"
 _FORMAT = "fastsim-plan"
 _VERSION = 2
 _READS = (1, 2)
-"""Version 2 adds `part_of`; everything that version 1 holds means the same."""
+"""Version 2 adds `part_of`, ctime and digest; everything that version 1 holds means the same."""
 _NOTE = (
     "Whole lines between the first and the last may be deleted; those operations are then not run, and neither are "
     "those of the sidecars that go with a deleted picture (part_of). Edit nothing else."
@@ -107,7 +107,11 @@ def plan_digest(plan: Plan) -> str:
     """A name for what the plan does, whenever and with whatever words it was made: hex SHA-256."""
     digest = hashlib.sha256(json.dumps(plan.outs).encode())
     for one in plan.operations:
-        digest.update(json.dumps(operation_to_json(one)).encode())
+        found = operation_to_json(one)
+        for key in ("snapshot", "keeper_snapshot"):  # what the run itself changes, or finds out, is no part of it
+            if isinstance(shot := found.get(key), list):
+                found[key] = shot[:3]
+        digest.update(json.dumps(found).encode())
     return digest.hexdigest()
 
 
@@ -116,11 +120,11 @@ def operation_to_json(one: Operation) -> dict[str, object]:
     found: dict[str, object] = {"op": one.op.value, "source": one.source}
     if one.target is not None:
         found["target"] = one.target
-    found["snapshot"] = _snapshot_to_json(one.snapshot)
+    found["snapshot"] = snapshot_to_json(one.snapshot)
     if one.keeper is not None:
         found |= {"keeper": one.keeper, "score": one.score}
     if one.keeper_snapshot is not None:
-        found["keeper_snapshot"] = _snapshot_to_json(one.keeper_snapshot)
+        found["keeper_snapshot"] = snapshot_to_json(one.keeper_snapshot)
     if one.part_of is not None:
         found["part_of"] = one.part_of
     return found
@@ -138,10 +142,10 @@ def operation_from_json(found: dict[str, object]) -> Operation:
         Op(str(found["op"])),
         _path(found["source"]),
         None if found.get("target") is None else _path(found["target"]),
-        _snapshot_from_json(found["snapshot"]),
+        snapshot_from_json(found["snapshot"]),
         None if found.get("keeper") is None else _path(found["keeper"]),
         score,
-        None if keeper_snapshot is None else _snapshot_from_json(keeper_snapshot),
+        None if keeper_snapshot is None else snapshot_from_json(keeper_snapshot),
         None if found.get("part_of") is None else _path(found["part_of"]),
     )
 
@@ -179,14 +183,24 @@ def _check_unique(operations: Sequence[Operation], name: str) -> None:
             raise UsageError(f"{name}: {shown(twice)} is there twice; delete one of the lines, or plan again")
 
 
-def _snapshot_to_json(snapshot: Snapshot) -> list[int]:
-    return [snapshot.size, snapshot.mtime_ns, snapshot.inode]
+def snapshot_to_json(snapshot: Snapshot) -> list[int | str | None]:
+    """[size, mtime_ns, inode], and where they are known the ctime_ns and the digest as hex."""
+    found: list[int | str | None] = [snapshot.size, snapshot.mtime_ns, snapshot.inode]
+    if snapshot.digest is not None:
+        return [*found, snapshot.ctime_ns, snapshot.digest.hex()]
+    return found if snapshot.ctime_ns is None else [*found, snapshot.ctime_ns]
 
 
-def _snapshot_from_json(found: object) -> Snapshot:
-    if not isinstance(found, list) or len(found) != 3 or not all(isinstance(number, int) for number in found):
-        raise ValueError("its snapshot is not [size, mtime_ns, inode]")
-    return Snapshot(*found)
+def snapshot_from_json(found: object) -> Snapshot:
+    """The inverse of `snapshot_to_json`. Raises ValueError for anything else."""
+    match found:
+        case [int(size), int(mtime_ns), int(inode)]:
+            return Snapshot(size, mtime_ns, inode)
+        case [int(size), int(mtime_ns), int(inode), (int() | None) as ctime_ns]:
+            return Snapshot(size, mtime_ns, inode, ctime_ns)
+        case [int(size), int(mtime_ns), int(inode), (int() | None) as ctime_ns, str(digest)]:
+            return Snapshot(size, mtime_ns, inode, ctime_ns, bytes.fromhex(digest))
+    raise ValueError("its snapshot is not [size, mtime_ns, inode, ctime_ns, digest]")
 
 
 def _path(found: object) -> str:

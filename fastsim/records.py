@@ -30,6 +30,11 @@ class Snapshot:
     mtime_ns: int
     """Nanoseconds since the epoch."""
     inode: int
+    ctime_ns: int | None = field(default=None, compare=False)
+    """Nanoseconds since the epoch; changes with every change of the content, whatever sets the mtime back, and with the
+    name, the mode and the number of hard links. None where the system has none (Windows) or an old record held none."""
+    digest: bytes | None = field(default=None, compare=False)
+    """BLAKE2b-256 of the content, for files that were hashed."""
 
     @classmethod
     def of(cls, path: str) -> Snapshot:
@@ -38,7 +43,7 @@ class Snapshot:
 
     @classmethod
     def from_stat(cls, stat: os.stat_result) -> Snapshot:
-        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino)
+        return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino, None if os.name == "nt" else stat.st_ctime_ns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +195,8 @@ class Embeddings:
     """None where each file has one row only, and all are of one kind."""
     frames: Mapping[int, tuple[int, int]] = field(default_factory=dict)
     """(compared, there are) of files with several pages or frames, by id."""
+    digests: Mapping[int, bytes] = field(default_factory=dict, compare=False)
+    """BLAKE2b-256 of the files that were hashed, by id."""
 
     def __post_init__(self) -> None:
         if self.device is not None and tuple(self.device.rows.shape) != self.vectors.shape:

@@ -14,7 +14,8 @@ import unicodedata
 
 from fastsim import transfer
 from fastsim.errors import reason_of, shown
-from fastsim.records import Operation, Snapshot
+from fastsim.records import Operation
+from fastsim.unchanged import Checker
 
 
 class OneFileError(Exception):
@@ -85,29 +86,45 @@ class Witness:
         )
 
 
-def objection(one: Operation) -> str:
+def objection(one: Operation, checker: Checker) -> str:
     """Why `one` must not happen: what the plan was made for has changed. Empty if nothing speaks against it."""
+    final = one.target is None and not counts_as_equal(one)
     try:
         status = os.stat(one.source)
+        if change := checker.change(one.source, status, one.snapshot, final=final):
+            return f"it {change}"
     except OSError as error:
         return f"it is not there any more ({reason_of(error)})"
-    if Snapshot.from_stat(status) != one.snapshot:
-        return "it has changed since it was looked at"
     if one.keeper is None:
         return ""
     keeper = shown(one.keeper)
     try:
         kept = os.stat(one.keeper)
+        if not stat.S_ISREG(kept.st_mode) or kept.st_size == 0:
+            return f"its keeper {keeper} is empty, or no file"
+        if one.keeper_snapshot and (change := checker.change(one.keeper, kept, one.keeper_snapshot, final=final)):
+            return f"its keeper {keeper} {change}"
     except OSError as error:
         return f"its keeper {keeper} is not there any more ({reason_of(error)})"
-    if not stat.S_ISREG(kept.st_mode) or kept.st_size == 0:
-        return f"its keeper {keeper} is empty, or no file"
-    if one.keeper_snapshot is not None and Snapshot.from_stat(kept) != one.keeper_snapshot:
-        return f"its keeper {keeper} has changed since it was looked at"
     # A link that leads to its keeper may go: it goes itself. The keeper may not be a way to this one file.
-    if os.path.samestat(status, kept) and os.path.realpath(one.keeper) == entry_path(one.source):
+    if os.path.realpath(one.keeper) == entry_path(one.source):
         return f"its keeper {keeper} leads to this very file"
     return ""
+
+
+def counts_as_equal(one: Operation) -> bool:
+    """Whether the plan took the file and its keeper for equal, byte for byte."""
+    digest = one.snapshot.digest
+    return digest is not None and one.keeper_snapshot is not None and one.keeper_snapshot.digest == digest
+
+
+def check_equal(one: Operation, aside: str) -> None:
+    """Raise ChangedError if the file, now at `aside`, was to go as an equal of its keeper and is not: digests may come
+    from the cache, which can't know of a disk that loses bits. Raises OSError."""
+    if one.keeper is None or not counts_as_equal(one):
+        return
+    if not transfer.same_content(os.path.realpath(aside), os.path.realpath(one.keeper)):
+        raise transfer.ChangedError(f"it is not equal to its keeper {shown(one.keeper)} any more, byte for byte")
 
 
 def entry_path(path: str) -> str:

@@ -101,7 +101,7 @@ def copy(source: str, target: str, temporary: str, *, stop: Callable[[], bool] =
         with open(source, "rb") as reader, _create(temporary) as writer:
             _copy_fast(reader, writer, stop)
         _copy_status(source, temporary, before, None)
-        _check_same(before, os.stat(source))
+        _check_same(before, os.stat(source), source, temporary)
         if os.stat(temporary).st_size != before.st_size:
             raise OSError(errno.EIO, "the copy is not as long as the file", source)
         rename(temporary, target)
@@ -142,7 +142,7 @@ def remove_leftover(path: str) -> None:
 def _unlink_moved(source: str, target: str, before: os.stat_result) -> None:
     """Drop the old name of a file that has its new one; if that can't be, drop the new one."""
     try:
-        _check_same(before, os.lstat(source))
+        _check_same(before, os.lstat(source), source, target)
         os.unlink(source)
     except FileNotFoundError:
         return  # a network file system that lost its answer: it is gone, and the target is there
@@ -170,7 +170,7 @@ def _copy_verified(source: str, target: str, temporary: str, stop: Callable[[], 
             if hashlib.file_digest(reader, "sha256").digest() != written.digest():
                 raise OSError(errno.EIO, "what was written reads back otherwise", target)
         _copy_status(source, temporary, before, stamp)
-        _check_same(before, os.stat(source))
+        _check_same(before, os.stat(source), source, temporary)
         rename(temporary, target)
 
 
@@ -212,8 +212,13 @@ def _copy_status(source: str, target: str, status: os.stat_result, stamp: Stamp 
                 os.chmod(target, stat.S_IMODE(stamp.mode))
 
 
-def _check_same(before: os.stat_result, now: os.stat_result) -> None:
-    if not os.path.samestat(before, now) or (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+def _check_same(before: os.stat_result, now: os.stat_result, source: str, copy: str) -> None:
+    """Raise ChangedError unless `source` is still the file of `before`. Where only its inode number is another one, as
+    some file systems give new ones at any time, its content decides: `copy` has it."""
+    changed = (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
+    if not changed and not os.path.samestat(before, now):
+        changed = not same_content(os.path.realpath(source), os.path.realpath(copy))
+    if changed:
         raise ChangedError("it changed while it was being read")
 
 

@@ -164,13 +164,24 @@ def _take_from_aside(one: Operation, aside: str) -> Fate:
     if not os.path.lexists(one.source):
         transfer.rename(aside, one.source)
         return Fate.RESTORED
+    if _is_placeholder(one.source, one.snapshot) and not _is_placeholder(aside, one.snapshot):
+        os.replace(aside, one.source)  # killed while it was put back, on a file system without hard links
+        return Fate.RESTORED
     if os.path.samestat(os.lstat(aside), os.lstat(one.source)) or transfer.same_content(aside, one.source):
         os.unlink(aside)  # killed between link and unlink: two names in one folder
         return Fate.UNTOUCHED
-    if one.snapshot.size and os.lstat(aside).st_size == 0:
-        os.unlink(aside)  # the placeholder of a file system without hard links
+    if _is_placeholder(aside, one.snapshot):
+        os.unlink(aside)  # killed while it was set aside there
         return Fate.UNTOUCHED
     raise CannotUndoError(aside, f"there is something new at {shown(one.source)}")
+
+
+def _is_placeholder(path: str, seen: Snapshot) -> bool:
+    """Whether `path` is an empty file that only takes the name of the file that was seen."""
+    status = os.lstat(path)
+    return (
+        stat.S_ISREG(status.st_mode) and status.st_size == 0 and (0, status.st_mtime_ns) != (seen.size, seen.mtime_ns)
+    )
 
 
 def remove_empty(folders: Iterable[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +72,7 @@ class _Job:
         environment = Environment(
             ran_on, str(self.model.path), self.model.sha256, self.compute.size, len(cached), self.traffic
         )
-        return merged, content.spread_skips(skipped, copies, files), environment
+        return replace(merged, digests=digests), content.spread_skips(skipped, copies, files), environment
 
     def _no_rows(self) -> Embeddings:
         """Nothing, but of the width that the network's vectors have, if its card tells."""

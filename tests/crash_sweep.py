@@ -25,6 +25,7 @@ from disk import contents, fill, listed, plan_of, state, with_sidecars
 
 from fastsim.apply import apply_plan
 from fastsim.records import Mode, Plan
+from fastsim.unchanged import with_digests
 from fastsim.undo import undo
 
 CALLS = (
@@ -73,7 +74,7 @@ def check(step: int, torn: bool, then: str, *, mode: Mode, folder: Path, outs: P
     """One kill and what follows; False if the run ended before `step`."""
     ins = fill(folder / "in", 2)
     (ins / "ÿ empty.jpg").touch()  # the last by its path, so that it is no keeper: those may not be empty
-    plan = with_sidecars(plan_of(listed(ins), outs, mode, size=3))
+    plan = with_digests(with_sidecars(plan_of(listed(ins), outs, mode, size=3)))
     before = state(ins)
     if then == "thrice":
         dice = random.Random(step * 2 + torn)
@@ -94,6 +95,9 @@ def check(step: int, torn: bool, then: str, *, mode: Mode, folder: Path, outs: P
     everything = {row[0] for row in before.values()}
     if mode != Mode.CLEAN_DELETE:
         assert contents(ins, outs) >= everything, "something was lost"
+    else:
+        kept = {Path(str(one.keeper)).read_bytes() for one in plan.operations}
+        assert contents(ins) >= kept, "a keeper was lost"
     if then == "finish":
         finished(plan, ins, outs, before)
     else:

@@ -37,6 +37,7 @@ from fastsim.records import GroupBy, Mode, Plan, by_keeper
 from fastsim.report import Member, in_bytes, plural
 from fastsim.system_folders import SystemKind, holder
 from fastsim.timing import stage
+from fastsim.unchanged import with_digests
 
 _SHOWN_GROUPS = 3
 Word = TypeVar("Word", bound=StrEnum)
@@ -104,9 +105,9 @@ def images(**typed: Any) -> ExitCode:
     if acts and plan.operations:
         confirm(plan, options.yes)
         with stage("apply", found.timings):
-            outcome = run_plan(plan, quiet=options.quiet)
+            outcome = run_plan(with_digests(plan) if mode == Mode.CLEAN_DELETE else plan, quiet=options.quiet)
     elif options.plan:
-        planfile.write_plan(plan, options.plan)
+        planfile.write_plan(with_digests(plan), options.plan)
     try:
         _tell(options, found, plan, outcome, outs)
     except UnprintableError:

@@ -32,6 +32,7 @@ from fastsim.errors import UsageError, shown
 from fastsim.journal import JOURNAL_NAME, Journal
 from fastsim.planfile import PLAN_NAME, read_plan
 from fastsim.records import Mode, Op, Plan
+from fastsim.unchanged import with_digests
 from fastsim.undo import undo
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
@@ -392,7 +393,7 @@ class TestSidecars:
 
     @pytest.fixture
     def plan(self, ins: Path, outs: Path, request: pytest.FixtureRequest) -> Plan:
-        return with_sidecars(plan_of(listed(ins), outs, getattr(request, "param", Mode.CLEAN_MOVE)))
+        return with_digests(with_sidecars(plan_of(listed(ins), outs, getattr(request, "param", Mode.CLEAN_MOVE))))
 
     @pytest.mark.parametrize("plan", list(Mode), indirect=True)
     def test_they_go_with_their_picture_and_come_back_with_it(self, ins: Path, outs: Path, plan: Plan) -> None:

@@ -217,7 +217,9 @@ def test_across_file_systems_time_and_mode_come_back_even_where_they_were_lost(
             ["hard links", "no hard links", "another file system"],
             ["undo", "finish", "undo killed", "thrice"],
         ),
-        *itertools.product([Mode.CLEAN_DELETE], ["hard links"], ["undo", "finish", "undo killed"]),
+        *itertools.product(
+            [Mode.CLEAN_DELETE], ["hard links", "no hard links"], ["undo", "finish", "undo killed", "thrice"]
+        ),
     ],
 )
 def test_a_kill_before_any_call_that_changes_the_disk_loses_nothing(
