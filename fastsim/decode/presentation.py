@@ -11,6 +11,7 @@ import heapq
 from collections import deque
 from dataclasses import dataclass
 
+from fastsim.decode.clock import Clock
 from fastsim.decode.sampling import Selector
 
 WARM_UP = 48
@@ -19,6 +20,10 @@ that can't be decoded, which must not be counted."""
 
 _MOST_WAITING = 512
 """Packets; a stream that leaves its order open for longer does not keep the promises."""
+
+_MOST_REORDERED = 20
+"""Frames that may be decoded after one and shown before it; encoders of H.264 and HEVC take 16 at most. With more, the
+time stamp of that one is wrong, and so would be the numbers of all frames behind it."""
 
 
 class UnprovenError(Exception):
@@ -39,11 +44,12 @@ class Slot:
 class Presentation:
     """Numbers packets in the order of their frames, and checks the decoder's frames against that."""
 
-    def __init__(self, select: Selector, time_base: float, origin: int | None) -> None:
+    def __init__(self, select: Selector, clock: Clock) -> None:
         self._select = select
-        self._time_base = time_base
-        self._origin = origin
-        self._open: list[int] = []
+        self._clock = clock
+        self._open: list[tuple[int, int]] = []
+        """(time stamp, number in decode order) of packets whose place is not known yet."""
+        self._added = 0
         self._last_dts: int | None = None
         self._last_pts: int | None = None
         self._due: deque[Slot] = deque()
@@ -61,7 +67,8 @@ class Presentation:
             self._last_dts = dts
             # Every later packet is shown at its own decode time or after it.
             self._settle(dts)
-        heapq.heappush(self._open, pts)
+        heapq.heappush(self._open, (pts, self._added))
+        self._added += 1
         if len(self._open) > _MOST_WAITING:
             raise UnprovenError
 
@@ -102,14 +109,14 @@ class Presentation:
             raise UnprovenError
 
     def _settle(self, before: int | None) -> None:
-        while self._open and (before is None or self._open[0] < before):
-            pts = heapq.heappop(self._open)
-            if self._last_pts is not None and pts <= self._last_pts:
+        while self._open and (before is None or self._open[0][0] < before):
+            pts, added = heapq.heappop(self._open)
+            if (self._last_pts is not None and pts <= self._last_pts) or self.count - added > _MOST_REORDERED:
                 raise UnprovenError
             self._last_pts = pts
-            if self._origin is None:
-                self._origin = pts
-            seconds = (pts - self._origin) * self._time_base
+            seconds = self._clock(pts)
+            if not self._clock.is_plain:
+                raise UnprovenError
             wanted = self._select(self.count, seconds)
             slot = Slot(pts, self.count, seconds, wanted, wanted or self.count < WARM_UP)
             self._due.append(slot)

@@ -12,7 +12,7 @@ from typing import Any
 
 from av.error import FFmpegError
 
-from fastsim.decode.presentation import Presentation, Slot, UnprovenError
+from fastsim.decode.presentation import WARM_UP, Presentation, Slot, UnprovenError
 
 _HEVC_LAYERS_AT = 21
 _IDR = {"h264": (5,), "hevc": (19, 20)}
@@ -68,13 +68,19 @@ class SparseDecoder:
         assert self._start is not None
         if packet.pts > self._start or (packet.dts is not None and packet.dts >= self._start):
             self._start = None
-        elif packet.is_keyframe and self._waiting and is_idr(packet, self._context):
+        elif packet.is_keyframe and self._waiting and self._is_warm and is_idr(packet, self._context):
             if self._fed:
                 yield from self._drain()
                 self._context.flush_buffers()
                 self._fed = False
             self._plan.pass_over({held.pts for held in self._waiting if not held.is_discard}, packet.pts)
             self._waiting.clear()
+
+    @property
+    def _is_warm(self) -> bool:
+        """None of the packets that wait is of a frame at the start: whether that can be decoded is not known yet."""
+        slots = (self._plan.slot(held.pts) for held in self._waiting if not held.is_discard)
+        return self._plan.count >= WARM_UP and not any(slot is not None and slot.must_come for slot in slots)
 
     def _feed(self) -> Iterator[tuple[Slot, Any]]:
         """Decode the first packets that wait, as long as it is known which of their frames are wanted."""

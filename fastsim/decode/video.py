@@ -1,7 +1,8 @@
 """Videos on the CPU, by FFmpeg: the frames that are wanted, each known by its number and its time.
 
 A frame's number is its place among all frames that the video decodes to, in the order in which they are shown, from 0.
-Its time is its presentation time minus that of the stream's start. Neither depends on what is skipped, nor on how.
+Its time is its presentation time minus that of the stream's start, by a clock that always rises (clock.py). Neither
+depends on what is skipped, nor on how.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import av
 from av.error import FFmpegError
 from av.stream import Disposition
 
+from fastsim.decode.clock import Clock, Timing
 from fastsim.decode.pixels import Squarer, turn_of, whole_picture
 from fastsim.decode.presentation import Presentation, UnprovenError
 from fastsim.decode.sampling import Sampling, Selector
@@ -25,9 +27,16 @@ from fastsim.records import Uint8Array
 _MOST_ERRORS = 250
 """Packets in a row that can't be decoded, after which the rest of the video is given up."""
 
+_DISCONTINUOUS = 0x200
+"""Flag of formats whose clock may be set anew at any place: FFmpeg's AVFMT_TS_DISCONT."""
+
 
 class UnreadableError(Exception):
     """Nothing can be had of the file; the text says why, in one line."""
+
+
+class _LostError(Exception):
+    """Good frames may be lost at the end of a damaged video, as several threads decode it."""
 
 
 class TakenFrame:
@@ -67,6 +76,8 @@ class Video:
         self._path = path
         self._threads = threads + 1 if threads > 1 else 1  # FFmpeg's own choice: its threads wait for each other
         self._stopped = False
+        self._jumped = False
+        """The clock was set anew, so that the length that the container states means little."""
         self.frames_read = 0
         """Frames of the video up to where reading ended, taken or not."""
         self.problem = ""
@@ -98,8 +109,20 @@ class Video:
         """About how many frames there are, for a progress bar."""
         if self._stream.frames:
             return int(self._stream.frames)
-        seconds, rate = self.duration or (self._container.duration or 0) / 1e6, self._stream.average_rate
-        return round(seconds * float(rate)) if seconds and rate else None
+        seconds = self.duration or (self._container.duration or 0) / 1e6
+        return round(seconds / self._step) if seconds else None
+
+    @property
+    def timing(self) -> Timing:
+        """What the container says of the clock."""
+        # AVI has no presentation times; FFmpeg makes them up, and those begin too late by the frames that are reordered.
+        form = self._container.format
+        origin = None if form.name == "avi" else self._stream.start_time
+        end = self.duration
+        if end is not None and self._counts_from_zero and origin:
+            end -= origin * self._time_base
+        may_restart = bool(form.flags & _DISCONTINUOUS)
+        return Timing(self._time_base, origin, self._step, may_restart, None if may_restart else end)
 
     def frames(self, sampling: Sampling) -> Iterator[TakenFrame]:
         """The frames that `sampling` takes, in the order in which they are shown.
@@ -107,24 +130,31 @@ class Video:
         A break in the file ends them early, and damaged frames are left out; `problem` then says so. Raises
         UnreadableError if there is not a single frame.
         """
-        last = -1
         try:
-            if sampling.is_sparse and can_be_sparse(self._context):
-                try:
-                    for frame in self._sparsely(sampling):
-                        last = frame.index
-                        yield frame
-                except UnprovenError:
-                    self._reopen()
-                    yield from self._in_full(Selector(sampling), last)
-            else:
-                yield from self._in_full(Selector(sampling), last)
+            yield from self._surely(sampling)
         except MemoryError:
             self.problem = "not enough memory to decode it"
         if not self.frames_read:
             why = self.problem[self.problem.find("(") :] if "(" in self.problem else ""
             raise UnreadableError(f"no frame in it can be decoded {why}".rstrip())
         self._look_for_a_break()
+
+    def _surely(self, sampling: Sampling) -> Iterator[TakenFrame]:
+        """The frames, by the fastest way that loses none: where one fails, the next goes on behind its last frame."""
+        last = -1
+        sparse = sampling.is_sparse and can_be_sparse(self._context)
+        while True:
+            try:
+                for frame in self._sparsely(sampling) if sparse else self._in_full(Selector(sampling)):
+                    if frame.index > last:
+                        last = frame.index
+                        yield frame
+                return
+            except UnprovenError:
+                sparse = False
+            except _LostError:
+                self._threads = 1
+            self._reopen()
 
     def _open(self) -> None:
         try:
@@ -156,29 +186,26 @@ class Video:
             raise UnreadableError("its codec is unknown here")
         self._context.thread_type = "AUTO"
         self._context.thread_count = self._threads
-        # AVI has no presentation times; FFmpeg makes them up, and those begin too late by the frames that are reordered.
-        self._origin: int | None = None if self._container.format.name == "avi" else self._stream.start_time
         self._time_base = float(self._stream.time_base or 1)
+        # Not the average rate: for a raw stream that is 25, whatever the stream says of itself.
+        rate = self._stream.guessed_rate or self._stream.average_rate
+        self._step = float(1 / rate) if rate else 0.04
 
     def _reopen(self) -> None:
         self._container.close()
-        self.frames_read, self.problem = 0, ""
+        self.frames_read, self.problem, self._jumped = 0, "", False
         self._open()
 
-    def _in_full(self, select: Selector, after: int) -> Iterator[TakenFrame]:
-        """Decode everything; give the frames that are taken and come after number `after`."""
-        step = float(1 / self._stream.average_rate) if self._stream.average_rate else 0.04
+    def _in_full(self, select: Selector) -> Iterator[TakenFrame]:
+        """Decode everything; give the frames that are taken. Raises _LostError."""
+        clock = Clock(self.timing)
         for image in self._decoded():
-            index = self.frames_read
-            if image.pts is None:
-                seconds = self.reached + step if index else 0.0
-            else:
-                self._origin = image.pts if self._origin is None else self._origin
-                seconds = (image.pts - self._origin) * self._time_base
+            index, seconds = self.frames_read, clock(image.pts)
+            self._jumped = clock.was_reset
             self.frames_read += 1
             self.reached = seconds
-            if select(index, seconds) and index > after:
-                yield TakenFrame(index, max(0.0, seconds), image)
+            if select(index, seconds):
+                yield TakenFrame(index, seconds, image)
             if select.done:
                 self._stopped = True
                 return
@@ -204,6 +231,8 @@ class Video:
             except EOFError:
                 return
             except FFmpegError as error:
+                if self._threads > 1:  # PyAV drops the frames that came out before the error
+                    raise _LostError from None
                 self.problem = f"damaged frames in it ({_lower(error.strerror or str(error))})"
 
     def _packets(self) -> Iterator[Any]:
@@ -218,25 +247,29 @@ class Video:
     def _sparsely(self, sampling: Sampling) -> Iterator[TakenFrame]:
         """As `_in_full`, but frames that nobody wants and no other needs are not decoded. Raises UnprovenError."""
         select = Selector(sampling)
-        plan = Presentation(select, self._time_base, self._origin)
+        timing = self.timing
+        plan = Presentation(select, Clock(timing))
         start = None
-        if sampling.start is not None and self._origin is not None:
-            start = self._origin + sampling.start / self._time_base
+        if sampling.start is not None and timing.origin is not None:
+            start = timing.origin + sampling.start / self._time_base
         for slot, image in SparseDecoder(self._context, plan, start).frames(self._packets()):
             self.frames_read, self.reached = slot.index + 1, slot.seconds
             if slot.wanted:
-                yield TakenFrame(slot.index, max(0.0, slot.seconds), image)
+                yield TakenFrame(slot.index, slot.seconds, image)
         self.frames_read, self._stopped = plan.count, select.done
+
+    @property
+    def _counts_from_zero(self) -> bool:
+        """The length that the container states counts from stamp 0, not from the first frame."""
+        return "matroska" in self._container.format.name
 
     def _look_for_a_break(self) -> None:
         """A file that was cut off says how long it should be: note where it ends instead."""
         whole = self.duration
-        if self._stopped or whole is None or self.problem.startswith("the file breaks off"):
+        if self._stopped or self._jumped or whole is None or self.problem.startswith("the file breaks off"):
             return
-        if (
-            "matroska" in self._container.format.name and self._origin
-        ):  # its length counts from 0, not from its first frame
-            whole -= self._origin * self._time_base
+        if self._counts_from_zero and self._stream.start_time:
+            whole -= self._stream.start_time * self._time_base
         missing = whole - self.reached
         if missing > max(1.0, 0.02 * whole, 3.0 * whole / self.frames_read):
             self.problem = f"it ends at {self.reached:.1f} s of {whole:.1f} s: cut off or damaged"

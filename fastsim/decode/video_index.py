@@ -12,6 +12,7 @@ from typing import Any
 
 from av.error import FFmpegError
 
+from fastsim.decode.clock import Clock
 from fastsim.decode.pixels import Turn, turn_of
 from fastsim.decode.sampling import Sampling, Selector
 from fastsim.decode.video import Video
@@ -97,5 +98,8 @@ def _decoded(video: Video, packet: Any) -> Any:
 def _seconds(video: Video, stamps: list[int]) -> tuple[float, ...]:
     if not stamps:
         raise UnsuitedError("there is no frame in it")
-    origin = stamps[0] if video._origin is None else video._origin
-    return tuple(max(0.0, (stamp - origin) * video._time_base) for stamp in stamps)
+    clock = Clock(video.timing)
+    seconds = tuple(clock(stamp) for stamp in stamps)
+    if not clock.is_plain:
+        raise UnsuitedError("its clock jumps")
+    return seconds

@@ -36,9 +36,7 @@ def read(path: Path, sampling: Sampling, in_full: bool = False) -> tuple[list[tu
     """(index, the number in the picture, seconds) of each frame that is taken; frames read; problem."""
     with Video(str(path), 2) as video:
         if in_full:
-            frames = [
-                (f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video._in_full(Selector(sampling), -1)
-            ]
+            frames = [(f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video._in_full(Selector(sampling))]
         else:
             frames = [(f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video.frames(sampling)]
         return frames, video.frames_read, video.problem

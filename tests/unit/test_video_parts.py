@@ -13,6 +13,7 @@ import pytest
 
 from fastsim.commands.video import seconds_of
 from fastsim.config import Compute
+from fastsim.decode.clock import Clock, Timing
 from fastsim.decode.presentation import Presentation, UnprovenError
 from fastsim.decode.sampling import Sampling, Selector
 from fastsim.errors import FastsimError, UsageError
@@ -60,7 +61,7 @@ def test_times_that_are_none_are_refused(text: str) -> None:
 
 
 def presentation(packets: list[tuple[int | None, int | None]]) -> list[int]:
-    plan = Presentation(Selector(Sampling(2)), 0.04, 0)
+    plan = Presentation(Selector(Sampling(2)), Clock(Timing(0.04, 0)))
     for pts, dts in packets:
         plan.add(pts, dts)
     plan.end()
@@ -81,7 +82,7 @@ def test_packets_that_promise_nothing_prove_nothing(packets: list[tuple[int | No
 
 
 def test_a_frame_that_does_not_come_is_noticed() -> None:
-    plan = Presentation(Selector(Sampling(2)), 0.04, 0)
+    plan = Presentation(Selector(Sampling(2)), Clock(Timing(0.04, 0)))
     for k in range(5):
         plan.add(k, k)
     plan.end()

@@ -1,0 +1,89 @@
+"""The clock of a video: time stamps as they are stored become seconds that always rise.
+
+Streams that were joined, cut or repaired have clocks that restart, jump or stand still, and raw streams have none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+_JITTER = 1.0
+"""Seconds: a stamp that falls back by less is of a stream whose frames are stamped out of order; by more, of a clock that
+was set anew."""
+_GAP = 10.0
+"""Seconds: in formats whose clock may be set anew at any place (MPEG-TS and the like), a longer gap is such a place."""
+_BEYOND = 10.0
+"""Seconds after the end that the container states: a later stamp is an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a container says of a stream's clock."""
+
+    time_base: float
+    """Seconds a tick."""
+    origin: int | None
+    """The stamp at 0 s; None: that of the first frame."""
+    step: float = 0.04
+    """Seconds from frame to frame where stamps say nothing."""
+    may_restart: bool = False
+    """The format allows discontinuities of its clock."""
+    end: float | None = None
+    """Seconds: how long the stream is, if that is known."""
+
+
+class Clock:
+    """Gives each frame its seconds; asked once a frame, in the order in which they are shown."""
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._zero = timing.origin
+        """The stamp that is 0 s, as far as the clock runs on from there."""
+        self._last: float | None = None
+        self.was_reset = False
+        """The clock was set anew at least once."""
+        self.is_plain = True
+        """All stamps so far were there, rose, and began at the origin or after it."""
+
+    def __call__(self, pts: int | None) -> float:
+        """Seconds of the next frame, above those of the frame before it. pts: its time stamp, None if it has none."""
+        last = self._last
+        if last is None:
+            self._last = self._first(pts)
+        elif pts is None or self._zero is None:
+            self._last = self._go_on(pts)
+        else:
+            seconds = (pts - self._zero) * self._timing.time_base
+            if self._is_reset(seconds, last):
+                self._last = self._go_on(pts)
+            elif seconds <= last or self._is_beyond(seconds):
+                self._last = self._go_on(None)
+            else:
+                self._last = seconds
+        return self._last
+
+    def _first(self, pts: int | None) -> float:
+        if pts is None:
+            self.is_plain = False
+            return 0.0
+        if self._zero is None:
+            self._zero = pts
+        elif pts < self._zero:
+            self._zero, self.is_plain = pts, False
+        return (pts - self._zero) * self._timing.time_base
+
+    def _is_reset(self, seconds: float, last: float) -> bool:
+        return seconds < last - _JITTER or (self._timing.may_restart and seconds > last + _GAP)
+
+    def _is_beyond(self, seconds: float) -> bool:
+        return self._timing.end is not None and seconds > self._timing.end + _BEYOND
+
+    def _go_on(self, pts: int | None) -> float:
+        """One step after the last frame; with `pts`, the clock runs on from there."""
+        assert self._last is not None
+        seconds = self._last + self._timing.step
+        if pts is not None:
+            self.was_reset = self.was_reset or self._zero is not None
+            self._zero = pts - round(seconds / self._timing.time_base)
+        self.is_plain = False
+        return seconds
