@@ -15,7 +15,6 @@ from typing import Any
 
 import av
 from av.error import FFmpegError
-from av.stream import Disposition
 
 from fastsim.decode.clock import Clock, Timing
 from fastsim.decode.pixels import Squarer, turn_of, whole_picture
@@ -29,6 +28,9 @@ _MOST_ERRORS = 250
 
 _DISCONTINUOUS = 0x200
 """Flag of formats whose clock may be set anew at any place: FFmpeg's AVFMT_TS_DISCONT."""
+
+_COVER = 0x400
+"""Flag of a stream that is a cover picture: FFmpeg's AV_DISPOSITION_ATTACHED_PIC."""
 
 
 class UnreadableError(Exception):
@@ -173,7 +175,8 @@ class Video:
             raise UnreadableError(_lower(error.strerror or str(error))) from None
         except (ValueError, MemoryError) as error:
             raise UnreadableError(f"not a video that can be opened ({_lower(str(error))})") from None
-        streams = [s for s in self._container.streams.video if not s.disposition & Disposition.attached_pic]
+        # PyAV before 14.1 does not tell covers from videos.
+        streams = [s for s in self._container.streams.video if not getattr(s, "disposition", 0) & _COVER]
         best = self._container.streams.best("video")
         if not streams:
             audio = bool(self._container.streams.audio)

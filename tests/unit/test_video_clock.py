@@ -142,23 +142,3 @@ def test_stamps_that_rise_are_kept_as_they_are(stamps: list[int]) -> None:
 def test_a_single_stamp_far_beyond_the_end_is_not_believed() -> None:
     clock = Clock(Timing(0.001, 0, 0.04, False, 60.0))
     assert [round(clock(stamp), 3) for stamp in (0, 40, 10**9, 120, 160)] == [0, 0.04, 0.08, 0.12, 0.16]
-
-
-@pytest.mark.parametrize("value", [0x00, 0x7F, 0xFF])
-@pytest.mark.parametrize("back", [1, 2, 5])
-def test_damage_near_the_end_costs_as_many_frames_on_several_threads_as_on_one(
-    tmp_path: Path, back: int, value: int
-) -> None:
-    path = encode(tmp_path / "hurt.mp4", film([(0, 50)], 128, 96), options={"g": "50", "bf": "2"})
-    with av.open(str(path)) as container:
-        hurt = [packet for packet in container.demux(video=0) if packet.size][-back]
-        place, size = hurt.pos, hurt.size
-    data = bytearray(path.read_bytes())
-    data[place : place + size] = bytes([value]) * size
-    path.write_bytes(data)
-    counts = []
-    for threads in (1, 2, 4):
-        with Video(str(path), threads) as video:
-            counts.append(len(list(video.frames(Sampling(1)))))
-    assert 45 <= counts[0] <= 50
-    assert counts == [counts[0]] * 3
