@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "align.h"
+#include "headers.h"
 #include "keepers.h"
 #include "nearest.h"
 #include "scan.h"
@@ -393,6 +394,42 @@ static PyObject *core_labels(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* ---- headers(data, start, out) ---- */
+
+/* Whether start is 0, ascending, and ends at `size`. */
+static int are_offsets(const int64_t *start, Py_ssize_t count, Py_ssize_t size) {
+    if (count < 1 || start[0] != 0 || start[count - 1] != size)
+        return 0;
+    for (Py_ssize_t i = 1; i < count; i++)
+        if (start[i] < start[i - 1])
+            return 0;
+    return 1;
+}
+
+static PyObject *core_headers(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer data, start, out;
+    if (!PyArg_ParseTuple(args, "y*y*w*:headers", &data, &start, &out))
+        return NULL;
+    const Py_ssize_t count = start.len / (Py_ssize_t)sizeof(int64_t) - 1;
+    const int fits = start.len % (Py_ssize_t)sizeof(int64_t) == 0 && are_offsets(start.buf, count + 1, data.len) &&
+                     out.len == count * (Py_ssize_t)sizeof(struct header);
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        for (Py_ssize_t i = 0; i < count; i++) {
+            const int64_t *at = (const int64_t *)start.buf + i;
+            ((struct header *)out.buf)[i] = header_scan((const uint8_t *)data.buf + at[0], (size_t)(at[1] - at[0]));
+        }
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&data);
+    PyBuffer_Release(&start);
+    PyBuffer_Release(&out);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "headers: start must be int64[n + 1] from 0 to the number of bytes, out int32[n, 7]");
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef rows_methods[] = {
     {"sketch", Rows_sketch, METH_VARARGS, NULL}, {"encode", Rows_encode, METH_VARARGS, NULL},
     {"views", Rows_views, METH_VARARGS, NULL},   {"lowest", Rows_lowest, METH_VARARGS, NULL},
@@ -431,6 +468,7 @@ static PyMethodDef core_methods[] = {
     {"match", core_match, METH_VARARGS, NULL},
     {"match_isas", core_match_isas, METH_NOARGS, NULL},
     {"align", core_align, METH_VARARGS, NULL},
+    {"headers", core_headers, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

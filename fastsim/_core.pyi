@@ -117,3 +117,10 @@ def join(parent: Int32Array, left: Int64Array, right: Int64Array, /) -> int:
 
 def labels(parent: Int32Array, start: int, label: Int32Array, /) -> None:
     """Writes the root of each element from `start` on to `label`."""
+
+def headers(data: Uint8Array, start: Int64Array, out: Int32Array, /) -> None:
+    """Reads the headers of encoded pictures.
+
+    data: uint8[bytes], one file after the other; start: int64[n + 1], where each begins, and the end. out: int32[n, 7]: kind,
+    width, height, channels, bits, orientation, flags (csrc/headers.h; `fastsim.headers` has them by name).
+    """

@@ -14,7 +14,7 @@ from typing import Any
 
 DEVICE = "cuda:0"
 PACKAGES = (
-    "fastsim", "cupy-cuda13x", "cupy-cuda12x", "onnxruntime-gpu", "nvidia-dali-cuda130", "nvidia-dali-cuda120", "onnx",
+    "fastsim-dedup", "cupy-cuda13x", "cupy-cuda12x", "onnxruntime-gpu", "nvidia-dali-cuda130", "nvidia-dali-cuda120", "onnx",
     "torch", "torchvision", "nvidia-ml-py", "numpy", "opencv-python-headless", "av",
 )  # fmt: skip
 Row = tuple[object, object, object, object]

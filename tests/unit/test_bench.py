@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 BENCH = Path(__file__).parents[2] / "bench"
-SCRIPTS = ("accuracy", "end_to_end", "pairs", "scale", "stages", "startup", "video")
+SCRIPTS = ("accuracy", "end_to_end", "host", "pairs", "scale", "stages", "startup", "video")
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def _core(work: Path) -> Path:
     shutil.rmtree(work / "core", ignore_errors=True)
     wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(work / "core"), str(ROOT)]
     subprocess.run(wheel, check=True)
-    with zipfile.ZipFile(next((work / "core").glob("fastsim-*.whl"))) as archive:
+    with zipfile.ZipFile(next((work / "core").glob("fastsim*.whl"))) as archive:
         name = next(name for name in archive.namelist() if name.startswith("fastsim/_core") and name.endswith(".so"))
         return Path(archive.extract(name, work / "core"))
 
