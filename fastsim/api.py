@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from fastsim import config, pipeline, report
-from fastsim.config import Compute, Config, Scan
+from fastsim.config import Compute, Config, Pairs, Scan
 from fastsim.errors import UsageError
 from fastsim.keep import POLICIES
 from fastsim.progress import NullProgress
@@ -63,6 +63,7 @@ def find_groups(
     thres: float = config.DEFAULT_THRES,
     *,
     keep: str = "largest",
+    pairs: str = "keep",
     group_by: str = "component",
     size: int | str | None = None,
     model: str | None = None,
@@ -80,14 +81,14 @@ def find_groups(
 
     The words are those of `fastsim images`. No file is changed. Raises fastsim.FastsimError.
     """
-    for name, value, allowed in (("keep", keep, POLICIES), ("group_by", group_by, GroupBy)):
+    for name, value, allowed in (("keep", keep, POLICIES), ("pairs", pairs, Pairs), ("group_by", group_by, GroupBy)):
         if value not in tuple(allowed):
             raise UsageError(f"{name} {value!r}: {', '.join(allowed)} is allowed")
     compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
     what = _scan(paths, recursive, exclude, follow_links, include_system)
-    found = pipeline.find(Config(what, compute, config.check_thres(thres), keep), NullProgress())
+    found = pipeline.find(Config(what, compute, config.check_thres(thres), keep, pairs), NullProgress())
     groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
-    return report.members(groups, found.files, found.embeddings)
+    return report.members(groups, found.files, found.embeddings, found.reasons)
 
 
 def _compute(

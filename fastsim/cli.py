@@ -56,6 +56,12 @@ def _groupings() -> Iterable[str]:
     return GroupBy
 
 
+def _pairs() -> Iterable[str]:
+    from fastsim.config import Pairs
+
+    return Pairs
+
+
 def _print_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         out(f"fastsim {__version__}")
@@ -99,9 +105,19 @@ def app() -> None:
     ),
     word(
         "--keep", "POLICY", _policies,
-        "Which file of a group stays: largest (bytes), resolution, newest, oldest or path; ties are broken by the next "
-        "rule, at last by path.",
-        "largest",
+        "Which file of a group stays: largest (bytes), resolution, newest, oldest or path. Ties: bytes, pixels, a name that "
+        "is not that of a copy, the oldest, the shortest path. A damaged file never stays for an intact one.  "
+        "[default: largest]",
+    ),
+    word(
+        "--pairs", "WHAT", _pairs,
+        "keep: a RAW file goes and stays with the JPEG or HEIC of its shot, which is compared for both; split: they are "
+        "two pictures.",
+        "keep",
+    ),
+    flag(
+        "--no-sidecars",
+        help="Leave the files that belong to pictures where they are: .xmp, .aae, .json, films of Live Photos and the like.",
     ),
     word(
         "--group-by", "WHAT", _groupings,

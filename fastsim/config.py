@@ -29,6 +29,13 @@ class Runtime(StrEnum):
     TENSORRT = "tensorrt"
 
 
+class Pairs(StrEnum):
+    """What a RAW file and the JPEG or HEIC file of the same shot are."""
+
+    KEEP = "keep"
+    SPLIT = "split"
+
+
 DEFAULT_THRES = 0.75
 DELETE_THRES = 0.9
 """clean_delete below this threshold needs --force: too many of the pairs there are merely alike."""
@@ -84,6 +91,10 @@ class Config:
     compute: Compute = field(default_factory=Compute)
     thres: float = DEFAULT_THRES
     keep: str = "largest"
+    pairs: str = Pairs.KEEP.value
+    """Whether a RAW file and its JPEG are one unit, or two pictures."""
+    sidecars: bool = True
+    """Whether files that belong to a picture go with it."""
 
 
 def resolve_compute(

@@ -42,10 +42,14 @@ class Components:
         """int32[n]: the component of each row, named by one of its rows."""
         return self.labels(0, len(self))
 
+    def grouped(self) -> Int64Array:
+        """The rows of all components of two or more, ascending."""
+        label = self.of()
+        return np.flatnonzero(np.bincount(label, minlength=len(self))[label] > 1)
+
     def members(self, rank: Int64Array) -> list[Int64Array]:
         """The rows of each component of two or more, sorted by rank; largest first, ties by the smallest rank."""
-        label = self.of()
-        rows = np.flatnonzero(np.bincount(label, minlength=len(self))[label] > 1)
+        label, rows = self.of(), self.grouped()
         rows = rows[np.lexsort((rank[rows], label[rows]))]
         starts = np.flatnonzero(np.diff(label[rows], prepend=-1))
         parts = np.split(rows, starts[1:]) if len(rows) else []

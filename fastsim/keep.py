@@ -1,16 +1,20 @@
-"""Which file of a group is kept: rules as small functions, one order for all files."""
+"""Which file of a group is kept: rules as small functions, one order for all files, and the rule that decided."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from fastsim.errors import UsageError
-from fastsim.records import Int32Array, Int64Array, MediaFile
+from fastsim.originals import copy_marks, folded_name
+from fastsim.records import Group, Int32Array, Int64Array, MediaFile
 
 _Rule = Callable[[Sequence[MediaFile], Int32Array], Int64Array]
+
+DEFAULT = "largest"
 
 
 def _largest(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
@@ -45,6 +49,20 @@ def _path(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
     return rank
 
 
+def _original(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
+    """The name with the fewest marks of a copy first."""
+    del sizes
+    base = [os.path.basename(file.path) for file in files]
+    names = {folded_name(name) for name in base}
+    return np.fromiter((copy_marks(name, names) for name in base), np.int64, len(files))
+
+
+def _shortest(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
+    """The shortest path first."""
+    del sizes
+    return np.fromiter((len(file.path) for file in files), np.int64, len(files))
+
+
 POLICIES: dict[str, _Rule] = {
     "largest": _largest,
     "resolution": _resolution,
@@ -52,20 +70,88 @@ POLICIES: dict[str, _Rule] = {
     "oldest": _oldest,
     "path": _path,
 }
-"""Each gives int64[n], the lowest kept first. A tie goes to the rules after it in this order, and `path` ends it."""
+"""The values of --keep. Each rule gives int64[n], the lowest kept first."""
+
+_TIES: tuple[tuple[str, _Rule], ...] = (
+    ("largest", _largest),
+    ("resolution", _resolution),
+    ("original", _original),
+    ("oldest", _oldest),
+    ("shortest", _shortest),
+    ("path", _path),
+)
+"""What decides between files that the chosen policy takes for equal, in this order."""
+
+REASONS = {
+    "intact": "intact, and the others are damaged",
+    "raw": "it has its RAW file",
+    "largest": "most bytes",
+    "resolution": "most pixels",
+    "newest": "newest",
+    "oldest": "oldest",
+    "original": "name of the original",
+    "shortest": "shortest path",
+    "path": "first by path",
+}
+"""The rule that decided, in words."""
+
+ALONE = "similar to no other file that stays"
+"""Why a keeper that no file is removed for stays."""
 
 
-def keep_order(files: Sequence[MediaFile], sizes: Int32Array, policy: str) -> Int64Array:
-    """The rank of each file, int64[n], a permutation: 0 is kept before all others.
+@dataclass(frozen=True, slots=True)
+class KeepOrder:
+    """An order of n files with no ties in it.
 
-    files: those of the embedding rows, in row order; sizes: int32[n, 2], width and height in pixels; policy: a key of
-    `POLICIES`. Raises UsageError for another word.
+    rank: int64[n], a permutation, 0 is kept before all others; rules: what decided, (name, int64[n]), first to last.
+    """
+
+    rank: Int64Array
+    rules: tuple[tuple[str, Int64Array], ...]
+
+    def decided(self, kept: int, other: int) -> str:
+        """The rule that puts row `kept` before row `other`."""
+        return next(name for name, keys in self.rules if keys[kept] != keys[other])
+
+
+def keep_order(
+    files: Sequence[MediaFile],
+    sizes: Int32Array,
+    policy: str,
+    *,
+    damaged: Collection[int] = (),
+    with_raw: Collection[int] = (),
+) -> KeepOrder:
+    """The order in which `policy` keeps files.
+
+    files: those of some embedding rows; sizes: int32[n, 2], width and height in pixels of each; policy: a key of
+    `POLICIES`. Whatever the policy, a file with its id in `damaged` comes after all that are intact, and one that has a
+    RAW file of the same shot (`with_raw`) before one that has none. Raises UsageError for another policy.
     """
     if policy not in POLICIES:
-        raise UsageError(f"--keep {policy}: {', '.join(POLICIES)} is allowed")
-    names = list(POLICIES)
-    rules = [POLICIES[name] for name in names[names.index(policy) :]]
-    order = np.lexsort([rule(files, sizes) for rule in reversed(rules)])
+        raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {policy!r})")
+    ids = np.fromiter((file.id for file in files), np.int64, len(files))
+    chosen = [("intact", np.isin(ids, list(damaged)).astype(np.int64))] if damaged else []
+    chosen += [("raw", -np.isin(ids, list(with_raw)).astype(np.int64))] if with_raw else []
+    chosen.append((policy, POLICIES[policy](files, sizes)))
+    if policy != "path":
+        chosen += [(name, rule(files, sizes)) for name, rule in _TIES if name != policy]
+    order = np.lexsort([keys for _, keys in reversed(chosen)])
     rank = np.empty(len(files), np.int64)
     rank[order] = np.arange(len(files))
-    return rank
+    return KeepOrder(rank, tuple(chosen))
+
+
+def reasons(groups: Sequence[Group], row_of: dict[int, int], order: KeepOrder) -> dict[int, str]:
+    """Why each keeper of `groups` stays, by id: the rule that puts it before the best of the files that it covers.
+
+    row_of: the row in `order` of each id.
+    """
+    found: dict[int, str] = {}
+    for group in groups:
+        for member, keeper, _ in group.members():  # keepers first, then the others, each part in keep order
+            if member == keeper:
+                found[keeper] = ALONE
+            elif found[keeper] == ALONE:
+                found[keeper] = REASONS[order.decided(row_of[keeper], row_of[member])]
+    return found

@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fastsim import group, keep, similarity
-from fastsim.config import Config, Scan
+import numpy as np
+
+from fastsim import group, keep, pairs, similarity
+from fastsim.config import Config, Pairs, Scan
 from fastsim.discover import Listing, discover
 from fastsim.formats import Kind
 from fastsim.progress import Progress
-from fastsim.records import Embeddings, Group, LeftOut, MediaFile, Skipped
+from fastsim.records import Embeddings, Group, LeftOut, MediaFile, Role, Skipped
+from fastsim.sidecars import Sidecars
 from fastsim.timing import Timings, stage
 from fastsim.traffic import Traffic
 from fastsim.vectors import Environment, to_vectors
@@ -29,7 +32,13 @@ class Findings:
     embeddings: Embeddings
     groups: list[Group]
     environment: Environment
-    left_out: LeftOut = field(default_factory=LeftOut)
+    left_out: LeftOut
+    sidecars: Sidecars
+    """What belongs to the pictures."""
+    reasons: dict[int, str]
+    """Why each keeper stays, by id."""
+    paired: int
+    """RAW files that were not compared, as the JPEG or HEIC of their shot was."""
     timings: Timings = field(default_factory=dict)
 
 
@@ -37,11 +46,19 @@ def find(config: Config, progress: Progress) -> Findings:
     """Find groups of similar pictures."""
     timings: Timings = {}
     files, unlisted, left_out = scan(config.scan, progress, timings)
+    paired = 0
+    if config.pairs == Pairs.KEEP:
+        files, paired = pairs.without_paired_raws(files)
+    sidecars = Sidecars((file.path for file in files), pairs=config.pairs == Pairs.KEEP, sidecars=config.sidecars)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
-    groups = compare(embeddings, files, config, progress, timings, traffic=environment.traffic)
+    groups, reasons = compare(
+        embeddings, files, config, progress, timings, traffic=environment.traffic, sidecars=sidecars
+    )
     files = _with_digests(files, groups, embeddings.digests)
     embeddings = replace(embeddings, device=None, digests={})  # the device's memory is free again
-    return Findings(files, (*unlisted, *undecoded), embeddings, groups, environment, left_out, timings)
+    return Findings(
+        files, (*unlisted, *undecoded), embeddings, groups, environment, left_out, sidecars, reasons, paired, timings
+    )
 
 
 def scan(what: Scan, progress: Progress, timings: Timings) -> Listing:
@@ -69,9 +86,9 @@ def _with_digests(
 
 def compare(
     embeddings: Embeddings, files: Sequence[MediaFile], config: Config, progress: Progress, timings: Timings,
-    *, traffic: Traffic | None = None,
-) -> list[Group]:  # fmt: skip
-    """All n-to-n scores, the groups that they make, and the files to keep."""
+    *, traffic: Traffic, sidecars: Sidecars,
+) -> tuple[list[Group], dict[int, str]]:  # fmt: skip
+    """All n-to-n scores, the groups that they make with the files to keep, and why each of those stays."""
     n, compute = len(embeddings), config.compute
     with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
         components = group.Components(n)
@@ -81,6 +98,14 @@ def compare(
         ):  # fmt: skip
             components.add(block)
     with stage("group", timings):
-        rows = [files[file_id] for file_id in embeddings.ids.tolist()]
-        rank = keep.keep_order(rows, embeddings.sizes, config.keep)
-        return group.find_groups(components, embeddings, rank, config.thres, workers=compute.workers)
+        rows = components.grouped()
+        ids = embeddings.ids[rows].tolist()
+        grouped = [files[file_id] for file_id in ids]
+        with_raw = {one.id for one in grouped if any(companion.role == Role.RAW for companion in sidecars.of(one.path))}
+        order = keep.keep_order(
+            grouped, embeddings.sizes[rows], config.keep, damaged=embeddings.damage, with_raw=with_raw
+        )
+        rank = np.argsort(np.argsort(np.isin(np.arange(n), rows, invert=True), kind="stable"))  # the grouped ones first
+        rank[rows] = order.rank
+        groups = group.find_groups(components, embeddings, rank, config.thres, workers=compute.workers)
+        return groups, keep.reasons(groups, {file_id: row for row, file_id in enumerate(ids)}, order)

@@ -5,12 +5,36 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from fastsim.errors import shown
-from fastsim.records import Group, GroupBy, MediaFile, Mode, Op, Operation, Plan, by_keeper, numbered
+from fastsim.records import (
+    Companion,
+    Group,
+    GroupBy,
+    MediaFile,
+    Mode,
+    Op,
+    Operation,
+    Plan,
+    by_keeper,
+    numbered,
+)
 
 _OWN_NAMES = ("fastsim_plan.jsonl", "fastsim_journal.jsonl")
 """What apply writes into the output folder (a test holds these to the names that planfile and journal use)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What a plan knows beyond the groups."""
+
+    companions: Mapping[str, Sequence[Companion]] = field(default_factory=dict)
+    """What goes with each picture, by the picture's path."""
+    held: Mapping[int, str] = field(default_factory=dict)
+    """Files that stay though a keeper covers them, by id, and why."""
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    """Why each keeper stays, by id."""
 
 
 def make_plan(
@@ -22,25 +46,27 @@ def make_plan(
     trash: bool,
     outs: str,
     header: dict[str, object],
+    units: Units | None = None,
 ) -> Plan:
     """What `mode` does to the files of `groups`, largest group first; `files` maps ids to files.
 
     Group modes: each group goes to `outs/group_00001` ..., under its files' own names; with `GroupBy.KEEPER` each
     keeper makes a group with the files that it covers, if any. Clean modes: every file but the keepers goes to its path
-    below its input in `outs`, or is deleted, or with `trash` put into the desktop's trash.
+    below its input in `outs`, or is deleted, or with `trash` put into the desktop's trash. What goes with a picture
+    (`units`) comes right after it, to the same place, under a name that still belongs to the picture's.
 
     No two operations share a source or a target, on file systems that ignore case too: a name that is taken gets a
     suffix. In clean modes no keeper is a source, and each operation names its keeper and their score.
     """
-    outs = os.path.abspath(outs)
+    outs, units = os.path.abspath(outs), units or Units()
     if mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
         op = Op.COPY if mode == Mode.GROUP_COPY else Op.MOVE
         sets = groups if group_by == GroupBy.COMPONENT else by_keeper(groups)
-        operations = _group((group.ids.tolist() for group in sets), files, op, outs)
+        operations = _group((group.ids.tolist() for group in sets), files, op, outs, units)
     elif mode == Mode.CLEAN_MOVE:
-        operations = _clean(groups, files, Op.MOVE, outs)
+        operations = _clean(groups, files, Op.MOVE, outs, units)
     else:
-        operations = _clean(groups, files, Op.TRASH if trash else Op.DELETE, outs)
+        operations = _clean(groups, files, Op.TRASH if trash else Op.DELETE, outs, units)
     return Plan(outs, tuple(operations), header)
 
 
@@ -51,31 +77,56 @@ def describe(plan: Plan) -> Iterator[str]:
         if one.target is not None:
             line += f" -> {shown(one.target)}"
         if one.keeper is not None:
-            line += f"  (kept: {shown(one.keeper)}, score {one.score:.4f})"
+            why = f", {one.why}" if one.why else ""
+            line += f"  (kept: {shown(one.keeper)}, score {one.score:.4f}{why})"
+        if one.part_of is not None:
+            line += f"  (goes with {shown(_name(one.part_of))})"
         yield line
 
 
-def _group(sets: Iterable[list[int]], files: Mapping[int, MediaFile], op: Op, outs: str) -> Iterator[Operation]:
+def leaving(groups: Sequence[Group], mode: Mode) -> list[int]:
+    """The ids of the files that `mode` copies or takes away, in the order of the plan."""
+    everything = mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE)
+    return [member for group in groups for member, keeper, _ in group.members() if everything or member != keeper]
+
+
+def _group(
+    sets: Iterable[list[int]], files: Mapping[int, MediaFile], op: Op, outs: str, units: Units
+) -> Iterator[Operation]:
     names = _Names(())
     for number, ids in enumerate(sets, 1):
         for member in ids:
             file = files[member]
-            target = names.free(os.path.join(f"group_{number:05d}", _name(file.path)))
-            yield Operation(op, file.path, os.path.join(outs, target), file.snapshot)
+            relative = os.path.join(f"group_{number:05d}", _name(file.path))
+            yield from _unit(Operation(op, file.path, relative, file.snapshot), names, outs, units)
 
 
-def _clean(groups: Sequence[Group], files: Mapping[int, MediaFile], op: Op, outs: str) -> Iterator[Operation]:
-    leaving = [
+def _clean(
+    groups: Sequence[Group], files: Mapping[int, MediaFile], op: Op, outs: str, units: Units
+) -> Iterator[Operation]:
+    parts = [
         (files[member], files[keeper], score)
         for group in groups
         for member, keeper, score in group.members()
-        if member != keeper
+        if member != keeper and member not in units.held
     ]
-    relatives = [file.relative if op == Op.MOVE else "" for file, _, _ in leaving]
-    names = _Names(relatives)
-    for (file, keeper, score), relative in zip(leaving, relatives, strict=True):
-        target = os.path.join(outs, names.free(relative)) if op == Op.MOVE else None
-        yield Operation(op, file.path, target, file.snapshot, keeper.path, score, keeper.snapshot)
+    names = _Names(file.relative for file, _, _ in parts) if op == Op.MOVE else _Names(())
+    for file, keeper, score in parts:
+        target = file.relative if op == Op.MOVE else None
+        one = Operation(op, file.path, target, file.snapshot, keeper.path, score, keeper.snapshot)
+        yield from _unit(replace(one, why=units.reasons.get(keeper.id)), names, outs, units)
+
+
+def _unit(picture: Operation, names: _Names, outs: str, units: Units) -> Iterator[Operation]:
+    """The operation of a picture, its target still below `outs`, and those of the files that go with it."""
+    companions = units.companions.get(picture.source, ())
+    beside = [_name(one.path) for one in companions]
+    targets: list[str | None] = [None] * (1 + len(beside))
+    if picture.target is not None:
+        targets = [os.path.join(outs, name) for name in names.free(picture.target, beside)]
+    yield replace(picture, target=targets[0])
+    for one, target in zip(companions, targets[1:], strict=True):
+        yield replace(picture, source=one.path, target=target, snapshot=one.snapshot, part_of=picture.source)
 
 
 class _Names:
@@ -90,17 +141,29 @@ class _Names:
                 self._taken.add(key)
                 parent = os.path.split(parent)[0]
 
-    def free(self, relative: str) -> str:
-        """`relative`, or the first of name_2, name_3, ... that is free."""
+    def free(self, relative: str, beside: Sequence[str] = ()) -> list[str]:
+        """`relative`, or the first of name_2, name_3, ... that is free, and the names of `beside` to match: all free."""
         key = _folded(relative)
-        candidate, folded = relative, key
         folder, name = os.path.split(relative)
-        while folded in self._taken:
+        found = [relative, *(os.path.join(folder, one) for one in beside)]
+        while not self._are_free(found):
             number = self._next[key] = self._next.get(key, 1) + 1
-            candidate = os.path.join(folder, numbered(name, number))
-            folded = _folded(candidate)
-        self._taken.add(folded)
-        return candidate
+            new = numbered(name, number)
+            found = [os.path.join(folder, one) for one in (new, *(matching(one, name, new) for one in beside))]
+        self._taken.update(map(_folded, found))
+        return found
+
+    def _are_free(self, names: Sequence[str]) -> bool:
+        folded = {_folded(name) for name in names}
+        return len(folded) == len(names) and folded.isdisjoint(self._taken)
+
+
+def matching(name: str, picture: str, renamed: str) -> str:
+    """What a file that belongs to `picture` is called where the picture is called `renamed`: a.xmp becomes a_2.xmp."""
+    stem, new_stem = os.path.splitext(picture)[0], os.path.splitext(renamed)[0]
+    if not _folded(name).startswith(_folded(stem)):
+        return renamed + os.path.splitext(name)[1]
+    return new_stem + (name[len(stem) :] or os.path.splitext(name)[1])
 
 
 def _folded(path: str) -> str:

@@ -127,6 +127,8 @@ def operation_to_json(one: Operation) -> dict[str, object]:
         found["keeper_snapshot"] = snapshot_to_json(one.keeper_snapshot)
     if one.part_of is not None:
         found["part_of"] = one.part_of
+    if one.why is not None:
+        found["why"] = one.why
     return found
 
 
@@ -147,6 +149,7 @@ def operation_from_json(found: dict[str, object]) -> Operation:
         score,
         None if keeper_snapshot is None else snapshot_from_json(keeper_snapshot),
         None if found.get("part_of") is None else _path(found["part_of"]),
+        None if found.get("why") is None else str(found["why"])[:200],
     )
 
 

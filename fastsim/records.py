@@ -300,6 +300,25 @@ def by_keeper(groups: Sequence[Group]) -> list[Group]:
     return sorted(parts, key=len, reverse=True)
 
 
+class Role(StrEnum):
+    """What a file that belongs to a picture is."""
+
+    RAW = "RAW file"
+    FILM = "film"
+    EDITS = "edits"
+    SOUND = "voice note"
+    DATA = "data"
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A file that goes where its picture goes: a sidecar, the film of a Live Photo, the RAW file of a shot."""
+
+    path: str
+    snapshot: Snapshot
+    role: Role
+
+
 class Mode(StrEnum):
     """What becomes of the groups: each gets a folder of its own, or all but the keepers go away."""
 
@@ -349,6 +368,8 @@ class Operation:
     keeper_snapshot: Snapshot | None = None
     part_of: str | None = None
     """For a sidecar: the source of the picture that it goes with, whose operation comes before it in the plan."""
+    why: str | None = None
+    """Why `keeper` is the file that stays, in words."""
 
 
 @dataclass(frozen=True, slots=True)

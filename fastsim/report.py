@@ -33,17 +33,28 @@ class Member:
     frames_total: int = 1
     damage: str = ""
     """What the decoder complained about; empty for an intact file."""
+    why: str = ""
+    """Why it stays; empty for a file that goes."""
 
 
-def members(groups: Sequence[Group], files: Sequence[MediaFile], embeddings: Embeddings) -> list[list[Member]]:
-    """The groups with everything that a person asks about a file. `files[i].id` must be i."""
+def members(
+    groups: Sequence[Group],
+    files: Sequence[MediaFile],
+    embeddings: Embeddings,
+    why: Mapping[int, str] | None = None,
+) -> list[list[Member]]:
+    """The groups with everything that a person asks about a file. `files[i].id` must be i.
+
+    why: the reason of each file that stays, by id.
+    """
     size_of = dict(zip(embeddings.ids.tolist(), embeddings.sizes.tolist(), strict=True))
+    reason_of = why or {}
 
     def member(i: int, keeper: int, score: float) -> Member:
         (width, height), (compared, total) = size_of[i], embeddings.frames.get(i, (1, 1))
         return Member(
             files[i].path, i == keeper, round(score, 6), files[i].snapshot.size, width, height, compared, total,
-            embeddings.damage.get(i, ""),
+            embeddings.damage.get(i, ""), reason_of.get(i, ""),
         )  # fmt: skip
 
     return [[member(*one) for one in group.members()] for group in groups]
@@ -99,6 +110,7 @@ def as_json(
                 "source": result.operation.source,
                 "target": result.operation.target,
                 "done": result.done,
+                **({"part_of": result.operation.part_of} if result.operation.part_of else {}),
                 **({"reason": result.reason} if result.reason else {}),
             }
             for result in outcome
@@ -181,7 +193,8 @@ def summary_groups(groups: Sequence[Sequence[Member]], limit: int) -> Iterator[s
         yield f"  {number}. {plural(len(group), 'file')}:"
         for member in group[:4]:
             mark = "*" if member.keeper else " "
-            yield f"     {mark} {member.score:.3f}  {shown(member.path)}"
+            notes = [note for note in (member.why, "damaged" if member.damage else "") if note]
+            yield f"     {mark} {member.score:.3f}  {shown(member.path)}" + (f"  ({'; '.join(notes)})" if notes else "")
         if len(group) > 4:
             yield f"              and {len(group) - 4} more"
     if len(groups) > limit:

@@ -27,10 +27,11 @@ from fastsim.commands.shared import (
     where,
 )
 from fastsim.commands.targets import check_json
-from fastsim.config import Config, Scan
+from fastsim.commands.units import Settled, refuse_losses, settle_units, unit_lines
+from fastsim.config import Config, Pairs, Scan
 from fastsim.console import UnprintableError, complain, our_stderr, out
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
-from fastsim.keep import POLICIES
+from fastsim.keep import DEFAULT, POLICIES
 from fastsim.plan import describe, make_plan
 from fastsim.progress import for_stream
 from fastsim.records import GroupBy, Mode, Plan, by_keeper
@@ -53,7 +54,7 @@ class ImagesOptions:
     model: str | None
     thres: float
     mode: str
-    keep: str
+    keep: str | None
     group_by: str
     device: str
     runtime: str
@@ -61,6 +62,8 @@ class ImagesOptions:
     exclude: tuple[str, ...]
     follow_links: bool
     include_system: bool
+    pairs: str
+    no_sidecars: bool
     dry_run: bool
     plan: str | None
     yes: bool
@@ -73,6 +76,16 @@ class ImagesOptions:
     batch: int | None
     quiet: bool
     verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What the run came to."""
+
+    settled: Settled
+    plan: Plan
+    outcome: Outcome | None
+    """None where nothing was done."""
 
 
 def images(**typed: Any) -> ExitCode:
@@ -93,9 +106,12 @@ def images(**typed: Any) -> ExitCode:
         progress = for_stream(stream, options.quiet)
         found = pipeline.find(settings, progress)
         with stage("plan", found.timings):
+            settled = settle_units(found, mode)
+            if mode == Mode.CLEAN_DELETE and options.keep is None and not options.dry_run:
+                refuse_losses(settled.losses, found)
             make = partial(
                 make_plan, found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
-                trash=options.trash, header=_header(options),
+                trash=options.trash, header=_header(options), units=settled.units,
             )  # fmt: skip
             if acts:
                 outs, plan = settle(outs, sys.argv, lambda folder: make(outs=folder))
@@ -109,7 +125,7 @@ def images(**typed: Any) -> ExitCode:
     elif options.plan:
         planfile.write_plan(with_digests(plan), options.plan)
     try:
-        _tell(options, found, plan, outcome, outs)
+        _tell(options, found, _Result(settled, plan, outcome), outs)
     except UnprintableError:
         for line in () if outcome is None else outcome_lines(plan, outcome):
             complain(line)
@@ -122,30 +138,29 @@ def images(**typed: Any) -> ExitCode:
     return _exit_code(found, outcome)
 
 
-def _tell(
-    options: ImagesOptions, found: pipeline.Findings, plan: Plan, outcome: Outcome | None, outs: ChosenOuts
-) -> None:
+def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, outs: ChosenOuts) -> None:
     """Write the JSON file and print the plan and the summary. Raises FastsimError for the file after all is printed."""
+    plan, outcome = result.plan, result.outcome
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
-    groups = report.members(told, found.files, found.embeddings)
+    groups = report.members(told, found.files, found.embeddings, {**found.reasons, **result.settled.units.held})
     problem = None
     if options.json:
         numbers = report.counts(found.files, found.skipped, groups)
-        result = report.as_json(
+        as_json = report.as_json(
             groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
             numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
             damaged=report.damaged(found.files, found.embeddings),
         )  # fmt: skip
-        result["left_out"] = left_out_json(found.left_out)
+        as_json["left_out"] = left_out_json(found.left_out)
         try:
-            report.write_json(result, options.json)
+            report.write_json(as_json, options.json)
         except FastsimError as error:
             problem = error
     if options.dry_run:
         for line in describe(plan):
             out(line)
     if not options.quiet:
-        for line in _summary(options, found, groups, plan, outcome):
+        for line in _summary(options, found, result, groups):
             out(line)
         if outcome is not None and (note := outs.note()):
             out(note)
@@ -160,8 +175,9 @@ def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
     config.check_thres(options.thres)
     mode = _word(Mode, "--mode", options.mode)
     group_by = _word(GroupBy, "--group-by", options.group_by)
-    if options.keep not in POLICIES:
-        raise UsageError(f"--keep {options.keep}: {', '.join(POLICIES)} is allowed")
+    if options.keep is not None and options.keep not in POLICIES:
+        raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {options.keep!r})")
+    _word(Pairs, "--pairs", options.pairs)
     if options.trash and mode != Mode.CLEAN_DELETE:
         raise UsageError(f"--trash goes with --mode clean_delete, not with {mode}; leave one of them out")
     if mode == Mode.CLEAN_DELETE and options.thres < config.DELETE_THRES and not options.force:
@@ -206,7 +222,9 @@ def _resolve(options: ImagesOptions, outs: str) -> Config:
             workers=options.workers, batch=options.batch, cache=cache_folder(options.cache, options.no_cache),
         ),
         thres=options.thres,
-        keep=options.keep,
+        keep=options.keep or DEFAULT,
+        pairs=options.pairs,
+        sidecars=not options.no_sidecars,
     )  # fmt: skip
 
 
@@ -226,13 +244,10 @@ def _exit_code(found: pipeline.Findings, outcome: Outcome | None) -> ExitCode:
 
 
 def _summary(
-    options: ImagesOptions,
-    found: pipeline.Findings,
-    groups: Sequence[Sequence[Member]],
-    plan: Plan,
-    outcome: Outcome | None,
+    options: ImagesOptions, found: pipeline.Findings, result: _Result, groups: Sequence[Sequence[Member]]
 ) -> Iterator[str]:
     """What a person wants to know at the end, most important first."""
+    plan, outcome = result.plan, result.outcome
     numbers = report.counts(found.files, found.skipped, groups)
     if not found.files:
         yield f"No images found in {', '.join(map(shown, options.inputs))}; no file was changed."
@@ -245,6 +260,7 @@ def _summary(
         "could go, the best of each group kept"
     )
     yield from report.summary_groups(groups, len(groups) if options.verbose else _SHOWN_GROUPS)
+    yield from unit_lines(result.settled, found)
     if outcome is not None:
         yield from outcome_lines(plan, outcome)
     elif options.plan:

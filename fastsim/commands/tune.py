@@ -60,7 +60,7 @@ def tune_thresholds(
             blocks = similarity.pair_blocks(
                 embeddings, tune.LOWEST, device=compute.device, workers=compute.workers, bar=bar
             )
-            rank = keep.keep_order([files[i] for i in embeddings.ids.tolist()], embeddings.sizes, "largest")
+            rank = keep.keep_order([files[i] for i in embeddings.ids.tolist()], embeddings.sizes, keep.DEFAULT).rank
             advice = tune.advise(blocks, embeddings, rank, near=_NEAR, workers=compute.workers)
     paths = [files[i].path for i in embeddings.ids.tolist()]
     page = _write(folder, advice, paths)

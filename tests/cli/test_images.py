@@ -74,6 +74,7 @@ def test_the_json_holds_what_is_documented(run: Run, photos: Path, tmp_path: Pat
                 "frames",
                 "frames_total",
                 "damage",
+                "why",
             ]
             assert member["bytes"] == os.path.getsize(member["path"])
             assert 0.85 <= member["score"] <= 1
