@@ -31,6 +31,7 @@ from fastsim.options import (
     VERBOSE,
     WORKERS,
     YES,
+    MediaCommand,
     flag,
     path,
     takes,
@@ -94,7 +95,7 @@ def app() -> None:
     """Find near-duplicate images, group or clean them. Nothing is overwritten, and every change can be taken back."""
 
 
-@app.command()
+@app.command(cls=MediaCommand)
 @takes(
     INPUTS, INS, OUTS, NETWORK, THRES,
     word(
@@ -167,7 +168,7 @@ def undo(**typed: Any) -> None:
     leave(command(**typed))
 
 
-@app.command()
+@app.command(cls=MediaCommand)
 @takes(INPUTS, INS, NETWORK, THRES, RUNS_ON, JSON, CACHES, QUIET)
 def compare(**typed: Any) -> None:
     """Print the scores between images, as a small table."""
@@ -176,7 +177,7 @@ def compare(**typed: Any) -> None:
     leave(command(**with_inputs(typed)))
 
 
-@app.command()
+@app.command(cls=MediaCommand)
 @takes(
     INPUTS, INS,
     path("--out", "FILE", "The .npz file: paths, vectors (float16[n, d]), sizes.", "", show_default=False),
@@ -198,7 +199,7 @@ def doctor() -> None:
         out(line)
 
 
-@app.command()
+@app.command(cls=MediaCommand)
 @takes(
     INPUTS, INS, path("--outs", "DIR", "Where the page, the chart and the table go.", "./fastsim_tune"),
     NETWORK, RUNS_ON, SCAN, JSON, CACHES, WORKERS, BATCH, QUIET, VERBOSE,

@@ -19,6 +19,7 @@ from fastsim.options import (
     SCAN,
     VERBOSE,
     WORKERS,
+    MediaCommand,
     flag,
     path,
     takes,
@@ -53,7 +54,7 @@ _WRITTEN = (
 )
 
 
-@app.command()
+@app.command(cls=MediaCommand)
 @takes(
     click.argument("inputs", metavar="FILE", type=click.Path(), nargs=-1, help="The video."),
     INS, _OUTS, *_SAMPLING, _CROP, _THRES, NETWORK, RUNS_ON, *_WRITTEN, DRY_RUN, JSON, WORKERS, QUIET, VERBOSE,
@@ -65,7 +66,7 @@ def video(**typed: Any) -> None:
     leave(command(**with_inputs(typed)))
 
 
-@app.command()
+@app.command(cls=MediaCommand)
 @takes(
     INPUTS, INS, _OUTS, *_SAMPLING, _CROP, _THRES,
     flag("--across", help="Keep a scene once over all videos, not once in each of them."),
@@ -78,7 +79,7 @@ def videos(**typed: Any) -> None:
     leave(command(**with_inputs(typed)))
 
 
-@app.command()
+@app.command(cls=MediaCommand)
 @takes(
     INPUTS, INS,
     click.option(

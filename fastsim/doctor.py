@@ -13,7 +13,7 @@ import platform
 import sys
 from collections.abc import Iterator
 
-from fastsim import __version__, _core, cuda
+from fastsim import __version__, _core, cuda, formats
 from fastsim.config import usable_cpus
 from fastsim.errors import FastsimError, pip_install
 from fastsim.model import load_model
@@ -21,7 +21,9 @@ from fastsim.model import load_model
 _LIBRARIES = (
     ("opencv-python-headless", "cv2", "decodes images"),
     ("pillow", "PIL", "reads headers, decodes what OpenCV does not know"),
-    ("pillow-heif", "pillow_heif", f"HEIC; {pip_install('heic')}"),
+    ("pillow-heif", "pillow_heif", "decodes HEIC"),
+    ("rawpy", "rawpy", f"decodes RAW pictures; {pip_install('raw')}"),
+    ("pillow-jxl-plugin", "pillow_jxl", f"decodes JPEG XL; {pip_install('jxl')}"),
     ("openvino", "fastsim.embedding.openvino_runtime", "runs the network on the CPU"),
     ("av", "av", "decodes video"),
     ("onnxruntime", "fastsim.embedding.onnxruntime_import", f"another runtime; {pip_install('onnxruntime')}"),
@@ -37,6 +39,7 @@ def lines() -> Iterator[str]:
     yield "libraries"
     for package, module, purpose in _LIBRARIES:
         yield f"  {package:<24} {_library(package, module):<28} {purpose}"
+    yield from _formats()
     yield from _gpus()
     yield "what auto picks"
     yield from _choices()
@@ -75,6 +78,20 @@ def _library(package: str, module: str) -> str:
     except Exception as error:  # any failure at import is the finding itself
         return f"{version}, BROKEN: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
     return version
+
+
+def _formats() -> Iterator[str]:
+    """Each format with what reads it, or what is missing."""
+    for title, found in (("formats of pictures", formats.IMAGES), ("formats of videos", formats.VIDEOS)):
+        yield title
+        for one in found:
+            yield f"  {one.name:<22} {_reader(one.reader):<28} {' '.join(one.suffixes)}"
+
+
+def _reader(reader: formats.Reader | None) -> str:
+    if reader is None:
+        return "NOT READ: no reader yet"
+    return reader.name if reader.is_installed() else f"MISSING: {reader.install_command}"
 
 
 def _gpus() -> Iterator[str]:

@@ -6,7 +6,6 @@ Discovery, decoders, `doctor`, --help and the README take it from here.
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
@@ -51,6 +50,7 @@ PILLOW = Reader("Pillow", "pillow", "PIL")
 PILLOW_HEIF = Reader("pillow-heif", "pillow-heif", "pillow_heif")
 RAWPY = Reader("rawpy", "rawpy", "rawpy", "raw")
 PILLOW_JXL = Reader("pillow-jxl-plugin", "pillow-jxl-plugin", "pillow_jxl", "jxl")
+OURS = Reader("fastsim", "fastsim", "fastsim")
 FFMPEG = Reader("FFmpeg", "av", "av")
 
 
@@ -127,7 +127,7 @@ IMAGES: tuple[Format, ...] = (
     ),
     _image("JPEG XL", ".jxl", PILLOW_JXL, s.starts(b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n"), pillow="JXL"),
     _image("OpenEXR", ".exr", None, s.starts(b"\x76\x2f\x31\x01")),
-    _image("PSB", ".psb", None, s.starts(b"8BPS\0\2")),
+    _image("PSB", ".psb", OURS, s.starts(b"8BPS\0\2")),
     _image("SVG", ".svg .svgz", None),
 )  # fmt: skip
 """Formats of still pictures, the common ones first."""
@@ -215,9 +215,12 @@ def suffixes(kind: Kind) -> frozenset[str]:
     return frozenset(suffix for one in FORMATS if one.kind == kind for suffix in one.suffixes)
 
 
-def names(formats: Iterable[Format]) -> str:
-    """`JPEG, PNG, WebP`: for a sentence."""
-    return ", ".join(one.name for one in formats)
+def summary(kind: Kind) -> str:
+    """What is read of one kind, in a sentence or two for --help."""
+    readable = [one for one in FORMATS if one.kind == kind and one.reader is not None]
+    base = ", ".join(one.name for one in readable if one.reader is not None and one.reader.extra is None)
+    extras = [f"{one.name} (extra {one.reader.extra})" for one in readable if one.reader and one.reader.extra]
+    return f"Formats: {', '.join([base, *extras])}. fastsim doctor lists their suffixes and readers."
 
 
 @cache

@@ -15,6 +15,16 @@ Parameter = Callable[[Command], Command]
 SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
 
 
+class MediaCommand(click.Command):
+    """A command that ends its --help with the formats that it reads."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from fastsim.formats import Kind, summary
+
+        self.epilog = summary(Kind.VIDEO if "video" in (self.name or "") else Kind.IMAGE)
+        super().format_epilog(ctx, formatter)
+
+
 def takes(*parameters: Parameter) -> Callable[[Command], Command]:
     """A command with these arguments and options, which --help lists in this order."""
 

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from support import Run, tree
 
+from fastsim.formats import FORMATS
+
 DUPLICATES = {
     frozenset({"holiday/hills.jpg", "backup/hills small.jpg", "backup/hills again.jpg"}),
     frozenset({"holiday/leaves.jpg", "backup/leaves bright.jpg"}),
@@ -337,6 +339,12 @@ def test_doctor_tells_what_runs_here(run: Run) -> None:
     text = run("doctor").stdout
     for word in ("Python", "openvino", "n-to-n kernels", "--device auto", "sha256"):
         assert word in text
+    for one in FORMATS:
+        [line] = [line for line in text.splitlines() if line.startswith(f"  {one.name:<22} ")]
+        assert all(suffix in line.split() for suffix in one.suffixes)
+        missing = one.reader is not None and not one.is_readable()
+        assert (one.reader.name if one.reader is not None and not missing else "") in line
+        assert ("pip install" in line) == missing
 
 
 def test_help_is_complete_and_version_is_printed(run: Run) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from fastsim.cli import app
+from fastsim.formats import IMAGES, VIDEOS
 from fastsim.model import card_size
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,17 @@ def test_the_two_commands_of_the_readme_are_those_of_ci() -> None:
     assert "pip install . && fastsim images tests/media/photos --outs ./similar" in README
     assert "pip install '.[test]' && pytest" in README
     assert "'.[test]' && pytest" in (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+def test_the_readme_names_every_format_with_the_extra_that_reads_it() -> None:
+    paragraph = README.partition("\nFormats: ")[2].partition("\n\n")[0]
+    videos = README.partition("\n## Video\n")[2].partition("\n## ")[0]
+    for one in IMAGES:
+        assert re.search(rf"\b{one.name}\b", paragraph), one.name
+        if one.reader is not None and one.reader.extra is not None:
+            assert f"`{one.reader.extra}`" in paragraph
+    for one in VIDEOS:
+        assert one.name in videos, one.name
 
 
 def test_readme_and_help_name_the_packaged_models_size() -> None:
