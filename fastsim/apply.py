@@ -10,10 +10,12 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 
 from fastsim import removal, transfer
 from fastsim.errors import quoted, reason_of, shown
+from fastsim.exclusive import StoppedWaitingError, alone
 from fastsim.interrupts import held_back
 from fastsim.journal import Journal, Names, names_beside
 from fastsim.outs import check_outs, missing_folders, open_run
@@ -51,27 +53,38 @@ class Outcome:
     """By Ctrl-C, SIGTERM or `stop`."""
 
 
-def apply_plan(plan: Plan, *, bar: Bar | None, stop: Callable[[], bool] = lambda: False) -> Outcome:
+def apply_plan(
+    plan: Plan,
+    *,
+    bar: Bar | None,
+    stop: Callable[[], bool] = lambda: False,
+    waiting: Callable[[], None] = lambda: None,
+) -> Outcome:
     """Carry out `plan`, or what an earlier run of it left to do.
 
     Creates `plan.outs`, with a copy of the plan and the journal in it. SIGINT and SIGTERM (in the main thread) and
     `stop` end the run between two operations, or roll back the copy that is under way. A full or read-only output ends
     it too, and so does a file that turns out to be its own keeper under another path; any other trouble with a file is
-    that file's result. Raises UsageError if the output folder can't be used.
+    that file's result. waiting: called when another run has to end first. Raises UsageError if the output folder can't
+    be used, or if a file stays in place of another one and is to go itself.
     """
+    removal.check_keepers(plan)
     if not plan.operations:
         return Outcome((), None, None, 0, "", False)
     why, interrupted, one_file = "", False, False
     with open_run(plan) as log, held_back(stop) as stopping:
         run = _Run(plan, log, stopping, bar)
         try:
-            run.all()
-        except transfer.StoppedError:
+            with alone([one.source for one in plan.operations if one.op != Op.COPY], stopping, waiting):
+                run.all()
+        except (transfer.StoppedError, StoppedWaitingError):
             why, interrupted = "interrupted", True
         except _NoRoomError as error:
             why = f"{shown(plan.outs)} takes no more ({error})"
         except removal.OneFileError as error:
             why, one_file = str(error), True
+        with suppress(OSError):
+            log.note_times()
         results = tuple(run.results_of_all())
     if why:
         why += f": {sum(result.done for result in results)} of {len(results)} operations are done"

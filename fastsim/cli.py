@@ -159,6 +159,7 @@ def apply(**typed: Any) -> None:
     click.argument(
         "journal", metavar="JOURNAL", type=click.Path(), help="fastsim_journal.jsonl of a run (or its folder)."
     ),
+    flag("--yes", "-y", help="Do not ask before following a journal that someone else may have written."),
     QUIET,
 )
 def undo(**typed: Any) -> None:

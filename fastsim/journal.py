@@ -9,6 +9,9 @@ JSON lines, ASCII. The first is the header; then, for the operation with index `
     {"i": 3, "undoing": true}             it is about to be taken back
     {"i": 3, "undone": true}              it was taken back
     {"folder": "..."}                     a folder is about to be made; durable before it is
+    {"of": "...", "mtime_ns": 1}          the time of a folder that files are about to leave
+    {"of": "...", "after_ns": 2}          its time when the run, or an undo, had ended
+    {"outs": "..."}                       from here on, the output folder lies there: it was moved
 
 But for the first two, lines may be lost in a crash: a later run then looks at the disk. A torn last line is dropped.
 """
@@ -26,8 +29,14 @@ from types import TracebackType
 from typing import NamedTuple
 
 from fastsim.errors import FastsimError, UsageError, shown
-from fastsim.planfile import operation_from_json, operation_to_json, snapshot_from_json, snapshot_to_json
-from fastsim.records import Operation, Snapshot
+from fastsim.planfile import (
+    operation_from_json,
+    operation_to_json,
+    planned_outs,
+    snapshot_from_json,
+    snapshot_to_json,
+)
+from fastsim.records import Op, Operation, Snapshot
 
 JOURNAL_NAME = "fastsim_journal.jsonl"
 _FORMAT = "fastsim-journal"
@@ -66,8 +75,20 @@ class _Contents:
     header: dict[str, object] | None = None
     entries: dict[int, Entry] = field(default_factory=dict)
     folders: list[str] = field(default_factory=list)
+    times: dict[str, list[int | None]] = field(default_factory=dict)
+    """[before, after] of folders that files left, in nanoseconds."""
+    here: str = ""
+    """Where the journal lies."""
+    outs: str = ""
+    """Where it lay when the line was written."""
     end: int = 0
     """Bytes up to the end of the last whole line."""
+
+    def place(self, path: str) -> str:
+        """Where something in the output folder lies now."""
+        if self.outs and path.startswith(self.outs.rstrip(os.sep) + os.sep):
+            return os.path.join(self.here, os.path.relpath(path, self.outs))
+        return path
 
 
 class Journal:
@@ -84,7 +105,7 @@ class Journal:
         try:
             _lock(self._fd, path)
             with open(path, "rb") as file:
-                self._contents = _parse(file.read(), shown(path))
+                self._contents = _parse(file.read(), path)
             if self.header is None and not create and os.path.basename(path) != JOURNAL_NAME:
                 raise UsageError(f"{shown(path)}: not a fastsim journal; {_HINT}")  # an empty file of the user
         except BaseException:
@@ -92,6 +113,11 @@ class Journal:
             raise
         self._end = self._contents.end
         self._torn = True
+        self._silent = False
+        self.outs = self._contents.here
+        """The folder that the journal lies in."""
+        self.was = self._contents.outs
+        """Where the output folder was when the journal was last written to; empty before `start`."""
 
     @property
     def header(self) -> dict[str, object] | None:
@@ -126,6 +152,11 @@ class Journal:
             os.close(self._fd)
             self._fd = -1
 
+    @property
+    def times(self) -> dict[str, list[int | None]]:
+        """[before, after the run] of each folder that files left: mtime in nanoseconds."""
+        return self._contents.times
+
     def start(self, header: Mapping[str, object]) -> None:
         """Write the first line. Raises OSError, as all that write do: what could not be written whole is taken off."""
         self._contents.header = {"format": _FORMAT, "version": _VERSION, **header}
@@ -135,10 +166,25 @@ class Journal:
         """Durably note what is about to happen."""
         operations, folders = list(operations), list(folders)
         lines: list[dict[str, object]] = [{"folder": folder} for folder in folders]
+        for folder in {os.path.dirname(one.source) for _, one in operations if one.op == Op.MOVE} - self.times.keys():
+            with suppress(OSError):
+                self.times[folder] = [os.stat(folder).st_mtime_ns, None]
+                lines.append({"of": folder, "mtime_ns": self.times[folder][0]})
         lines += [{"i": i, "plan": operation_to_json(one)} for i, one in operations]
         self._append(lines, durable=True)
         self.folders.extend(folders)
         self.entries.update((i, Entry(one)) for i, one in operations)
+
+    def recover(self, operations: Iterable[tuple[int, Operation]]) -> None:
+        """Take operations in that the journal has lost: the disk knows whether they happened. On a full disk, nothing
+        is written from here on, as their later lines could not be read without these."""
+        lost = list(operations)
+        self.entries.update((i, Entry(one)) for i, one in lost)
+        try:
+            if lost:
+                self._append([{"i": i, "plan": operation_to_json(one)} for i, one in lost], durable=True)
+        except OSError:
+            self._silent = True
 
     def retarget(self, i: int, target: str) -> None:
         """Durably note that operation `i` goes to `target`, as the name before was taken."""
@@ -166,7 +212,22 @@ class Journal:
         self.entries[i].undone = True
         self._append([{"i": i, "undone": True}])
 
+    def note_times(self) -> None:
+        """Note the times that folders have now, so that an undo sees whether anyone else was there since."""
+        lines: list[dict[str, object]] = []
+        for folder, times in self.times.items():
+            with suppress(OSError):
+                times[1] = os.stat(folder).st_mtime_ns
+                lines.append({"of": folder, "after_ns": times[1]})
+        if lines:
+            self._append(lines)
+
     def _append(self, lines: Iterable[Mapping[str, object]], durable: bool = False) -> None:
+        if self._silent:
+            return
+        lines = list(lines)
+        if self.was not in ("", self.outs):
+            lines.insert(0, {"outs": self.outs})
         data = memoryview("".join(json.dumps(line) + "\n" for line in lines).encode("ascii"))
         size = len(data)
         try:
@@ -183,6 +244,7 @@ class Journal:
                 os.ftruncate(self._fd, self._end)
             raise
         self._end += size
+        self.was = self.outs
 
 
 class Names(NamedTuple):
@@ -193,22 +255,26 @@ class Names(NamedTuple):
     undo_part: str
     """In the source's folder: a copy that an undo is writing. May be removed."""
     aside: str
-    """In the source's folder: the file itself, which is about to be removed. It may be the only one."""
+    """In the folder of what is about to be removed (a source to delete, a target whose original is back): the file
+    itself. It may be the only one."""
 
 
 def names_beside(digest: str, i: int, one: Operation) -> Names:
     """The names for operation `i` of the plan with this digest."""
-    label, folder = f"{digest[:12]}-{i}", os.path.dirname(one.source)
-    part = os.path.join(folder if one.target is None else os.path.dirname(one.target), f".fastsim-part-{label}")
-    aside = f".fastsim-aside-{label}{os.path.splitext(one.source)[1][:20]}"
-    return Names(part, os.path.join(folder, f".fastsim-part-{label}-undo"), os.path.join(folder, aside))
+    label, source = f"{digest[:12]}-{i}", os.path.dirname(one.source)
+    there = source if one.target is None else os.path.dirname(one.target)
+    return Names(
+        os.path.join(there, f".fastsim-part-{label}"),
+        os.path.join(source, f".fastsim-part-{label}-undo"),
+        os.path.join(there, f".fastsim-aside-{label}{os.path.splitext(one.source)[1][:20]}"),
+    )
 
 
 def count_operations(path: str) -> int:
     """How many operations the journal names, for a progress bar; 0 if it can't be read."""
     try:
         with open(journal_in(path), "rb") as file:
-            return len(_parse(file.read(), shown(path)).entries)
+            return len(_parse(file.read(), path).entries)
     except (OSError, FastsimError):
         return 0
 
@@ -222,7 +288,7 @@ def read_header(path: str) -> dict[str, object] | None:
     """The header of the journal `path`; None if it has none yet. Raises UsageError if it is no journal."""
     try:
         with open(path, "rb") as file:
-            return _parse(file.readline(), shown(path)).header
+            return _parse(file.readline(), path).header
     except OSError as error:
         raise UsageError(f"{shown(path)}: can't be read ({error.strerror}); {_HINT}") from None
 
@@ -231,14 +297,14 @@ def read_run(path: str) -> tuple[dict[str, object] | None, list[Entry]]:
     """The header of the journal `path`, None if it has none yet, and its entries. Not locked. Raises UsageError."""
     try:
         with open(path, "rb") as file:
-            found = _parse(file.read(), shown(path))
+            found = _parse(file.read(), path)
     except OSError as error:
         raise UsageError(f"{shown(path)}: can't be read ({error.strerror}); {_HINT}") from None
     return found.header, list(found.entries.values())
 
 
-def _parse(data: bytes, name: str) -> _Contents:
-    found = _Contents()
+def _parse(data: bytes, path: str) -> _Contents:
+    found, name = _Contents(here=os.path.dirname(os.path.abspath(path))), shown(path)
     if data[: len(_START)] != _START[: len(data)]:
         raise UsageError(f"{name}: not a fastsim journal; {_HINT}")
     lines = data.split(b"\n")
@@ -248,9 +314,10 @@ def _parse(data: bytes, name: str) -> _Contents:
             record = json.loads(line)
             if number == 0:
                 found.header = _checked_header(record, name)
+                found.outs = str(found.header.get("outs") or planned_outs(found.here) or found.here)
             else:
                 _replay(record, found)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             if number == 0:
                 raise UsageError(f"{name}: not a fastsim journal; {_HINT}") from None
             if any(line.startswith(b'{"') and line.endswith(b"}") for line in lines[number + 1 :]):
@@ -276,7 +343,13 @@ def _checked_header(record: object, name: str) -> dict[str, object]:
 def _replay(record: dict[str, object], found: _Contents) -> None:
     """Raises ValueError, KeyError or TypeError for a line that no journal has."""
     if "folder" in record:
-        found.folders.append(str(record["folder"]))
+        found.folders.append(found.place(str(record["folder"])))
+        return
+    if "of" in record:
+        _replay_time(record, found)
+        return
+    if "outs" in record:
+        found.outs = str(record["outs"])
         return
     i = record["i"]
     if not isinstance(i, int):
@@ -284,11 +357,12 @@ def _replay(record: dict[str, object], found: _Contents) -> None:
     if "plan" in record:
         if not isinstance(record["plan"], dict):
             raise ValueError("plan")
-        found.entries[i] = Entry(operation_from_json(record["plan"]))
+        one = operation_from_json(record["plan"])
+        found.entries[i] = Entry(one if one.target is None else replace(one, target=found.place(one.target)))
         return
     entry = found.entries[i]
     if "target" in record:
-        entry.operation = replace(entry.operation, target=str(record["target"]))
+        entry.operation = replace(entry.operation, target=found.place(str(record["target"])))
     elif "done" in record:
         shot, mode = record["done"], record["mode"]
         entry.done = True
@@ -300,6 +374,15 @@ def _replay(record: dict[str, object], found: _Contents) -> None:
         entry.undoing = True
     else:
         entry.undone = bool(record["undone"])
+
+
+def _replay_time(record: dict[str, object], found: _Contents) -> None:
+    """Raises ValueError, KeyError or TypeError."""
+    after = "after_ns" in record
+    time = record["after_ns" if after else "mtime_ns"]
+    if not isinstance(time, int):
+        raise ValueError("time")
+    found.times.setdefault(str(record["of"]), [None, None])[after] = time
 
 
 def _lock(fd: int, path: str) -> None:

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from fastsim.earlier_run import EarlierRun, earlier_run
 from fastsim.errors import UsageError, reason_of, shown
 from fastsim.journal import JOURNAL_NAME, Journal, read_header
-from fastsim.planfile import PLAN_NAME, plan_digest, remove_plan, write_plan
+from fastsim.planfile import PLAN_NAME, is_plan_of, plan_digest, remove_plan, write_plan
+from fastsim.provenance import here
 from fastsim.records import Plan
 from fastsim.transfer import remove_leftover, sync_folder
 from fastsim.undo import remove_empty
@@ -71,7 +72,7 @@ def open_run(plan: Plan) -> Journal:
     try:
         if log.header is None:
             _start(plan, log, made)
-        elif log.header.get("digest") != plan_digest(plan):
+        elif not is_plan_of(plan, log.header.get("digest")):
             raise _other_run(plan.outs)
         elif not os.path.lexists(plan_path):  # an undo was killed when it had removed it
             write_plan(plan, plan_path)
@@ -85,7 +86,7 @@ def check_same_plan(plan: Plan) -> None:
     """Raise OutsTakenError if the output folder holds a run of another plan: the files have changed since then."""
     journal = os.path.join(plan.outs, JOURNAL_NAME)
     header = read_header(journal) if os.path.lexists(journal) else None
-    if header is not None and header.get("digest") != plan_digest(plan):
+    if header is not None and not is_plan_of(plan, header.get("digest")):
         raise _other_run(plan.outs)
 
 
@@ -108,6 +109,8 @@ def _start(plan: Plan, log: Journal, made: Sequence[str]) -> None:
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
                 "argv": plan.header.get("argv"),
                 "operations": len(plan.operations),
+                "outs": plan.outs,
+                **here(),
                 "folders": list(made),
             }
         )

@@ -11,10 +11,16 @@ import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from fastsim.errors import UsageError, shown
+from fastsim.provenance import here
 from fastsim.records import Op, Operation, Plan, Snapshot
 
+_LONGEST = 300
+"""Letters of a path or reason in an error line."""
+_HEAD = 1 << 20
+"""Bytes that the first line of a plan may have."""
 PLAN_NAME = "fastsim_plan.jsonl"
 _FORMAT = "fastsim-plan"
 _VERSION = 2
@@ -32,7 +38,7 @@ def write_plan(plan: Plan, path: str) -> None:
     Raises UsageError where `path` can't be written, or is something else than a plan: that is never overwritten.
     """
     check_plan_target(path)
-    head = {"format": _FORMAT, "version": _VERSION, "note": _NOTE, "outs": plan.outs, "header": plan.header}
+    head = {"format": _FORMAT, "version": _VERSION, "note": _NOTE, "outs": plan.outs, **here(), "header": plan.header}
     temporary = f"{path}.{os.getpid()}.part"
     try:
         with open(temporary, "x", encoding="ascii", newline="\n") as file:
@@ -90,10 +96,27 @@ def read_plan(path: str) -> Plan:
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             reason = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise UsageError(
-                f"{name} line {number}: not an operation ({reason}); delete the whole line, or plan again"
+                f"{name} line {number}: not an operation ({_brief(reason)}); delete the whole line, or plan again"
             ) from None
     _check_unique(operations, name)
+    _check_keepers(operations, name)
     return Plan(outs, tuple(_with_their_pictures(operations)), header)
+
+
+def planned_outs(folder: str) -> str | None:
+    """The output folder that the plan in `folder` was made for, if there is a plan: not this one, if it was moved."""
+    outs = (read_head(os.path.join(folder, PLAN_NAME)) or {}).get("outs")
+    return outs if isinstance(outs, str) else None
+
+
+def read_head(path: str) -> dict[str, object] | None:
+    """The first line of the plan `path`; None if it can't be read, or is no plan."""
+    try:
+        with open(path, "rb") as file:
+            head = _parsed(file.readline(_HEAD))
+    except OSError:
+        return None
+    return head if head is not None and head.get("format") == _FORMAT else None
 
 
 def remove_plan(folder: str) -> None:
@@ -104,15 +127,44 @@ def remove_plan(folder: str) -> None:
 
 
 def plan_digest(plan: Plan) -> str:
-    """A name for what the plan does, whenever and with whatever words it was made: hex SHA-256."""
-    digest = hashlib.sha256(json.dumps(plan.outs).encode())
+    """A name for what the plan does, whenever, with whatever words and for whatever output folder: hex SHA-256."""
+    digest = hashlib.sha256()
     for one in plan.operations:
-        found = operation_to_json(one)
-        for key in ("snapshot", "keeper_snapshot"):  # what the run itself changes, or finds out, is no part of it
-            if isinstance(shot := found.get(key), list):
-                found[key] = shot[:3]
+        found = _first_version(one)
+        if one.target is not None:
+            found["target"] = os.path.relpath(one.target, plan.outs)
         digest.update(json.dumps(found).encode())
     return digest.hexdigest()
+
+
+def is_plan_of(plan: Plan, digest: object) -> bool:
+    """Whether a journal with this digest is of `plan`; journals of version 1 hold a digest of another kind."""
+    if digest == plan_digest(plan):
+        return True
+    old = hashlib.sha256(json.dumps(plan.outs).encode())
+    for one in plan.operations:
+        old.update(json.dumps(_first_version(one)).encode())
+    return digest == old.hexdigest()
+
+
+def relocated(plan: Plan, outs: str) -> Plan:
+    """`plan` for the output folder `outs`, into which that of the plan was moved or renamed."""
+    if plan.outs == outs:
+        return plan
+    operations = (
+        one if one.target is None else replace(one, target=os.path.join(outs, os.path.relpath(one.target, plan.outs)))
+        for one in plan.operations
+    )
+    return replace(plan, outs=outs, operations=tuple(operations))
+
+
+def _first_version(one: Operation) -> dict[str, object]:
+    """As `operation_to_json`, without what the run itself changes or finds out."""
+    found = operation_to_json(one)
+    for key in ("snapshot", "keeper_snapshot"):
+        if isinstance(shot := found.get(key), list):
+            found[key] = shot[:3]
+    return found
 
 
 def operation_to_json(one: Operation) -> dict[str, object]:
@@ -181,9 +233,27 @@ def _with_their_pictures(operations: Sequence[Operation]) -> Iterator[Operation]
 
 def _check_unique(operations: Sequence[Operation], name: str) -> None:
     for words in ([one.source for one in operations], [one.target for one in operations if one.target is not None]):
-        if len(set(words)) != len(words):
-            twice = next(word for i, word in enumerate(words) if word in words[:i])
-            raise UsageError(f"{name}: {shown(twice)} is there twice; delete one of the lines, or plan again")
+        seen = set()
+        for word in words:
+            if word in seen:
+                raise UsageError(f"{name}: {_brief(word)} is there twice; delete one of the lines, or plan again")
+            seen.add(word)
+
+
+def _check_keepers(operations: Sequence[Operation], name: str) -> None:
+    """What stays in place of another file may not go itself."""
+    leaving = {os.path.normpath(one.source) for one in operations if one.op != Op.COPY}
+    for one in operations:
+        if one.keeper is not None and os.path.normpath(one.keeper) in leaving:
+            raise UsageError(
+                f"{name}: {_brief(one.keeper)} is to stay in place of {_brief(one.source)}, and another line removes it; "
+                "delete one of the lines, or plan again"
+            )
+
+
+def _brief(text: str) -> str:
+    """`text` for an error line, whatever someone has put into the file."""
+    return shown(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def snapshot_to_json(snapshot: Snapshot) -> list[int | str | None]:
@@ -228,7 +298,7 @@ def _is_plan(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            first = file.readline(1 << 20)
+            first = file.readline(_HEAD)
     except OSError:
         return False
     head = _parsed(first)

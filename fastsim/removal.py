@@ -13,8 +13,8 @@ import stat
 import unicodedata
 
 from fastsim import transfer
-from fastsim.errors import reason_of, shown
-from fastsim.records import Operation
+from fastsim.errors import UsageError, reason_of, shown
+from fastsim.records import Op, Operation, Plan
 from fastsim.unchanged import Checker
 
 
@@ -125,6 +125,25 @@ def check_equal(one: Operation, aside: str) -> None:
         return
     if not transfer.same_content(os.path.realpath(aside), os.path.realpath(one.keeper)):
         raise transfer.ChangedError(f"it is not equal to its keeper {shown(one.keeper)} any more, byte for byte")
+
+
+def check_keepers(plan: Plan) -> None:
+    """Raise UsageError if a file is to stay in place of another one and is to go itself, under whatever path."""
+    real_of: dict[str, str] = {}
+
+    def real(path: str) -> str:
+        folder, name = os.path.split(path)
+        if folder not in real_of:
+            real_of[folder] = os.path.realpath(folder)
+        return os.path.join(real_of[folder], name)
+
+    leaving = {real(one.source) for one in plan.operations if one.op != Op.COPY}
+    for one in plan.operations:
+        if one.keeper is not None and real(one.keeper) in leaving and real(one.keeper) != real(one.source):
+            raise UsageError(
+                f"{shown(one.keeper)} is to stay in place of {shown(one.source)}, and the plan removes it, too (under "
+                "another path); plan again"
+            )
 
 
 def entry_path(path: str) -> str:

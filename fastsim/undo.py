@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from fastsim import transfer
+from fastsim import removal, transfer
 from fastsim.errors import FastsimError, reason_of, shown
+from fastsim.exclusive import StoppedWaitingError, alone
 from fastsim.interrupts import held_back
 from fastsim.journal import Entry, Journal, Names, journal_in, names_beside
 from fastsim.planfile import remove_plan
 from fastsim.progress import Bar
 from fastsim.records import Op, Operation, Skipped, Snapshot
+from fastsim.run_record import RunRecord
 
 _BATCH = 256
 """Operations that are announced to the journal at once."""
@@ -37,7 +39,9 @@ class Undone:
     untouched: int
     """Operations that had not happened, or were undone before."""
     gone: int
-    """Deleted or put into the trash: nothing here can bring them back."""
+    """Deleted files, which nothing can bring back."""
+    trashed: int
+    """Files in the desktop's trash."""
     failed: tuple[Skipped, ...]
     """Files left where they are, and why."""
     interrupted: bool
@@ -52,6 +56,7 @@ class Fate(Enum):
     REMOVED = auto()
     UNTOUCHED = auto()
     GONE = auto()
+    TRASHED = auto()
 
 
 class CannotUndoError(Exception):
@@ -62,44 +67,111 @@ class CannotUndoError(Exception):
         self.path = path
 
 
-def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: False) -> Undone:
+def undo(
+    journal: str,
+    *,
+    bar: Bar | None,
+    stop: Callable[[], bool] = lambda: False,
+    approve: Callable[[RunRecord], None] = lambda record: None,
+    waiting: Callable[[], None] = lambda: None,
+) -> Undone:
     """Take back the run of `journal` (the file, or the output folder that holds it), its last operation first.
 
-    SIGINT and SIGTERM end it between two operations; it may be run again. Raises UsageError if `journal` is none, or is
-    in use.
+    SIGINT and SIGTERM end it between two operations; it may be run again. approve: is shown what will be moved, and may
+    raise; waiting: called when another run has to end first. Raises UsageError if `journal` is none, or is in use.
     """
-    counts = dict.fromkeys(Fate, 0)
-    failed: list[Skipped] = []
-    interrupted = False
     with Journal(journal_in(journal)) as log, held_back(stop) as stopping:
+        record = RunRecord(log)
+        approve(record)
+        undoing = _Undoing(log, record, stopping, bar)
+        sources = [entry.operation.source for entry in log.entries.values() if entry.operation.op == Op.MOVE]
+        try:
+            with alone(sources, stopping, waiting):
+                undoing.all()
+        except StoppedWaitingError:
+            undoing.interrupted = True
+        return undoing.end()
+
+
+class _Undoing:
+    """One pass over a journal, backwards."""
+
+    def __init__(self, log: Journal, record: RunRecord, stop: Callable[[], bool], bar: Bar | None) -> None:
+        self.interrupted = False
+        self._log, self._record, self._stop, self._bar = log, record, stop, bar
+        self._counts = dict.fromkeys(Fate, 0)
+        self._failed: list[Skipped] = []
+
+    def all(self) -> None:
+        """Take back what can be; then the folders that the run had made go, and the times of others come back."""
+        log = self._log
+        times = _times_to_restore(log)
         order = sorted(log.entries, reverse=True)
         for at, i in enumerate(order):
-            if interrupted := stopping():
+            if self._stop():
+                self.interrupted = True
                 break
             if at % _BATCH == 0:
                 _announce(log, order[at : at + _BATCH])
-            entry = log.entries[i]
             try:
-                fate = _undo_one(log, i, stopping)
+                self._one(i)
             except transfer.StoppedError:
-                interrupted = True
+                self.interrupted = True
                 break
-            except CannotUndoError as error:
-                failed.append(Skipped(error.path, str(error)))
-            except (OSError, transfer.ChangedError) as error:
-                failed.append(Skipped(entry.operation.target or entry.operation.source, reason_of(error)))
-            else:
-                counts[fate] += 1
-            if bar is not None:
-                bar.advance()
-        remove_empty(log.folders)
-    complete = not (failed or counts[Fate.GONE] or interrupted)
-    if complete:
-        _remove_records(log)
-    return Undone(
-        counts[Fate.RESTORED], counts[Fate.REMOVED], counts[Fate.UNTOUCHED], counts[Fate.GONE], tuple(failed),
-        interrupted, complete,
-    )  # fmt: skip
+            if self._bar is not None:
+                self._bar.advance()
+        remove_empty(folder for folder in self._record.made_folders() if folder != log.outs)
+        _restore_times(times)
+        with suppress(OSError):
+            log.note_times()
+
+    def end(self) -> Undone:
+        """Remove plan and journal if all is as it was. Raises FastsimError if they can't be."""
+        lost = self._record.unaccounted()
+        failed = (*self._failed, *([lost] if lost else []))
+        counts = self._counts
+        complete = not (failed or counts[Fate.GONE] or counts[Fate.TRASHED] or self.interrupted)
+        if complete:
+            _remove_records(self._log, self._record)
+        return Undone(
+            counts[Fate.RESTORED], counts[Fate.REMOVED], counts[Fate.UNTOUCHED], counts[Fate.GONE],
+            counts[Fate.TRASHED], failed, self.interrupted, complete,
+        )  # fmt: skip
+
+    def _one(self, i: int) -> None:
+        """Take back operation `i`, or note why it can't be. Raises StoppedError."""
+        entry = self._log.entries[i]
+        one = entry.operation
+        try:
+            if not entry.undone and (reason := self._record.refusal(one)):
+                raise CannotUndoError(one.target or one.source, reason)
+            fate = _undo_one(self._log, i, self._stop)
+        except CannotUndoError as error:
+            self._failed.append(Skipped(error.path, str(error)))
+        except (OSError, transfer.ChangedError) as error:
+            self._failed.append(Skipped(one.target or one.source, reason_of(error)))
+        else:
+            trashed = fate == Fate.GONE and one.op == Op.TRASH
+            self._counts[Fate.TRASHED if trashed else fate] += 1
+
+
+def _times_to_restore(log: Journal) -> dict[str, int]:
+    """{folder: mtime_ns} of folders that nobody but the run has changed, or that are gone."""
+    found = {}
+    for folder, (before, after) in log.times.items():
+        try:
+            now = os.stat(folder).st_mtime_ns
+        except OSError:
+            now = after or 0
+        if before is not None and now == after:
+            found[folder] = before
+    return found
+
+
+def _restore_times(times: Mapping[str, int]) -> None:
+    for folder, mtime_ns in times.items():
+        with suppress(OSError):
+            os.utime(folder, ns=(os.stat(folder).st_atime_ns, mtime_ns))
 
 
 def _announce(log: Journal, indices: Iterable[int]) -> None:
@@ -129,12 +201,14 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
         return _take_from_aside(one, names.aside)
     if not entry.done:
         transfer.remove_leftover(names.part)
+    if os.path.lexists(names.aside):  # an undo was killed between renaming it and looking at the other one
+        transfer.rename(names.aside, one.target)
     if not os.path.lexists(one.target):
         if one.op == Op.MOVE and not entry.failed and not os.path.lexists(one.source):
             raise CannotUndoError(one.source, f"it is neither there nor at {shown(one.target)}")
         return Fate.UNTOUCHED
     if one.op == Op.COPY:
-        return _take_copy_away(entry, one.target)
+        return _take_copy_away(entry, one.target, names.aside)
     if entry.undoing and os.path.lexists(one.source):
         # An earlier undo may have been killed when it had taken the name, and not yet filled it.
         original = Snapshot.from_stat(os.lstat(one.source)) == one.snapshot
@@ -148,7 +222,7 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
     # Both are there. Killed between link and unlink, or between the copy to another file system and the unlink (of the
     # run, or of an earlier undo): one file under two names, or twice. Then the second one goes.
     if _has_two_names(one.source, one.target) or transfer.same_content(one.source, one.target):
-        os.unlink(one.target)
+        _remove_second(one.target, one.source, names.aside)
         return Fate.RESTORED
     if entry.done:
         raise CannotUndoError(one.target, f"there is something new at {shown(one.source)}")
@@ -191,25 +265,44 @@ def remove_empty(folders: Iterable[str]) -> None:
             os.rmdir(folder)
 
 
-def _take_copy_away(entry: Entry, target: str) -> Fate:
+def _take_copy_away(entry: Entry, target: str, aside: str) -> Fate:
     """Remove a copy that is still what was written, if its original is still there."""
     one = entry.operation
-    if entry.done and Snapshot.from_stat(os.lstat(target)) != entry.result:
+    if entry.done and _was_changed(entry, target):
         raise CannotUndoError(target, "the copy was changed since; it stays")
     try:
         if os.path.samestat(os.stat(one.source), os.lstat(target)):
             raise CannotUndoError(target, f"{shown(one.source)} is a link to the copy now; the copy stays")
-        whole = (entry.done and Snapshot.of(one.source) == one.snapshot) or _equal_files(one.source, target)
+        known = entry.done and Snapshot.from_stat(os.lstat(target)) == entry.result
+        whole = (known and Snapshot.of(one.source) == one.snapshot) or _equal_files(one.source, target)
     except FileNotFoundError:
         whole = False
     if whole:
-        os.unlink(target)
+        _remove_second(target, one.source, aside)
         return Fate.REMOVED
     if entry.done:
         raise CannotUndoError(target, f"its original {shown(one.source)} is gone or changed; the copy stays")
     if one.snapshot.size:
         _remove_placeholder(target)
     return Fate.UNTOUCHED
+
+
+def _remove_second(path: str, other: str, aside: str) -> None:
+    """Remove one of two equal files, once the other was seen to survive that. Raises CannotUndoError, OSError."""
+    witness = removal.Witness(os.path.realpath(other))
+    transfer.rename(path, aside)
+    try:
+        witness.check(path, None)
+    except removal.KeeperLostError:
+        transfer.rename(aside, path)
+        raise CannotUndoError(path, f"{shown(other)} leads to this very file; it stays") from None
+    os.unlink(aside)
+
+
+def _was_changed(entry: Entry, target: str) -> bool:
+    """Whether someone has changed what the run left at `target`."""
+    now = os.lstat(target)
+    return entry.result is None or (now.st_size, now.st_mtime_ns) != (entry.result.size, entry.result.mtime_ns)
 
 
 def _has_two_names(source: str, target: str) -> bool:
@@ -234,19 +327,17 @@ def _remove_placeholder(path: str) -> None:
 
 def _stamp(entry: Entry, target: str) -> transfer.Stamp | None:
     """The time and mode that the file had, unless someone has changed it since."""
-    if entry.done and Snapshot.from_stat(os.lstat(target)) != entry.result:
+    if entry.done and _was_changed(entry, target):
         return None
     return transfer.Stamp(entry.operation.snapshot.mtime_ns, entry.mode)
 
 
-def _remove_records(log: Journal) -> None:
+def _remove_records(log: Journal, record: RunRecord) -> None:
     """Remove the plan and the journal, and the folders that the run had made for them."""
-    outs = os.path.dirname(os.path.abspath(log.path))
+    made = record.made_folders()
     try:
-        remove_plan(outs)
+        remove_plan(log.outs)
         transfer.remove_leftover(log.path)
     except OSError as error:
-        raise FastsimError(f"{shown(outs)}: all is undone, but the journal stays ({reason_of(error)})") from None
-    made = (log.header or {}).get("folders")
-    if isinstance(made, list):
-        remove_empty(str(folder) for folder in made)
+        raise FastsimError(f"{shown(log.outs)}: all is undone, but the journal stays ({reason_of(error)})") from None
+    remove_empty(made)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
+
 from fastsim import planfile
-from fastsim.commands.shared import confirm, outcome_code, outcome_lines, run_plan
+from fastsim.commands.shared import ask, confirm, outcome_code, outcome_lines, run_plan, tell_waiting
 from fastsim.console import complain, our_stderr, out
-from fastsim.errors import ExitCode, quoted, shown
-from fastsim.journal import count_operations
+from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
+from fastsim.journal import JOURNAL_NAME, count_operations, journal_in
 from fastsim.outs import check_outs
 from fastsim.progress import for_stream
 from fastsim.records import Plan
 from fastsim.report import plural
+from fastsim.run_record import RunRecord
+from fastsim.undo import Undone
 from fastsim.undo import undo as undo_journal
+
+_SHOWN = 10
 
 
 def apply(*, plan: str, yes: bool, quiet: bool) -> ExitCode:
     """`fastsim apply`: carry out a plan file, or finish an interrupted run."""
-    steps = planfile.read_plan(plan)
+    steps = _at_its_place(planfile.read_plan(plan), plan)
     if not steps.operations:
         if not quiet:
             out("The plan holds no operations: nothing to do.")
@@ -30,27 +38,74 @@ def apply(*, plan: str, yes: bool, quiet: bool) -> ExitCode:
     return outcome_code(outcome)
 
 
-def undo(*, journal: str, quiet: bool) -> ExitCode:
+def undo(*, journal: str, yes: bool, quiet: bool) -> ExitCode:
     """`fastsim undo`: take a run back."""
     total = count_operations(journal)
     with our_stderr() as stream, for_stream(stream, quiet).bar("undo", total, "files") as bar:
-        undone = undo_journal(journal, bar=bar)
-    for failure in undone.failed:
+        undone = undo_journal(
+            journal, bar=bar, approve=lambda record: _approve(record, journal, yes), waiting=tell_waiting
+        )
+    for failure in undone.failed[:_SHOWN]:
         complain(f"{shown(failure.path)}: {failure.reason}")
+    if len(undone.failed) > _SHOWN:
+        complain(f"and {plural(len(undone.failed) - _SHOWN, 'more file')} for such reasons")
     if not quiet:
-        out(f"Moved back: {plural(undone.restored, 'file')}. Copies removed: {undone.removed:,}.")
-        if undone.gone:
-            out(f"Deleted or in the trash, and not to be had back from here: {plural(undone.gone, 'file')}.")
-        if undone.failed:
-            out(
-                f"Could not be taken back: {plural(len(undone.failed), 'file')}; each was left where it is (see above)."
-            )
-        elif not undone.interrupted:
-            out("Everything that could be taken back is back.")
+        for line in _undo_lines(undone, journal):
+            out(line)
     if undone.interrupted:
         complain(f"interrupted; run fastsim undo {quoted(journal)} again to go on")
         return ExitCode.INTERRUPTED
-    return ExitCode.SKIPPED if undone.failed or undone.gone else ExitCode.DONE
+    return ExitCode.SKIPPED if undone.failed or undone.gone or undone.trashed else ExitCode.DONE
+
+
+def _undo_lines(undone: Undone, journal: str) -> Iterator[str]:
+    """What was taken back, what can't be, and what to do about that."""
+    if undone.restored:
+        yield f"Moved back: {plural(undone.restored, 'file')}."
+    if undone.removed:
+        yield f"Copies removed: {plural(undone.removed, 'file')}."
+    outs = os.path.dirname(journal_in(journal))
+    if undone.gone:
+        yield (
+            f"Deleted, cannot be restored: {plural(undone.gone, 'file')}; "
+            f"{shown(os.path.join(outs, planfile.PLAN_NAME))} lists them with the file that was kept for each."
+        )
+    if undone.trashed:
+        yield f"In the trash: {plural(undone.trashed, 'file')}; restore them from there."
+    if undone.failed:
+        yield (
+            f"Could not be taken back: {plural(len(undone.failed), 'file')}, left as they are (see above). Plan and "
+            f"journal stay; run fastsim undo {quoted(journal)} again when the reasons are gone."
+        )
+    elif undone.complete:
+        yield "Everything is as it was before the run."
+
+
+def _approve(record: RunRecord, journal: str, yes: bool) -> None:
+    """Show what a journal of someone else would have moved, and ask. Raises UsageError, FastsimError."""
+    why = record.stranger()
+    if not why or yes:
+        return
+    moves = record.moves()
+    head = f"{shown(journal)} may be someone else's: {why}. It moves back {plural(len(moves), 'file')}"
+    if not sys.stdin.isatty():
+        example = f", such as {shown(moves[0][0])} to {shown(moves[0][1])}" if moves else ""
+        raise UsageError(f"{head}{example}; add --yes if that is right")
+    out(f"{head}:")
+    for source, target in moves[:_SHOWN]:
+        out(f"  {shown(source)} -> {shown(target)}")
+    if len(moves) > _SHOWN:
+        out(f"  and {len(moves) - _SHOWN:,} more")
+    if not ask("Go on?"):
+        raise FastsimError("not confirmed; no file was changed")
+
+
+def _at_its_place(plan: Plan, path: str) -> Plan:
+    """`plan`, for the folder that it lies in if that is the output folder of its run, moved or renamed."""
+    folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
+    if os.path.basename(path) != planfile.PLAN_NAME and not os.path.isdir(path):
+        return plan
+    return planfile.relocated(plan, folder) if os.path.exists(os.path.join(folder, JOURNAL_NAME)) else plan
 
 
 def _argv_of(plan: Plan) -> list[str] | None:

@@ -39,16 +39,41 @@ def confirm(plan: Plan, yes: bool) -> None:
         raise UsageError("this plan deletes files and there is no terminal to ask on; add --yes if that is right")
     what = "Delete" if doomed[0].op == Op.DELETE else "Move to the trash"
     size = in_bytes(sum(step.snapshot.size for step in doomed))
-    question = f"{what} {plural(len(doomed), 'file')} ({size}), keeping one of each group? [y/N] "
-    print(question, end="", flush=True)
-    if sys.stdin.readline().strip().lower() not in ("y", "yes"):
+    if not ask(f"{what} {plural(len(doomed), 'file')} ({size}), keeping one of each group?"):
         raise FastsimError("not confirmed; no file was changed")
+
+
+def ask(question: str) -> bool:
+    """Put a yes/no question to the terminal. What was typed before it stands there is no answer."""
+    print(f"{question} [y/N] ", end="", flush=True)
+    _drop_typed_ahead()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _drop_typed_ahead() -> None:
+    try:
+        import termios
+
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    except ImportError:  # Windows
+        if sys.platform == "win32":
+            import msvcrt
+
+            while msvcrt.kbhit():
+                msvcrt.getwch()
+    except (termios.error, OSError, ValueError):
+        pass  # no terminal after all
+
+
+def tell_waiting() -> None:
+    """Say why nothing happens."""
+    complain("another fastsim is moving or deleting files; waiting for it (Ctrl-C ends this run)")
 
 
 def run_plan(plan: Plan, *, quiet: bool) -> Outcome:
     """Carry `plan` out. What ended it early is said on stderr, quiet or not."""
     with our_stderr() as stream, for_stream(stream, quiet).bar("apply", len(plan.operations), "files") as bar:
-        outcome = apply_plan(plan, bar=bar)
+        outcome = apply_plan(plan, bar=bar, waiting=tell_waiting)
     if outcome.stopped:
         complain(outcome.stopped)
     return outcome
@@ -116,5 +141,7 @@ def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
             yield f"  {shown(result.operation.source)}: {result.reason}"
         if len(failed) > 10:
             yield f"  and {len(failed) - 10} more (the journal in --outs names all)"
+    if outcome.plan and op in (Op.DELETE, Op.TRASH) and done:
+        yield f"Listed with the file that was kept for each: {shown(outcome.plan)}"
     if outcome.journal and op in (Op.COPY, Op.MOVE) and not outcome.stopped:
         yield f"Take it back: fastsim undo {quoted(outcome.journal)}"

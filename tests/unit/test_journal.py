@@ -91,6 +91,16 @@ def test_damage_in_the_middle_is_an_error(path: str) -> None:
         Journal(path)
 
 
+@pytest.mark.parametrize(
+    "line", ["[" * 100_000, '{"i": ' + "[" * 100_000, '{"i": 1, "done": "x", "mode": 1}', '{"of": 1}']
+)
+def test_a_hostile_line_is_damage(path: str, line: str) -> None:
+    lines = Path(path).read_text().splitlines(keepends=True)
+    Path(path).write_text("".join([*lines[:4], line + "\n", *lines[4:]]))
+    with pytest.raises(FastsimError, match="line 5: damaged"):
+        Journal(path)
+
+
 def test_it_is_locked_until_it_is_closed(path: str) -> None:
     log = Journal(path)
     with pytest.raises(UsageError, match="another fastsim is at work with it; wait"):

@@ -23,6 +23,7 @@ SHARED = {
     "compiled",
     "rows",
     "digest",
+    "provenance",
     "_core",
     "formats",
     "signatures",
@@ -49,10 +50,12 @@ STAGES = {
     "transfer": set(),
     "unchanged": set(),
     "removal": {"transfer", "unchanged"},
-    "apply": {"journal", "outs", "planfile", "removal", "transfer", "unchanged", "undo"},
+    "exclusive": set(),
+    "run_record": {"journal", "planfile"},
+    "apply": {"exclusive", "journal", "outs", "planfile", "removal", "transfer", "unchanged", "undo"},
     "earlier_run": {"journal"},
     "outs": {"earlier_run", "journal", "planfile", "transfer", "undo"},
-    "undo": {"journal", "planfile", "transfer"},
+    "undo": {"exclusive", "journal", "planfile", "removal", "run_record", "transfer"},
     "report": {"console", "own_files"},
 }
 """Each stage, and what it may import of the package beyond SHARED."""

@@ -237,6 +237,28 @@ class TestFile:
         with pytest.raises(UsageError, match=complaint):
             read_plan(str(tmp_path / "plan"))
 
+    def test_a_plan_whose_keeper_another_line_removes_is_refused(self, made: Plan, tmp_path: Path) -> None:
+        first, second = made.operations[:2]
+        for keeper in (
+            second.source,
+            os.path.join(os.path.dirname(second.source), ".", os.path.basename(second.source)),
+        ):
+            write_plan(replace(made, operations=(replace(first, keeper=keeper), second)), str(tmp_path / "plan"))
+            with pytest.raises(UsageError, match=r"is to stay in place of .*, and another line removes it; delete one"):
+                read_plan(str(tmp_path / "plan"))
+
+    @pytest.mark.parametrize(
+        "change", [{"op": "x" * 10**6}, {"source": os.sep + "x" * 10**6}, {"target": os.sep + "x" * 10**6}]
+    )
+    def test_a_hostile_line_makes_no_long_error(
+        self, lines: list[str], tmp_path: Path, change: dict[str, object]
+    ) -> None:
+        hostile = json.dumps(json.loads(lines[1]) | change) + "\n"
+        (tmp_path / "plan").write_text(lines[0] + hostile + hostile + lines[-1])
+        with pytest.raises(UsageError) as error:
+            read_plan(str(tmp_path / "plan"))
+        assert len(str(error.value)) < 2000
+
     @pytest.mark.parametrize("line", ["[1]", "1", "null", "{}", "[" * 100_000])
     def test_a_line_that_is_no_operation_is_refused(self, lines: list[str], tmp_path: Path, line: str) -> None:
         (tmp_path / "plan").write_text(lines[0] + line + "\n" + "".join(lines[2:]))
