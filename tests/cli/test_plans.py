@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from disk import contents, fill, listed, plan_of, state
+from disk import contents, fill, listed, plan_of, run_until, state
 from disk import run as carry_out
 from support import Run
 
@@ -106,8 +107,6 @@ def test_someone_elses_journal_is_not_followed_without_a_yes(run: Run, ins: Path
 
 
 def test_an_interrupted_run_is_finished_in_a_folder_that_was_moved(run: Run, ins: Path, tmp_path: Path) -> None:
-    from disk import run_until
-
     before = state(ins)
     run_until(5, plan_of(listed(ins), tmp_path / "out", Mode.CLEAN_MOVE, size=2))
     (tmp_path / "out").rename(tmp_path / "elsewhere")
@@ -120,8 +119,6 @@ def test_an_interrupted_run_is_finished_in_a_folder_that_was_moved(run: Run, ins
 
 
 def test_a_full_disk_counts_what_earlier_runs_have_done(run: Run, ins: Path, tmp_path: Path) -> None:
-    from disk import run_until
-
     small = tmp_path / "small"
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(small)]
@@ -129,11 +126,8 @@ def test_a_full_disk_counts_what_earlier_runs_have_done(run: Run, ins: Path, tmp
         pytest.skip("needs to mount a small tmpfs: not allowed here")
     try:
         run_until(8, plan_of(listed(ins), small / "out", Mode.GROUP_MOVE))
-        with open(small / "fill", "wb") as file:
-            try:
-                while file.write(b"x" * 4096):
-                    file.flush()
-            except OSError:
+        with suppress(OSError), open(small / "fill", "wb", buffering=0) as file:
+            while file.write(b"x" * 4096):
                 pass
         done = run("apply", small / "out", code=1)
         assert "8 of 24 operations are done" in done.stderr
