@@ -187,20 +187,6 @@ def summary_frames(embeddings: Embeddings) -> Iterator[str]:
         yield f"{plural(len(embeddings.frames), 'file')} with several pages or frames, compared by all of them{some}"
 
 
-def summary_groups(groups: Sequence[Sequence[Member]], limit: int) -> Iterator[str]:
-    """The first `limit` groups as short lists, keepers marked with a star."""
-    for number, group in enumerate(groups[:limit], start=1):
-        yield f"  {number}. {plural(len(group), 'file')}:"
-        for member in group[:4]:
-            mark = "*" if member.keeper else " "
-            notes = [note for note in (member.why, "damaged" if member.damage else "") if note]
-            yield f"     {mark} {member.score:.3f}  {shown(member.path)}" + (f"  ({'; '.join(notes)})" if notes else "")
-        if len(group) > 4:
-            yield f"              and {len(group) - 4} more"
-    if len(groups) > limit:
-        yield f"  and {plural(len(groups) - limit, 'more group')}"
-
-
 def summary_timings(timings: Mapping[str, float]) -> str:
     """`scan 0.1, embed 8.2 (decoding included), ...; 9.0 s in all`."""
     parts = [f"{name} {seconds:.1f}" for name, seconds in timings.items() if seconds >= 0.05]

@@ -32,7 +32,8 @@ from fastsim.config import Config, Pairs, Scan
 from fastsim.console import UnprintableError, complain, our_stderr, out
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.keep import DEFAULT, POLICIES
-from fastsim.plan import describe, make_plan
+from fastsim.listing import Names, planned_groups, summary_groups
+from fastsim.plan import make_plan
 from fastsim.progress import for_stream
 from fastsim.records import GroupBy, Mode, Plan, by_keeper
 from fastsim.report import Member, in_bytes, plural
@@ -157,7 +158,7 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
         except FastsimError as error:
             problem = error
     if options.dry_run:
-        for line in describe(plan):
+        for line in planned_groups(groups, plan, Names(found.files)):
             out(line)
     if not options.quiet:
         for line in _summary(options, found, result, groups):
@@ -259,7 +260,9 @@ def _summary(
         f"{options.thres:g} or more; {plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) "
         "could go, the best of each group kept"
     )
-    yield from report.summary_groups(groups, len(groups) if options.verbose else _SHOWN_GROUPS)
+    if not options.dry_run:  # which has listed them all
+        limit = len(groups) if options.verbose else _SHOWN_GROUPS
+        yield from summary_groups(groups, limit, Names(found.files))
     yield from unit_lines(result.settled, found)
     if outcome is not None:
         yield from outcome_lines(plan, outcome)
