@@ -17,7 +17,7 @@ def fastsim_vectors(paths: list[Path], model: Path | None, size: int | str | Non
     """Unit rows float32[n, 256] as fastsim makes them at `--size size` (None: the model's own); zeros for a skipped one."""
     import fastsim
 
-    found = fastsim.embed(paths, size=size, model=None if model is None else str(model))
+    found = fastsim.embed(paths, size=size, model=None if model is None else str(model), cache=None)
     row = {path: i for i, path in enumerate(found.paths)}
     vectors = np.zeros((len(paths), found.vectors.shape[1]), np.float32)
     for i, path in enumerate(paths):

@@ -1,11 +1,16 @@
 """fastsim: find near-duplicate images and video frames, group or clean them.
 
 >>> import fastsim
->>> found = fastsim.embed(["a.jpg", "b.jpg"])
->>> left, right, score = fastsim.similar_pairs(found.vectors, thres=0.85)
->>> groups = fastsim.find_groups(["photos"], thres=0.85)
+>>> found = fastsim.find(["photos"], thres=0.9)
+>>> plan = fastsim.make_plan(found, "removed", mode="clean_move")
+>>> outcome = fastsim.apply_plan(plan)
+>>> undone = fastsim.undo_run("removed")
 
-Nothing here changes a file. Importing the package loads nothing heavy; the functions are loaded when they are used.
+>>> embedded = fastsim.embed(["a.jpg", "b.jpg"])
+>>> left, right, score = fastsim.similar_pairs(embedded.vectors, thres=0.85)
+
+Only `apply_plan` and `undo_run` change files. Importing the package loads nothing heavy; the functions are loaded when
+they are used.
 """
 
 from __future__ import annotations
@@ -14,29 +19,44 @@ TYPE_CHECKING = False
 """As typing has it, whose import would be the slowest part of this file."""
 
 __version__ = "0.2.0"
-__all__ = ["Embedded", "FastsimError", "Member", "__version__", "embed", "find_groups", "nearest", "similar_pairs"]
 
 if TYPE_CHECKING:
-    from fastsim.api import Embedded, embed, find_groups
+    from fastsim.api import Embedded, Found, Options, apply_plan, embed, find, find_groups, make_plan, undo_run
+    from fastsim.apply import Outcome
     from fastsim.errors import FastsimError
+    from fastsim.planfile import read_plan, write_plan
+    from fastsim.records import Operation, Plan, Skipped
     from fastsim.report import Member
     from fastsim.similarity import nearest, similar_pairs
+    from fastsim.undo import Undone
 
 _HOMES = {
-    "Embedded": "fastsim.api",
-    "embed": "fastsim.api",
-    "find_groups": "fastsim.api",
-    "FastsimError": "fastsim.errors",
-    "Member": "fastsim.report",
-    "nearest": "fastsim.similarity",
-    "similar_pairs": "fastsim.similarity",
+    "api": ("Embedded", "Found", "Options", "apply_plan", "embed", "find", "find_groups", "make_plan", "undo_run"),
+    "apply": ("Outcome",),
+    "errors": ("FastsimError",),
+    "planfile": ("read_plan", "write_plan"),
+    "records": ("Operation", "Plan", "Skipped"),
+    "report": ("Member",),
+    "similarity": ("nearest", "similar_pairs"),
+    "undo": ("Undone",),
 }
+"""The module of each public name."""
+__all__ = [
+    "Embedded", "FastsimError", "Found", "Member", "Operation", "Options", "Outcome", "Plan", "Skipped", "Undone",
+    "__version__", "apply_plan", "embed", "find", "find_groups", "make_plan", "nearest", "read_plan", "similar_pairs",
+    "undo_run", "write_plan",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'fastsim' has no attribute {name!r}")
     import importlib
 
-    found: object = getattr(importlib.import_module(_HOMES[name]), name)
-    return found
+    for home, names in _HOMES.items():
+        if name in names:
+            found: object = getattr(importlib.import_module(f"fastsim.{home}"), name)
+            return found
+    raise AttributeError(f"module 'fastsim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

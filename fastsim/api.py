@@ -1,18 +1,25 @@
-"""The Python API: the pipeline's steps as functions, with the words of the command line."""
+"""The Python API: the steps of the command line as functions, with the words of its options."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple, TypedDict, Unpack
 
-from fastsim import config, pipeline, report
+from fastsim import __version__, apply, config, pipeline, plan, report, undo
+from fastsim.cache import default_folder
+from fastsim.commands.images import check_libraries
+from fastsim.commands.units import refuse_losses, settle_units
 from fastsim.config import Compute, Config, Pairs, Scan
 from fastsim.errors import UsageError
-from fastsim.keep import POLICIES
-from fastsim.progress import NullProgress
-from fastsim.records import Float16Array, GroupBy, Int32Array, Skipped, by_keeper
+from fastsim.keep import DEFAULT, POLICIES
+from fastsim.outs import check_outs
+from fastsim.progress import Callback, CallbackProgress, NullProgress, Progress, for_stream
+from fastsim.records import Float16Array, GroupBy, Int32Array, Mode, Plan, Skipped, by_keeper
 from fastsim.report import Member
+from fastsim.unchanged import with_digests
 from fastsim.vectors import to_vectors
 
 StrPath = str | bytes | os.PathLike[str]
@@ -31,96 +38,182 @@ class Embedded(NamedTuple):
     skipped: list[Skipped]
 
 
-def embed(
-    paths: StrPath | Iterable[StrPath],
-    *,
-    size: int | str | None = None,
-    model: str | None = None,
-    device: str = "auto",
-    runtime: str = "auto",
-    workers: int | None = None,
-    batch: int | None = None,
-    cache: str | None = None,
-    recursive: bool = True,
-    exclude: Iterable[str] = (),
-    follow_links: bool = False,
-    include_system: bool = False,
-) -> Embedded:
-    """The vectors of images; `paths` are files and folders. `cache`: folder of an embedding cache, None for none.
+class Options(TypedDict, total=False):
+    """Keyword arguments that `embed`, `find` and `find_groups` share; each is the option of that name."""
 
-    The words are those of `fastsim embed`. Raises fastsim.FastsimError.
+    size: int | str | None
+    """Side of the network's input in pixels, or "auto"; None: what the model's card says."""
+    model: StrPath | None
+    """An ONNX file in place of the packaged one."""
+    device: str
+    """"auto", "cpu", "cuda", "cuda:N" or "cuda:N,M"."""
+    runtime: str
+    """"auto", "openvino", "onnxruntime" or "tensorrt"."""
+    workers: int | None
+    """Threads; None: one for each usable CPU."""
+    batch: int | None
+    """Images per inference batch; None: what suits the device."""
+    cache: StrPath | bool | None
+    """Folder of the embedding cache; True (the default): FASTSIM_CACHE_DIR or the user's cache folder; None: no cache."""
+    recursive: bool
+    """Look into subfolders (the default)."""
+    exclude: str | Iterable[str]
+    """Globs of paths or names that are left out."""
+    follow_links: bool
+    include_system: bool
+    progress: bool | Callback
+    """True: progress bars on stderr. A function: it is called as progress(stage, done, total)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Groups of similar images, and all that `make_plan` needs. No file has been changed."""
+
+    groups: list[list[Member]]
+    """Largest first; in each the files that stay first."""
+    skipped: list[Skipped]
+    """What could not be read, and why."""
+    settings: Config = field(repr=False)
+    group_by: str = field(repr=False)
+    keep_named: bool = field(repr=False)
+    """Whether the caller chose the rule, or took the default."""
+    findings: pipeline.Findings = field(repr=False)
+
+
+def embed(paths: StrPath | Iterable[StrPath], **options: Unpack[Options]) -> Embedded:
+    """Return the vectors of images; `paths` are files and folders.
+
+    options: see `Options`. Raises FastsimError for a path that does not exist, or an option that can't be.
     """
-    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
-    progress = NullProgress()
-    files, unlisted, _ = pipeline.scan(_scan(paths, recursive, exclude, follow_links, include_system), progress, {})
+    compute, what, progress = _resolve(paths, options)
+    files, unlisted, _ = pipeline.scan(what, progress, {})
     embeddings, undecoded, _ = to_vectors(files, compute, progress, {})
     names = [files[i].path for i in embeddings.ids.tolist()]
     return Embedded(names, embeddings.vectors, embeddings.sizes, [*unlisted, *undecoded])
+
+
+def find(
+    paths: StrPath | Iterable[StrPath],
+    thres: float = config.DEFAULT_THRES,
+    *,
+    keep: str | None = None,
+    group_by: str = "component",
+    pairs: str = "keep",
+    **options: Unpack[Options],
+) -> Found:
+    """Find groups of images with a similarity of at least `thres`. No file is changed.
+
+    paths: files and folders; keep: "largest" (the default), "resolution", "newest", "oldest" or "path"; group_by:
+    "component" or "keeper"; pairs: "keep" or "split", for a RAW file and its JPEG; options: see `Options`. Raises
+    FastsimError.
+    """
+    _check_words(("keep", keep or DEFAULT, POLICIES), ("group_by", group_by, GroupBy), ("pairs", pairs, Pairs))
+    compute, what, progress = _resolve(paths, options)
+    settings = Config(what, compute, config.check_thres(thres), keep or DEFAULT, pairs)
+    found = pipeline.find(settings, progress)
+    groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
+    members = report.members(groups, found.files, found.embeddings, found.reasons)
+    return Found(members, list(found.skipped), settings, group_by, keep is not None, found)
 
 
 def find_groups(
     paths: StrPath | Iterable[StrPath],
     thres: float = config.DEFAULT_THRES,
     *,
-    keep: str = "largest",
-    pairs: str = "keep",
+    keep: str | None = None,
     group_by: str = "component",
-    size: int | str | None = None,
-    model: str | None = None,
-    device: str = "auto",
-    runtime: str = "auto",
-    workers: int | None = None,
-    batch: int | None = None,
-    cache: str | None = None,
-    recursive: bool = True,
-    exclude: Iterable[str] = (),
-    follow_links: bool = False,
-    include_system: bool = False,
+    pairs: str = "keep",
+    **options: Unpack[Options],
 ) -> list[list[Member]]:
-    """Groups of similar images, largest first, keepers first in each; what can't be read is left out (see `embed`).
+    """Return `find(...).groups` alone: groups of similar images, largest first, in each the files that stay first."""
+    return find(paths, thres, keep=keep, group_by=group_by, pairs=pairs, **options).groups
 
-    The words are those of `fastsim images`. No file is changed. Raises fastsim.FastsimError.
+
+def make_plan(
+    found: Found, outs: StrPath, *, mode: str = "group_copy", trash: bool = False, force: bool = False
+) -> Plan:
+    """Return what `mode` would do to the files of `found`, as data. No file is changed.
+
+    outs: a new or empty folder for groups or removed files, and for the journal; mode: "group_copy", "group_move",
+    "clean_move" or "clean_delete"; trash: "clean_delete" to the desktop's trash; force: allow "clean_delete" for groups
+    that were found below a threshold of 0.9. Raises FastsimError.
     """
-    for name, value, allowed in (("keep", keep, POLICIES), ("pairs", pairs, Pairs), ("group_by", group_by, GroupBy)):
+    _check_words(("mode", mode, Mode))
+    thres, findings = found.settings.thres, found.findings
+    if trash and mode != Mode.CLEAN_DELETE:
+        raise UsageError(f"trash goes with mode 'clean_delete' (got {mode!r})")
+    if mode == Mode.CLEAN_DELETE and thres < config.DELETE_THRES and not force:
+        raise UsageError(
+            f"mode 'clean_delete' needs thres {config.DELETE_THRES:g} or more (got {thres:g}), or force=True: below, files "
+            "may be merely alike"
+        )
+    if mode != Mode.GROUP_COPY:
+        check_libraries(found.settings.scan)
+    folder = os.path.abspath(os.fsdecode(outs))
+    check_outs(folder)
+    settled = settle_units(findings, Mode(mode))
+    if mode == Mode.CLEAN_DELETE and not found.keep_named:
+        refuse_losses(settled.losses, findings)
+    header: dict[str, object] = {
+        "version": __version__,
+        "argv": ["fastsim.make_plan"],
+        "mode": mode,
+        "thres": thres,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    steps = plan.make_plan(
+        findings.groups, {file.id: file for file in findings.files}, mode=Mode(mode), trash=trash,
+        group_by=GroupBy(found.group_by), outs=folder, header=header, units=settled.units,
+    )  # fmt: skip
+    return with_digests(steps) if mode == Mode.CLEAN_DELETE else steps
+
+
+def apply_plan(steps: Plan, *, progress: bool | Callback = False) -> apply.Outcome:
+    """Carry out a plan, or finish an interrupted run of it. Nothing asks before files are deleted.
+
+    Files that have changed since the plan was made are left alone. In the main thread, Ctrl-C ends the run between two
+    files. Raises FastsimError if the output folder can't be used.
+    """
+    with _progress(progress).bar("apply", len(steps.operations), "files") as bar:
+        return apply.apply_plan(steps, bar=bar)
+
+
+def undo_run(journal: StrPath, *, progress: bool | Callback = False) -> undo.Undone:
+    """Take back the moves and copies of a run; `journal` is its journal or its output folder. Raises FastsimError."""
+    with _progress(progress).bar("undo", None, "files") as bar:
+        return undo.undo(os.fsdecode(journal), bar=bar)
+
+
+def _check_words(*given: tuple[str, str, Iterable[str]]) -> None:
+    for name, value, allowed in given:
         if value not in tuple(allowed):
-            raise UsageError(f"{name} {value!r}: {', '.join(allowed)} is allowed")
-    compute = _compute(size, model, device=device, runtime=runtime, workers=workers, batch=batch, cache=cache)
-    what = _scan(paths, recursive, exclude, follow_links, include_system)
-    found = pipeline.find(Config(what, compute, config.check_thres(thres), keep, pairs), NullProgress())
-    groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
-    return report.members(groups, found.files, found.embeddings, found.reasons)
+            raise UsageError(f"{name} must be one of {', '.join(allowed)} (got {value!r})")
 
 
-def _compute(
-    size: int | str | None,
-    model: str | None,
-    *,
-    device: str,
-    runtime: str,
-    workers: int | None,
-    batch: int | None,
-    cache: str | None,
-) -> Compute:
-    return config.resolve_compute(
+def _resolve(paths: StrPath | Iterable[StrPath], options: Options) -> tuple[Compute, Scan, Progress]:
+    if unknown := set(options) - set(Options.__annotations__):
+        raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
+    size, model, cache = options.get("size"), options.get("model"), options.get("cache", True)
+    compute = config.resolve_compute(
         size=None if size is None else str(size),
-        model=model,
-        device=device,
-        runtime=runtime,
-        workers=workers,
-        batch=batch,
-        cache=cache,
+        model=None if model is None else os.fsdecode(model),
+        device=options.get("device", "auto"),
+        runtime=options.get("runtime", "auto"),
+        workers=options.get("workers"),
+        batch=options.get("batch"),
+        cache=str(default_folder()) if cache is True else os.fsdecode(cache) if cache else None,
     )
-
-
-def _scan(
-    paths: StrPath | Iterable[StrPath],
-    recursive: bool,
-    exclude: Iterable[str],
-    follow_links: bool,
-    include_system: bool,
-) -> Scan:
-    one = isinstance(paths, str | bytes | os.PathLike)
-    inputs = (paths,) if one else paths
+    exclude = options.get("exclude", ())
     globs = (exclude,) if isinstance(exclude, str) else tuple(exclude)  # a lone str is one glob, not many letters
-    named = tuple(os.fsdecode(path) for path in inputs)  # type: ignore[arg-type, union-attr]
-    return Scan(named, recursive, globs, follow_links, include_system=include_system)
+    named = (paths,) if isinstance(paths, str | bytes | os.PathLike) else tuple(paths)
+    what = Scan(
+        tuple(os.fsdecode(path) for path in named), options.get("recursive", True), globs,
+        options.get("follow_links", False), include_system=options.get("include_system", False),
+    )  # fmt: skip
+    return compute, what, _progress(options.get("progress", False))
+
+
+def _progress(wanted: bool | Callback) -> Progress:
+    if wanted is True:
+        return for_stream()
+    return NullProgress() if wanted is False else CallbackProgress(wanted)

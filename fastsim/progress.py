@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
+
+Callback = Callable[[str, int, int | None], None]
+"""callback(stage, done, total): how much of a stage is done; total is None where it is not known."""
 
 
 class Bar(Protocol):
@@ -37,6 +41,30 @@ class NullProgress:
 
     def note(self, line: str) -> None:
         del line
+
+
+class _CountingBar:
+    def __init__(self, call: Callback, stage: str, total: int | None) -> None:
+        self._call, self._stage, self._total, self._done = call, stage, total, 0
+
+    def advance(self, n: int = 1) -> None:
+        self._done += n
+        self._call(self._stage, self._done, self._total)
+
+
+class CallbackProgress:
+    """Calls a function whenever work is done; notes go to Python's warnings."""
+
+    def __init__(self, call: Callback) -> None:
+        self._call = call
+
+    @contextmanager
+    def bar(self, label: str, total: int | None, unit: str) -> Iterator[Bar]:
+        del unit
+        yield _CountingBar(self._call, label, total)
+
+    def note(self, line: str) -> None:
+        warnings.warn(line, stacklevel=2)
 
 
 class _TqdmBar:

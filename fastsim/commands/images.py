@@ -97,7 +97,7 @@ def images(**typed: Any) -> ExitCode:
     outs = choose_outs(options.outs, sys.argv, acts=acts)
     settings = _resolve(options, outs.path)
     if mode != Mode.GROUP_COPY and not options.dry_run:
-        _check_libraries(settings.scan)
+        check_libraries(settings.scan)
     if options.plan:
         planfile.check_plan_target(options.plan)
         if options.json and os.path.realpath(options.plan) == os.path.realpath(options.json):
@@ -193,7 +193,7 @@ def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
     return mode, group_by
 
 
-def _check_libraries(scan: Scan) -> None:
+def check_libraries(scan: Scan) -> None:
     """Refuse to take files out of a photo library, which would miss them. Raises UsageError."""
     for path in () if scan.include_system else (*scan.inputs, *scan.listed):
         held = holder(os.path.realpath(path))

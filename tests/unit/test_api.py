@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import MEDIA
+from support import MEDIA, Run, tree
 
 import fastsim
 
@@ -54,5 +54,72 @@ def test_groups_take_the_words_of_the_command_line() -> None:
     assert len(fastsim.find_groups(photos, 0.85, exclude="backup", recursive=True)) == 0
     for group in fastsim.find_groups(photos, 0.2, group_by="keeper"):
         assert [member.keeper for member in group] == [True] + [False] * (len(group) - 1)
-    with pytest.raises(fastsim.FastsimError, match="group_by 'pairs': component, keeper is allowed"):
+    with pytest.raises(fastsim.FastsimError, match="group_by must be one of component, keeper"):
         fastsim.find_groups(photos, group_by="pairs")
+
+
+def test_find_plan_apply_and_undo_go_all_the_way_and_back(photos: Path, tmp_path: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"no picture")
+    before = tree(photos)
+    found = fastsim.find(photos, 0.9)
+    assert len(found.groups) == 4
+    assert [Path(item.path).name for item in found.skipped] == ["broken.jpg"]
+    plan = fastsim.make_plan(found, tmp_path / "out", mode="clean_move")
+    assert tree(photos) == before
+    outcome = fastsim.apply_plan(plan)
+    assert [result.done for result in outcome.results] == [True] * len(plan.operations) == [True] * 5
+    assert len(tree(photos)) == len(before) - 5
+    undone = fastsim.undo_run(tmp_path / "out")
+    assert (undone.restored, undone.failed) == (5, ())
+    assert tree(photos) == before
+
+
+def test_a_plan_from_python_is_one_for_the_command_line(photos: Path, run: Run) -> None:
+    plan = fastsim.make_plan(fastsim.find([photos], 0.9), photos.parent / "out")
+    fastsim.write_plan(plan, str(photos.parent / "plan.jsonl"))
+    assert fastsim.read_plan(str(photos.parent / "plan.jsonl")) == plan
+    assert "Copied 9 files" in run("apply", "plan.jsonl").stdout
+
+
+def test_plans_refuse_what_the_command_line_refuses(tmp_path: Path) -> None:
+    found = fastsim.find(MEDIA / "photos", 0.85)
+    for more, said in (
+        ({"mode": "clean_delete"}, "needs thres 0.9 or more"),
+        ({"mode": "burn"}, "mode must be one of group_copy"),
+        ({"trash": True}, "trash goes with mode 'clean_delete'"),
+    ):
+        with pytest.raises(fastsim.FastsimError, match=said):
+            fastsim.make_plan(found, tmp_path / "out", **more)  # type: ignore[arg-type]
+    assert fastsim.make_plan(found, tmp_path / "out", mode="clean_delete", force=True).operations
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(fastsim.FastsimError, match="not empty"):
+        fastsim.make_plan(found, tmp_path)
+
+
+def test_the_cache_is_used_as_by_the_command_line(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FASTSIM_CACHE_DIR", str(tmp_path / "cache"))
+    fastsim.find(photos, cache=None)
+    assert not (tmp_path / "cache").exists()
+    fastsim.find(photos)
+    assert fastsim.find(photos).findings.environment.cached == 10
+    assert fastsim.find(photos, cache=tmp_path / "other").findings.environment.cached == 0
+    assert (tmp_path / "other").is_dir()
+
+
+def test_progress_comes_as_calls(photos: Path) -> None:
+    calls: list[tuple[str, int, int | None]] = []
+    fastsim.find(photos, progress=lambda *call: calls.append(call), cache=None)
+    assert ("embed", 10, 10) in calls
+    assert {"scan", "embed", "compare"} <= {stage for stage, _, _ in calls}
+
+
+def test_an_option_that_there_is_not_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sise'"):
+        fastsim.embed([], sise=64)  # type: ignore[call-arg]
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in set(fastsim.__all__) - {"__version__"}:
+        assert getattr(fastsim, name).__doc__, name
