@@ -75,7 +75,7 @@ def tune_thresholds(
             out(line)
         for line in (*skipped_lines(skipped, verbose), *left_out_lines(left_out)):
             out(line)
-        out(f"Look at the borderline pairs: {shown(page)}")
+        out(f"{'Look at the borderline pairs' if advice.borderline else 'The page with the curve'}: {shown(page)}")
         out(where(environment))
         out(f"Time {report.summary_timings(timings)}; another threshold costs no new embedding")
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
