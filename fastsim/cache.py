@@ -23,7 +23,7 @@ from fastsim import compiled
 from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snapshot
 
 NAME = "embeddings.sqlite"
-_VERSION = 5
+_VERSION = 6
 """Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
 
 
@@ -42,7 +42,7 @@ class _Table(NamedTuple):
 
 _FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "ctime_ns", "digest"))
 _LEARNED = ("width", "height", "views", "frames", "frames_total", "kind", "damage")
-_VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEARNED, "vectors"))
+_VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEARNED, "vector"))
 _SCHEMA = f"""
 {_FILES.statement}
 {_VECTORS.statement}

@@ -133,7 +133,7 @@ def test_changed_vectors_are_dropped_with_one_line_and_made_again(run: Run, phot
     before = images(run, photos)
     with sqlite3.connect(database(photos)) as connection:
         first = "SELECT digest FROM vectors LIMIT 3"
-        connection.execute(f"UPDATE vectors SET vectors = zeroblob(length(vectors)) WHERE digest IN ({first})")
+        connection.execute(f"UPDATE vectors SET vector = zeroblob(length(vector)) WHERE digest IN ({first})")
         connection.execute("UPDATE files SET digest = (SELECT digest FROM files LIMIT 1)")
     connection.close()
     done = run("images", photos, "--dry-run", "--json", photos.parent / "r.json")

@@ -164,7 +164,7 @@ def test_a_dry_run_prints_the_plan_and_changes_nothing(run: Run, photos: Path, t
     done = run("images", photos, "--thres", "0.85", "--mode", "clean_move", "--dry-run")
     assert tree(photos) == before
     assert not (tmp_path / "fastsim_outputs").exists()
-    lines = [line for line in done.stdout.splitlines() if line.startswith("move ")]
+    lines = [line for line in done.stdout.splitlines() if "  move    " in line]
     assert len(lines) == 5
     assert "Dry run: no file was changed." in done.stdout
 

@@ -31,7 +31,7 @@ def test_a_file_that_changed_without_its_size_time_and_inode_is_another_one(
     folder.mkdir()
     for name in ("a.bmp", "b.bmp"):
         draw(folder / name, 1)
-    assert "(kept: " in run("images", folder, "--thres", "0.95", "--mode", "clean_move", "--dry-run", "-q").stdout
+    assert "  move    " in run("images", folder, "--thres", "0.95", "--mode", "clean_move", "--dry-run", "-q").stdout
     draw(folder / changed, 9, again=True)
     run("images", folder, "--thres", "0.95", "--mode", "clean_delete", "--yes", "--outs", "out", "-q")
     assert sorted(os.listdir(folder)) == ["a.bmp", "b.bmp"]
