@@ -53,7 +53,7 @@ def test_inputs_in_several_places_are_shown_below_what_they_share(run: Run, phot
 
 def test_what_was_deleted_can_be_looked_up(run: Run, photos: Path) -> None:
     done = run("images", photos, "--thres", "0.9", "--mode", "clean_delete", "--yes", "--outs", "out")
-    [journal] = re.findall(r"Which files, and which one stayed for each: (.*)", done.stdout)
-    told = Path(journal).read_text()
+    [plan] = re.findall(r"Listed with the file that was kept for each: (.*)", done.stdout)
+    told = Path(plan).read_text()
     assert told.count('"op": "delete"') == 5
     assert "backup/hills small.jpg" in told
