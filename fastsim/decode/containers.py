@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fastsim.decode import backgrounds, frames, gif, jpeg, mpo, png, stills, tiff
+from fastsim.decode import frames, gif, jpeg, mpo, png, stills, tiff
 from fastsim.decode.colour import to_srgb
 from fastsim.decode.damage import held
 from fastsim.decode.libraries import MAX_PIXELS, Image, cv2, opencv
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError
 from fastsim.decode.shrink import square
-from fastsim.decode.values import to_8_bits
 from fastsim.records import INTACT_STILL, Content, Uint8Array
 
 _COST = {"JPEG2000": 20, "WEBP": 14, "AVIF": 20, "HEIF": 20, "JXL": 20, "GIF": 12, "TIFF": 12}
@@ -22,6 +21,8 @@ _USUAL_COST = 8
 """Bytes a pixel that decoding takes: Pillow's own pixels have 4, and many formats are unpacked in one piece before."""
 LARGE = 8 * 2**20
 """Pixels: a larger PNG or WebP is decoded by Pillow, in less memory."""
+_RUN_LENGTHS, _RUN = (1, 2), 256
+"""Compressions of BMP that make at most so many pixels of a byte; half of a picture has to be there."""
 _Decode = Callable[[bytes, ChooseSize], Picture]
 
 
@@ -64,27 +65,15 @@ def decode_png(data: bytes, choose: ChooseSize) -> Picture:
             chunks.data, cv2.IMREAD_UNCHANGED if deep else cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION
         )
         if image is not None and deep:
-            return _turned(_deep(image, size, header.info.get("icc_profile")), orientation, original, "")
+            return _turned(
+                tiff.of_bgr(np.asarray(image), size, header.info.get("icc_profile")), orientation, original, ""
+            )
         if image is not None:
             rgb = cv2.cvtColor(square(np.asarray(image), size), cv2.COLOR_BGR2RGB)
             return _turned([to_srgb(rgb, "RGB", header.info.get("icc_profile"))], orientation, original, "")
-    damage = damage or stills.load(header)
-    if damage:
-        stills.load(header)
-    return _turned(stills.views(header, size, damage), orientation, original, damage)
-
-
-def _deep(image: np.ndarray[Any, Any], size: int, profile: bytes | None) -> list[Uint8Array]:
-    """Views of 16-bit grey, BGR or BGRA."""
-    if image.ndim == 3 and image.shape[2] == 4:
-        colours = to_8_bits(image[..., :3])
-        alpha = (image[..., 3:] >> 8).astype(np.uint8)
-        bgra = np.concatenate([colours, alpha], axis=2)
-        found = backgrounds.views(image.shape[1], image.shape[0], size, lambda a, b: bgra[a:b], (2, 1, 0, 3))
-        return [to_srgb(one, "RGB", profile) for one in found]
-    if image.ndim == 3:
-        image = image[..., ::-1]
-    return [to_srgb(one, "RGB", profile) for one in stills.of_values(image, size)]
+    found = stills.load(header)
+    views = stills.views(header, size, "" if damage else found)  # how much is there, the chunks have told
+    return _turned(views, orientation, original, damage or found)
 
 
 def _jpeg(data: bytes, header: Any, choose: ChooseSize) -> Picture:
@@ -158,9 +147,27 @@ def _by_pillow(data: bytes, names: tuple[str, ...], choose: ChooseSize) -> Pictu
             size, original, orientation = _sizes(header, choose)
             rgb = cv2.cvtColor(square(np.asarray(image), size), cv2.COLOR_BGR2RGB)
             return _turned([to_srgb(rgb, "RGB", header.info.get("icc_profile"))], orientation, original, "")
+    if header.info.get("compression") in _RUN_LENGTHS and header.width * header.height > _RUN * len(data):
+        raise UnreadableError(
+            f"damaged: {header.width}x{header.height} pixels by its header, and data for a few of them"
+        )
     if header.format == "JPEG2000":
-        size = choose(*header.size)
-        header.reduce = max(0, min(5, (min(header.size) // size).bit_length() - 1))
+        return _jpeg_2000(data, header, choose)
+    return _still(header, choose, "")
+
+
+def _jpeg_2000(data: bytes, header: Any, choose: ChooseSize) -> Picture:
+    """Without the finest resolutions, where the file has more than are needed."""
+    size, original, orientation = _sizes(header, choose)
+    steps = max(0, min(5, (min(header.size) // size).bit_length() - 1))
+    while steps:
+        reduced: Any = Image.open(io.BytesIO(data), formats=("JPEG2000",))
+        reduced.reduce = steps
+        try:
+            reduced.load()
+            return _turned(stills.views(reduced, size), orientation, original, "")
+        except (OSError, ValueError):
+            steps -= 1  # it has fewer resolutions, or is damaged
     return _still(header, choose, "")
 
 

@@ -17,7 +17,7 @@ from PIL import UnidentifiedImageError
 
 from fastsim import formats
 from fastsim.decode import containers, readers
-from fastsim.decode.libraries import MAX_PIXELS, PILLOW_FORMATS, Image, plug_in
+from fastsim.decode.libraries import MAX_PIXELS, PILLOW_FORMATS, TOO_LARGE, Image, plug_in
 from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.signatures import HEAD_BYTES
@@ -46,16 +46,13 @@ def decode_file(path: str, choose_size: ChooseSize) -> Picture:
     except MemoryError:
         raise UnreadableError("not enough memory to decode it") from None
     except Image.DecompressionBombError:
-        raise UnreadableError(_BOMB) from None
+        raise UnreadableError(TOO_LARGE) from None
     except OSError as error:
         if error.strerror is None:  # Pillow's own
             raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
         raise UnreadableError(error.strerror[:1].lower() + error.strerror[1:]) from None
     except Exception as error:  # a decoder met what its authors did not expect: this file is skipped, the run goes on
         raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
-
-
-_BOMB = f"more than {MAX_PIXELS // 2**20} megapixels by its header (the limit against decompression bombs)"
 
 
 def _opened(path: str) -> IO[bytes]:
@@ -79,7 +76,8 @@ def _opened(path: str) -> IO[bytes]:
 def _planned(source: _Source, path: str) -> tuple[Callable[[bytes, ChooseSize], Picture], int]:
     """What decodes the file, and the bytes of memory that it takes for that."""
     head = source[:HEAD_BYTES] if isinstance(source, bytes) else source.read(HEAD_BYTES)
-    form = formats.by_content(head) or formats.by_suffix(path)
+    known = formats.by_content(head)
+    form = known or formats.by_suffix(path)
     names = PILLOW_FORMATS
     if form is not None and form.reader is not None and not form.reader.is_installed():
         raise UnreadableError(f"{form.name} needs {form.reader.name}: {form.reader.install_command}")
@@ -89,9 +87,12 @@ def _planned(source: _Source, path: str) -> tuple[Callable[[bytes, ChooseSize], 
         return decode, need
     if form is not None and form.reader in (formats.PILLOW_HEIF, formats.PILLOW_JXL):
         names = plug_in(form.reader)
-    header = _header(source, names)
+    own = tuple(name for name in known.pillow if name in names) if known else ()
+    header = (_header(source, own) if own else None) or _header(source, names)
+    if header is None and known is None and head[:2] != b"BM":  # before a large file is read whole
+        raise UnreadableError(readers.NO_PICTURE)
     if header is None:
-        return readers.unknown, 0
+        return readers.unknown, readers.cost_of_unknown(head)
     _check(*header.size)
     return containers.decoder_of(header, names), containers.cost_of(header)
 
@@ -103,8 +104,13 @@ def _header(source: _Source, names: tuple[str, ...]) -> Any:
         return Image.open(stream, formats=names)
     except UnidentifiedImageError:
         return None
+    except (OSError, ValueError, SyntaxError):
+        stream.seek(0)
+        if stream.read(2) == b"BM":  # one of the variants that Pillow knows by name only
+            return None
+        raise
 
 
 def _check(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise UnreadableError(_BOMB)
+        raise UnreadableError(TOO_LARGE)

@@ -16,6 +16,7 @@ from fastsim.records import Uint8Array
 _END = b"\xff\xd9"
 _HARMLESS = re.compile(r"extraneous bytes before marker 0xd[0-9a]|unknown JFIF revision|unknown Adobe color transform")
 """Complaints that come without a wrong pixel."""
+_HOLE = bytes(16)
 _PREMATURE = "Premature end of JPEG file"
 
 
@@ -38,7 +39,9 @@ def decode(data: bytes, width: int, height: int, size: int) -> Decoded | None:
         return Decoded(_decode(data, least), "")
     except ValueError as error:
         complaint = str(error)
-    if complaint == _PREMATURE:
+    if complaint == _PREMATURE and data.endswith(_HOLE):
+        complaint = "its end is zeros"  # space that a download or a file system set aside
+    elif complaint == _PREMATURE:
         # Without its end marker, as some cameras and downloads leave them: is any picture data missing?
         data += _END
         try:
@@ -55,11 +58,6 @@ def decode(data: bytes, width: int, height: int, size: int) -> Decoded | None:
     if _HARMLESS.search(complaint):
         return Decoded(image, "")
     return Decoded(image, checked(image, _short(complaint)))
-
-
-def is_progressive(data: bytes) -> bool:
-    """Whether all coefficients are kept in memory until the last scan has been read."""
-    return any(marker == 0xC2 for marker, _ in _segments(data))
 
 
 def is_coarse(data: bytes) -> bool:

@@ -11,6 +11,8 @@ from importlib import import_module
 MAX_PIXELS = 512 * 1024 * 1024
 """A picture with more pixels by its header is skipped before any memory is taken for it."""
 
+TOO_LARGE = f"more than {MAX_PIXELS // 2**20} megapixels by its header (the limit against decompression bombs)"
+
 # Both libraries read these at import or at use; ours is the one limit. setdefault: a user's own stricter limit stays.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
 
@@ -33,7 +35,8 @@ def _set_up() -> tuple[str, ...]:
     known = [one for one in formats.IMAGES if one.plugin]
     for one in known:  # Image.init() would import thirty more, which every start would pay for
         import_module(f"PIL.{one.plugin}ImagePlugin")
-    return tuple(name for one in known for name in one.pillow if name in Image.OPEN)  # MPO opens as JPEG
+    # MPO opens as JPEG; TGA, which has no mark to be known by, comes last
+    return (*(name for one in known for name in one.pillow if name in Image.OPEN and name != "TGA"), "TGA")
 
 
 PILLOW_FORMATS = _set_up()

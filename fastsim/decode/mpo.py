@@ -22,10 +22,11 @@ def further_pictures(data: bytes, header: Any) -> list[bytes]:
     Previews, gain maps and depth maps are no pictures of their own; viewers show the first one.
     """
     entries = (getattr(header, "mpinfo", None) or {}).get(_ENTRIES) or []
+    base = data.find(b"MPF\0", 0, _HEADER) + 4  # what the offsets are counted from
     found = []
     for entry in entries[1:_MOST]:
         kind = str(entry["Attribute"].get("MPType", ""))
-        start = int(entry["DataOffset"]) + int(header.info.get("mpoffset", 0))
+        start = int(entry["DataOffset"]) + base
         part = data[start : start + int(entry["Size"])]
         if part[:2] != b"\xff\xd8" or not (kind.startswith("Multi-Frame") or _is_like_first(part, data, header)):
             continue

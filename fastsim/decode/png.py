@@ -47,7 +47,8 @@ def read(data: bytes) -> Chunks:
         length, name = struct.unpack_from(">I4s", data, at)
         body = memoryview(data)[at + 8 : at + 8 + length]
         if len(body) < length or at + 12 + length > len(data):
-            damage = damage or f"cut short in its chunk {_name(name)}"
+            reason = "longer than the file" if length > len(data) else "cut short"
+            damage = damage or f"{reason}: its chunk {_name(name)}"
             if len(body) < length and name not in (b"IDAT", b"fdAT"):
                 changed = True
                 break

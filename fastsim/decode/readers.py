@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from fastsim.decode import containers, psd, stills, tiff
-from fastsim.decode.libraries import cv2, opencv
+from fastsim.decode import bmp, containers, psd, stills, tiff
+from fastsim.decode.libraries import MAX_PIXELS, TOO_LARGE, cv2, opencv
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.decode.shrink import square
 
+NO_PICTURE = "not a picture, or of an unknown or broken format"
 Decode = Callable[[bytes, ChooseSize], Picture]
 _GAMMA = 1 / 2.2
 _LIGHT = 99.0
@@ -51,13 +52,27 @@ def unknown(data: bytes, choose: ChooseSize) -> Picture:
     """What only OpenCV or tifffile knows: some BMP variants, TIFF with many bands."""
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return tiff.decode_unknown(data, choose)
+    fields = bmp.decode_fields(data)
+    if fields is not None:
+        height, width = fields.shape[:2]
+        return Picture((square(fields, choose(width, height)),), (width, height))
     image = opencv(data, cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
-        raise UnreadableError("not a picture, or of an unknown or broken format")
+        raise UnreadableError(NO_PICTURE)
     height, width = image.shape[:2]
     return Picture(
         (cv2.cvtColor(square(np.asarray(image), choose(width, height)), cv2.COLOR_BGR2RGB),), (width, height)
     )
+
+
+def cost_of_unknown(head: bytes) -> int:
+    """Bytes of memory that `unknown` takes. Raises UnreadableError for more pixels than are allowed."""
+    if head[:2] != b"BM" or len(head) < 26:
+        return 0
+    width, height = bmp.size_of(head)
+    if width * height > MAX_PIXELS:
+        raise UnreadableError(TOO_LARGE)
+    return width * height * 12
 
 
 def _light(data: bytes, choose: ChooseSize) -> Picture:

@@ -25,13 +25,13 @@ def load(image: Any) -> str:
     try:
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
-        if getattr(image, "_im", None) is None and getattr(image, "im", None) is None:
+        if getattr(image, "_im", None) is None:
             raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
         image.tile = []  # what was decoded so far stays
         try:
             image.load()
         except (OSError, SyntaxError, ValueError, EOFError) as again:
-            raise UnreadableError(f"can't be decoded: {first_line(again)}") from error
+            raise UnreadableError(f"can't be decoded: {first_line(error)}") from again
         return first_line(error)
     return ""
 

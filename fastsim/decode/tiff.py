@@ -11,14 +11,17 @@ import numpy as np
 
 from fastsim.decode import backgrounds, frames, stills
 from fastsim.decode.colour import to_srgb
-from fastsim.decode.libraries import Image
+from fastsim.decode.libraries import Image, cv2
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.decode.shrink import square
 from fastsim.decode.values import to_8_bits
 from fastsim.records import INTACT_STILL, Content, Uint8Array
 
-_BITS, _PHOTOMETRIC, _SAMPLES, _EXTRA, _OFFSETS, _COUNTS = 258, 262, 277, 338, (273, 324), (279, 325)
-_WHITE_IS_ZERO, _RGB, _CMYK = 0, 2, 5
+_BITS, _COMPRESSION, _SAMPLES, _OFFSETS, _COUNTS = 258, 259, 277, (273, 324), (279, 325)
+_PHOTOMETRIC, _PLANES, _EXTRA = 262, 284, 338
+_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
+_ASSOCIATED = 1
+"""Colours that are multiplied by alpha already."""
 _PLAIN_BITS = (1, 2, 4, 8)
 
 
@@ -77,21 +80,27 @@ def _page(data: bytes, header: Any, number: int, size: int) -> tuple[list[Uint8A
     bits = header.tag_v2.get(_BITS, (1,))
     samples = int(header.tag_v2.get(_SAMPLES, 1))
     if samples > 1 and any(bit not in _PLAIN_BITS for bit in bits):
-        return _deep_page(data, number, size), ""
-    damage = "" if _strips_are_there(header, len(data)) else "picture data is missing"
+        try:
+            return _deep_page(data, header, number, size), ""
+        except UnreadableError:
+            pass  # Pillow reads the upper 8 bits
+    damage = "" if _data_is_there(header, len(data)) else "picture data is missing"
     try:
         damage = stills.load(header) or damage
     except UnreadableError:
         if damage:
             raise
-        return _deep_page(data, number, size), ""
+        return _deep_page(data, header, number, size), ""
     return stills.views(header, size, damage), damage
 
 
-def _strips_are_there(header: Any, count: int) -> bool:
+def _data_is_there(header: Any, count: int) -> bool:
+    """Whether all compressed strips or tiles lie inside the file; of others Pillow says it."""
+    if header.tag_v2.get(_COMPRESSION, 1) == 1:
+        return True
     for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):
-        starts, lengths = header.tag_v2.get(offsets, ()), header.tag_v2.get(counts, ())
-        if any(start + length > count for start, length in zip(_many(starts), _many(lengths), strict=False)):
+        starts, lengths = _many(header.tag_v2.get(offsets, ())), _many(header.tag_v2.get(counts, ()))
+        if any(start + length > count for start, length in zip(starts, lengths, strict=False)):
             return False
     return True
 
@@ -100,14 +109,49 @@ def _many(value: Any) -> Sequence[int]:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _deep_page(data: bytes, number: int, size: int) -> list[Uint8Array]:
+def _deep_page(data: bytes, header: Any, number: int, size: int) -> list[Uint8Array]:
+    """Views of a page that Pillow can't read, or would cut down to 8 bits: by OpenCV, which knows more compressions, or
+    by tifffile, which knows more kinds of values."""
+    photometric = header.tag_v2.get(_PHOTOMETRIC)
+    together = header.tag_v2.get(_PLANES, 1) == 1  # OpenCV mixes up planes of 16 bits
+    if together and photometric in (_BLACK_IS_ZERO, _RGB) and _ASSOCIATED not in _many(header.tag_v2.get(_EXTRA, ())):
+        image = opencv_page(data, number)
+        if image is not None and image.dtype in (np.uint16, np.float32, np.uint8):
+            profile = header.info.get("icc_profile")
+            return of_bgr(image, size, profile, stills.no_data_of(header))
     import tifffile
 
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             return _by_tifffile(file.pages[number], size)
-    except (tifffile.TiffFileError, KeyError, TypeError) as error:
+    except (tifffile.TiffFileError, KeyError, TypeError, ValueError) as error:
         raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
+
+
+def opencv_page(data: bytes, number: int) -> np.ndarray[Any, Any] | None:
+    """One page by OpenCV, with its own depth; None where OpenCV does not know it."""
+    try:
+        found, pages = cv2.imdecodemulti(
+            np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(number, number + 1)
+        )
+    except cv2.error:
+        return None
+    return np.asarray(pages[0]) if found and len(pages) == 1 else None
+
+
+def of_bgr(
+    image: np.ndarray[Any, Any], size: int, profile: bytes | None, no_data: Sequence[float] = ()
+) -> list[Uint8Array]:
+    """Views of grey, BGR or BGRA values of any type, as OpenCV decodes them."""
+    if image.ndim == 3 and image.shape[2] == 4:
+        alpha = image[..., 3:]
+        full = 1.0 if alpha.dtype.kind == "f" else float(np.iinfo(alpha.dtype).max)
+        opacity = np.clip(alpha * (255.0 / full) + 0.5, 0, 255).astype(np.uint8)
+        bgra = np.concatenate([to_8_bits(image[..., :3], no_data), opacity], axis=2)
+        found = backgrounds.views(image.shape[1], image.shape[0], size, lambda a, b: bgra[a:b], (2, 1, 0, 3))
+        return [to_srgb(one, "RGB", profile) for one in found]
+    shown = image[..., ::-1] if image.ndim == 3 and image.shape[2] == 3 else image
+    return [to_srgb(one, "RGB", profile) for one in stills.of_values(shown, size, no_data)]
 
 
 def _by_tifffile(page: Any, size: int) -> list[Uint8Array]:
