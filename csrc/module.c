@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "align.h"
+#include "blocks.h"
 #include "headers.h"
 #include "keepers.h"
 #include "nearest.h"
@@ -340,6 +341,32 @@ static PyObject *core_align(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+static PyObject *core_blocks(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer left, right, inside, out;
+    Py_ssize_t width, height, side, reach;
+    if (!PyArg_ParseTuple(args, "y*y*y*(nn)nnw*:blocks", &left, &right, &inside, &width, &height, &side, &reach, &out))
+        return NULL;
+    const int fits = width >= 0 && height >= 0 && side >= 1 && side <= BLOCKS_MOST && reach >= 0 && reach <= BLOCKS_REACH &&
+                     (width == 0 || height <= PY_SSIZE_T_MAX / 8 / (width + 1)) && left.len == width * height &&
+                     right.len == left.len && inside.len == left.len &&
+                     items(&out, sizeof(struct block_agreement)) == (height / side) * (width / side);
+    int enough = 1;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        enough = blocks_compare(left.buf, right.buf, inside.buf, (size_t)width, (size_t)height, (size_t)side, (size_t)reach, out.buf);
+        Py_END_ALLOW_THREADS
+    }
+    Py_buffer *held[] = {&left, &right, &inside, &out};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++)
+        PyBuffer_Release(held[i]);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "blocks: pictures of one size, sides of 1 to %d, moves of 0 to %d, and room for each block", BLOCKS_MOST, BLOCKS_REACH);
+    if (!enough)
+        return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
 static PyObject *core_match_isas(PyObject *module, PyObject *unused) {
     (void)module, (void)unused;
     const struct match_kernel *kernels[MATCH_KERNELS];
@@ -469,6 +496,7 @@ static PyMethodDef core_methods[] = {
     {"match_isas", core_match_isas, METH_NOARGS, NULL},
     {"align", core_align, METH_VARARGS, NULL},
     {"headers", core_headers, METH_VARARGS, NULL},
+    {"blocks", core_blocks, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

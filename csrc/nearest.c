@@ -86,7 +86,9 @@ static void score_square(const struct rows *rows, float floor, size_t row, size_
         for (size_t j = 0; j < 4 && col + j <= last; j++) {
             if (row + i == col + j || !(mask[i] >> j & 1))
                 continue;
-            const float score = rows_score(rows, row + i, col + j, dots[4 * i + j]);
+            float score = rows_score(rows, row + i, col + j, dots[4 * i + j]);
+            if (score >= floor)
+                score = rows_lowest(rows, row + i, col + j, score);
             if (score >= floor)
                 offer(&heap[i], score, (int64_t)(col + j));
         }

@@ -153,6 +153,12 @@ static size_t consider(const struct pairing *pairing, size_t n, size_t i, size_t
     return count > best ? count : best;
 }
 
+/* Draws after which one of two inliers was among them in all likelihood (1 - e^-12), if `best` of n are inliers. */
+static size_t enough_draws(size_t best, size_t n) {
+    const double share = (double)best / (double)n, draws = 12.0 / (share * share);
+    return draws < DRAWS ? (size_t)draws : DRAWS;
+}
+
 size_t transform_find(const struct pairing *pairing, size_t n, double tolerance, struct transform *found, uint8_t *inlier) {
     size_t best = LEAST - 1;
     uint32_t state = 2463534242u;
@@ -163,7 +169,7 @@ size_t transform_find(const struct pairing *pairing, size_t n, double tolerance,
             for (size_t j = i + 1; j < n; j++)
                 best = consider(pairing, n, i, j, 2.0 * tolerance, best, found);
     else
-        for (size_t k = 0; k < DRAWS; k++) {
+        for (size_t k = 0; k < enough_draws(best, n); k++) {
             const size_t i = next_random(&state) % n, j = next_random(&state) % n;
             best = consider(pairing, n, i, j, 2.0 * tolerance, best, found);
         }

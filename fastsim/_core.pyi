@@ -109,6 +109,16 @@ def align(
     second; tolerance: pixels; out: [k] of `fastsim.verification.matching.ALIGNMENT`.
     """
 
+def blocks(
+    left: Uint8Array, right: Uint8Array, inside: Uint8Array, size: tuple[int, int], side: int, reach: int,
+    out: NDArray[np.void], /,
+) -> None:  # fmt: skip
+    """Compare two aligned pictures block by block; csrc/blocks.h defines the result.
+
+    left, right, inside: uint8[height, width]; size: (width, height); side: of a block in pixels, 1 to 64; reach: pixels
+    that a block may be moved by, 0 to 8; out: [height // side, width // side] of `fastsim.verification.agreement.BLOCK`.
+    """
+
 def join(parent: Int32Array, left: Int64Array, right: Int64Array, /) -> int:
     """Unites the components of left[k] and right[k]; returns how many components fewer there are.
 

@@ -390,3 +390,59 @@ class OpResult:
     operation: Operation
     done: bool
     reason: str = ""
+
+
+class Status(StrEnum):
+    """What verification says of a pair: a copy; aligned but of different content, or not aligned; not to be decided."""
+
+    COPY = "copy"
+    DIFFERENT = "different"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """How one picture lies in the other.
+
+    scale: pixels of the right picture for one of the left; rotation: of the left picture to the right one, degrees
+    clockwise, -180 to 180; mirrored: left and right exchanged before that. rectangle_left, rectangle_right: the box
+    (x, y, width, height) in pixels around what both show; share_left, share_right: how much of each picture's area that
+    is, 0 to 1.
+    """
+
+    scale: float
+    rotation: float
+    mirrored: bool
+    rectangle_left: tuple[int, int, int, int]
+    rectangle_right: tuple[int, int, int, int]
+    share_left: float
+    share_right: float
+
+
+STATUSES = tuple(Status)
+"""The statuses by the number that stands for each in arrays."""
+
+
+@dataclass(frozen=True, slots=True)
+class VerifiedPairs:
+    """Candidate pairs and what verification says of each, sorted by (left, right).
+
+    left, right: int64[k], rows of `Embeddings`, left < right; score: float32[k], their cosine; status: int8[k], a place in
+    STATUSES; inliers: int32[k], matching features that the transform explains; agreement: float32[k], share of the blocks
+    with content that agree, 0 to 1. transforms: by place, of the pairs that could be aligned.
+    """
+
+    left: Int64Array
+    right: Int64Array
+    score: Float32Array
+    status: NDArray[np.int8]
+    inliers: Int32Array
+    agreement: Float32Array
+    transforms: Mapping[int, Transform] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.left)
+
+    def having(self, status: Status) -> Int64Array:
+        """int64[m]: the places of the pairs with this status."""
+        return np.flatnonzero(self.status == STATUSES.index(status))

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsim import _core
 from fastsim.progress import Bar
-from fastsim.records import Float16Array, Float32Array, Int64Array
+from fastsim.records import Float16Array, Float32Array, Int64Array, Views
+from fastsim.rows import core_rows
 from fastsim.similarity.sketch import SAMPLE, add_sketch, unit_rows
 
 STRIP = 256
@@ -26,8 +26,9 @@ class Neighbours:
 
 
 def find_nearest(
-    vectors: Float16Array, k: int, floor: float, *, workers: int, isa: str | None = None, bar: Bar | None = None
-) -> Neighbours:
+    vectors: Float16Array, k: int, floor: float, *, workers: int, isa: str | None = None, bar: Bar | None = None,
+    views: Views | None = None,
+) -> Neighbours:  # fmt: skip
     """Return for each row the k other rows with the highest score among those of at least `floor`.
 
     vectors: float16[n, d]. `bar` counts rows. Memory is 12 n k bytes. The result does not depend on `workers` or `isa`.
@@ -36,7 +37,7 @@ def find_nearest(
     index, score = np.empty((n, k), np.int64), np.empty((n, k), np.float32)
     if n == 0:
         return Neighbours(index, score)
-    rows = _core.Rows(np.ascontiguousarray(vectors), isa or "")
+    rows = core_rows(vectors, views, isa)
     with ThreadPoolExecutor(workers, "fastsim-nearest") as pool:
         add_sketch(rows, vectors, _usual_threshold(vectors, k, floor), similar_is_free=False, pool=pool)
 

@@ -1,1 +1,168 @@
-"""Verification: tell a copy from a look-alike by local features, a geometric transform and the pixels under it."""
+"""Verification: tell a copy from a look-alike by local features, a geometric transform and the pixels under it.
+
+Candidate pairs come in, each leaves as a copy, as different, or as not to be decided. What the stage costs is bounded:
+features of a picture once, one alignment a pair, and pixels only for pairs that align.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsim.progress import Bar
+from fastsim.records import STATUSES, Int64Array, PairBlock, Status, Transform, Uint8Array, VerifiedPairs
+from fastsim.verification.features import RECIPE, SIDE, Features, extract, no_features, thumbnail
+from fastsim.verification.geometry import Size, identity
+from fastsim.verification.inspection import LEAST_INLIERS, Inspection, Pictures, inspect
+from fastsim.verification.matching import FeatureTable, align_pairs
+from fastsim.verification.opencv import cv2
+from fastsim.verification.store import FeatureStore
+
+FEW_FEATURES = 40
+"""A picture with fewer is too even to say that another one differs from it."""
+SAME_SCORE = 0.99
+"""Pictures that can't be decided are compared pixel by pixel from this score on."""
+_CHUNK = 256
+
+_COPY, _DIFFERENT, _UNKNOWN = (STATUSES.index(status) for status in (Status.COPY, Status.DIFFERENT, Status.UNKNOWN))
+
+
+@dataclass(frozen=True, slots=True)
+class Subjects:
+    """What verification needs to know of the rows that pairs name.
+
+    load: (row, longest) -> grey uint8[h, w] with a long side of at most `longest` pixels, None for what can't be read;
+    same_pixels: whether two rows are equal pixel by pixel in full; size: (row) -> width and height of the whole picture;
+    digests: of the bytes, by row, where known; moving: rows of several frames or pages, of which only one is looked at.
+    """
+
+    load: Callable[[int, int], Uint8Array | None]
+    same_pixels: Callable[[int, int], bool]
+    size: Callable[[int], Size]
+    digests: Mapping[int, bytes] = field(default_factory=dict)
+    moving: frozenset[int] = frozenset()
+
+
+def candidate_pairs(index: Int64Array, score: NDArray[np.float32]) -> PairBlock:
+    """The pairs of rows of which at least one is among the neighbours of the other, sorted by (left, right).
+
+    index, score: those of `similarity.neighbours.Neighbours`.
+    """
+    n, k = index.shape
+    rows = np.repeat(np.arange(n, dtype=np.int64), k)[index.ravel() >= 0]
+    others, scores = index.ravel()[index.ravel() >= 0], score.ravel()[index.ravel() >= 0]
+    left, right = np.minimum(rows, others), np.maximum(rows, others)
+    _, first = np.unique(left * n + right, return_index=True)
+    return PairBlock(left[first], right[first], scores[first])
+
+
+@dataclass(slots=True)
+class _Verdicts:
+    """What is known of each pair so far."""
+
+    status: NDArray[np.int8]
+    inliers: NDArray[np.int32]
+    agreement: NDArray[np.float32]
+    transforms: dict[int, Transform] = field(default_factory=dict)
+
+    def same(self, place: int, size: Size) -> None:
+        """Pictures of one size that are equal."""
+        self.status[place], self.agreement[place] = _COPY, 1.0
+        self.transforms[place] = identity(size, size)
+
+    def seen(self, place: int, inspection: Inspection | None) -> None:
+        """What looking at the pixels gave; None where a picture could not be read."""
+        if inspection is None:
+            self.status[place] = _UNKNOWN
+            return
+        self.agreement[place], self.transforms[place] = inspection.agreement, inspection.transform
+        if inspection.copy:
+            self.status[place] = _COPY
+
+
+def verify(
+    pairs: PairBlock, subjects: Subjects, *, workers: int, cache: Path | None = None, bar: Bar | None = None
+) -> VerifiedPairs:
+    """Decide on each pair. `cache`: the folder of a feature store, None for none. `bar` counts pairs.
+
+    The result depends on the pictures alone, not on `workers` or the store.
+    """
+    n = len(pairs)
+    verdicts = _Verdicts(np.full(n, _DIFFERENT, np.int8), np.zeros(n, np.int32), np.zeros(n, np.float32))
+    equal = _equal_bytes(pairs, subjects)
+    for place in equal.tolist():
+        verdicts.same(place, subjects.size(int(pairs.left[place])))
+    todo = np.setdiff1d(np.arange(n), equal)
+    rows = np.unique(np.concatenate([pairs.left[todo], pairs.right[todo]]))
+    table = FeatureTable(_features(rows, subjects, workers, cache))
+    left, right = np.searchsorted(rows, pairs.left[todo]), np.searchsorted(rows, pairs.right[todo])
+    found, mirrored = align_pairs(table, left, right, workers=workers, bar=bar)
+    verdicts.inliers[todo] = found["inliers"]
+    verdicts.status[todo[np.minimum(table.counts()[left], table.counts()[right]) < FEW_FEATURES]] = _UNKNOWN
+    pictures = Pictures(subjects.load, workers)
+
+    def look(at: int) -> Inspection | None:
+        a, b = int(pairs.left[todo[at]]), int(pairs.right[todo[at]])
+        return inspect(pictures, (a, b), (subjects.size(a), subjects.size(b)), found[at], bool(mirrored[at]))
+
+    promising = np.flatnonzero(found["inliers"] >= LEAST_INLIERS).tolist()
+    with ThreadPoolExecutor(workers, "fastsim-verify") as pool:
+        for at, inspection in zip(promising, pool.map(look, promising), strict=True):
+            verdicts.seen(int(todo[at]), inspection)
+    _settle(pairs, subjects, verdicts, equal)
+    return VerifiedPairs(
+        pairs.left, pairs.right, pairs.score, verdicts.status, verdicts.inliers, verdicts.agreement, verdicts.transforms
+    )
+
+
+def _equal_bytes(pairs: PairBlock, subjects: Subjects) -> Int64Array:
+    """The places of pairs whose files are byte-equal."""
+    numbers: dict[bytes, int] = {}
+    most = int(pairs.right.max()) + 1 if len(pairs) else 0
+    number = np.full(most, -1, np.int64)
+    for row, digest in subjects.digests.items():
+        if row < most:
+            number[row] = numbers.setdefault(digest, len(numbers))
+    return np.flatnonzero((number[pairs.left] >= 0) & (number[pairs.left] == number[pairs.right]))
+
+
+def _settle(pairs: PairBlock, subjects: Subjects, verdicts: _Verdicts, equal: Int64Array) -> None:
+    """Pixel-equal pictures are copies; of files with several frames only one was looked at, which decides nothing."""
+    moving = np.array(sorted(subjects.moving), np.int64)
+    several = np.isin(pairs.left, moving) | np.isin(pairs.right, moving)
+    several[equal] = False
+    verdicts.status[several & (verdicts.status == _COPY)] = _UNKNOWN
+    for place in np.flatnonzero((verdicts.status == _UNKNOWN) & (pairs.score >= SAME_SCORE)).tolist():
+        a, b = int(pairs.left[place]), int(pairs.right[place])
+        if subjects.size(a) == subjects.size(b) and subjects.same_pixels(a, b):
+            verdicts.same(place, subjects.size(a))
+
+
+def _features(rows: Int64Array, subjects: Subjects, workers: int, cache: Path | None) -> Iterator[Features]:
+    """The features of each row, from the store where they are there."""
+
+    def fresh(row: int) -> Features:
+        grey = subjects.load(row, SIDE)
+        return no_features() if grey is None else extract(thumbnail(grey))
+
+    if cache is None:
+        with ThreadPoolExecutor(workers, "fastsim-features") as pool:
+            yield from pool.map(fresh, rows.tolist())
+        return
+    with (
+        closing(FeatureStore(cache, f"{RECIPE} {cv2.__version__}")) as store,
+        ThreadPoolExecutor(workers, "fastsim-features") as pool,
+    ):
+        for start in range(0, len(rows), _CHUNK):
+            part: Sequence[int] = rows[start : start + _CHUNK].tolist()
+            known = store.get([subjects.digests[row] for row in part if row in subjects.digests])
+            missing = [row for row in part if subjects.digests.get(row) not in known]
+            new = dict(zip(missing, pool.map(fresh, missing), strict=True))
+            store.put({subjects.digests[row]: one for row, one in new.items() if row in subjects.digests})
+            yield from (new[row] if row in new else known[subjects.digests[row]] for row in part)

@@ -37,6 +37,7 @@ STAGES = {
     "decode": {"decode"},
     "embedding": {"embedding"},
     "similarity": {"similarity"},
+    "verification": {"verification"},
     "group": set(),
     "keep": {"originals"},
     "originals": set(),
@@ -61,7 +62,7 @@ STAGES = {
 """Each stage, and what it may import of the package beyond SHARED."""
 
 BACKENDS = {
-    "cv2": ["decode/libraries.py", "videos/pictures.py"],
+    "cv2": ["decode/libraries.py", "verification/opencv.py", "videos/pictures.py"],
     "PIL": ["decode/colour.py", "decode/dali.py", "decode/decoder.py", "decode/libraries.py"],
     "simplejpeg": ["decode/jpeg.py"],
     "tifffile": ["decode/tiff.py"],
