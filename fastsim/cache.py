@@ -12,6 +12,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -20,10 +21,11 @@ from zlib import crc32
 import numpy as np
 
 from fastsim import compiled
+from fastsim.errors import FastsimError, shown
 from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snapshot
 
 NAME = "embeddings.sqlite"
-_VERSION = 6
+_VERSION = 7
 """Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
 
 
@@ -43,7 +45,10 @@ class _Table(NamedTuple):
 _FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "ctime_ns", "digest"))
 _LEARNED = ("width", "height", "views", "frames", "frames_total", "kind", "damage")
 _VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEARNED, "vector"))
+_APPLICATION = 0x46415354
+"""SQLite's mark of whose file it is."""
 _SCHEMA = f"""
+PRAGMA application_id = {_APPLICATION};
 {_FILES.statement}
 {_VECTORS.statement}
 CREATE TABLE IF NOT EXISTS networks (id INTEGER PRIMARY KEY, key TEXT UNIQUE, device TEXT, runtime TEXT, precision TEXT);
@@ -242,6 +247,8 @@ class EmbeddingCache:
         try:
             self._open()
             return work()
+        except _OfTheUser:
+            self._switch_off("it is a database of something else; give another --cache; the run goes on without it")
         except _OtherVersion as error:
             self._set_aside(f"is of another version of fastsim ({error})")
         except (sqlite3.DatabaseError, OSError) as error:
@@ -274,6 +281,10 @@ class EmbeddingCache:
         self._note(f"fastsim: the embedding cache {reason}; it is now {aside}, and a new one is made")
 
 
+class _OfTheUser(sqlite3.DatabaseError):
+    """The file of this name is a database that fastsim did not make; it is left alone."""
+
+
 class _OtherVersion(sqlite3.DatabaseError):
     """The database has the tables of another version of fastsim."""
 
@@ -293,6 +304,7 @@ def _connect(path: Path) -> sqlite3.Connection:
     database = sqlite3.connect(path, timeout=_PATIENCE)
     database.text_factory = lambda text: text.decode("utf-8", "surrogateescape")  # damaged text is no error of its own
     try:
+        _check_owner(database)
         # A crash of the machine can lose the last commits to a write-ahead log, and costs them a new embedding.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
@@ -305,6 +317,15 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.close()
         raise
     return database
+
+
+def _check_owner(database: sqlite3.Connection) -> None:
+    """Raise _OfTheUser for a database with tables of something else. Reads only."""
+    if database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION:
+        return
+    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and not {"files", "networks", "vectors"} <= tables:  # caches before version 7 had no mark
+        raise _OfTheUser("a database of something else")
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,9 +359,20 @@ def info(folder: Path) -> CacheInfo | None:
 def clear(folder: Path) -> int | None:
     """Remove the cache's files, and the compiled networks beside them.
 
-    Returns the bytes that this freed, None if there was no cache. Raises OSError.
+    Returns the bytes that this freed, None if there was no cache. Raises OSError, or FastsimError for a database of this
+    name that fastsim did not make.
     """
     freed = None
+    if (folder / NAME).is_file():
+        with closing(sqlite3.connect(folder / NAME, timeout=_PATIENCE)) as database:
+            try:
+                _check_owner(database)
+            except _OfTheUser:
+                raise FastsimError(
+                    f"{shown(str(folder / NAME))}: not a cache of fastsim; nothing was removed"
+                ) from None
+            except sqlite3.DatabaseError:
+                pass  # damaged
     for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged"), *compiled.files(folder)):
         if part.exists():
             freed = (freed or 0) + part.stat().st_size

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-_PATTERN = "network-*.bin"
+_NAME = re.compile(r"network-[0-9a-f]{16}\.(bin|\d+\.new)")
+"""Strict, as files of these names are removed: a folder that the user named may hold a network-2.bin of theirs."""
 _MOST = 3
 """Files that are kept, some 20 MB each: the last used ones."""
 
@@ -62,9 +64,9 @@ class CompiledStore:
 
     def _path(self, key: Sequence[object]) -> Path:
         name = hashlib.sha256(repr(tuple(key)).encode()).hexdigest()[:16]
-        return self._folder / _PATTERN.replace("*", name)
+        return self._folder / f"network-{name}.bin"
 
 
 def files(folder: Path) -> list[Path]:
     """The compiled networks in `folder`, with those that a killed run left half-written."""
-    return [*folder.glob(_PATTERN), *folder.glob("network-*.new")]
+    return [path for path in folder.glob("network-*") if _NAME.fullmatch(path.name)]

@@ -337,6 +337,27 @@ def test_two_runs_at_once_share_a_cache(photos: Path, tmp_path: Path) -> None:
     assert stored(tmp_path / ".cache" / "embeddings.sqlite") == DISTINCT
 
 
+def test_files_of_the_user_in_the_cache_folder_are_left_alone(run: Run, photos: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "project"
+    mine.mkdir()
+    with sqlite3.connect(mine / "embeddings.sqlite") as connection:
+        connection.execute("CREATE TABLE vectors (id, vector)")
+    connection.close()
+    for name in ("network-2.bin", "network-best.bin", "network-final.new", "network-0.bin"):
+        (mine / name).write_text(name)
+    before = tree(mine)
+    done = run("images", photos, "--dry-run", "--cache", mine)
+    assert "it is a database of something else" in done.stderr
+    assert "4 groups" in done.stdout
+    for size in (64, 80):
+        run("images", photos, "--dry-run", "--cache", mine, "--size", str(size))
+    assert tree(mine).items() >= before.items()
+    assert "not a cache of fastsim; nothing was removed" in run("cache", "clear", "--cache", mine, code=1).stderr
+    (mine / "embeddings.sqlite").unlink()
+    run("cache", "clear", "--cache", mine)
+    assert tree(mine).keys() == before.keys() - {"embeddings.sqlite"}
+
+
 def test_info_and_clear(run: Run, photos: Path) -> None:
     assert "No embedding cache" in run("cache", "info").stdout
     before = tree(photos)
