@@ -41,7 +41,7 @@ _SAMPLING = (
 )
 _CROP = click.option(
     "--crop", type=float, metavar="F", default=0.85,
-    help="Compare the central F of the frame's area, 0.05 to 1; written frames are whole.",
+    help="Compare the central F of the frame's area without black bars, 0.05 to 1; written frames are whole.",
 )  # fmt: skip
 _THRES = click.option(
     "--thres", type=float, metavar="SCORE", default=DEFAULT_THRES,

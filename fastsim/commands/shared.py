@@ -118,6 +118,13 @@ def skipped_lines(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]
         yield from report.summary_skipped(skipped, everything)
 
 
+def partly_lines(partly: Sequence[Skipped], everything: bool) -> Iterator[str]:
+    """Videos that were read up to a break, or without their damaged frames."""
+    if partly:
+        yield f"Read in part, {plural(len(partly), 'video')}:"
+        yield from report.summary_skipped(partly, everything)
+
+
 _DONE_WORDS: Mapping[Op, str] = {
     Op.COPY: "Copied",
     Op.MOVE: "Moved",

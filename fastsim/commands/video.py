@@ -9,7 +9,7 @@ from typing import Any
 
 from fastsim import config, report
 from fastsim.commands.left_out import left_out_json, left_out_lines
-from fastsim.commands.shared import environment_of, paths_of, skipped_lines, where
+from fastsim.commands.shared import environment_of, partly_lines, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.console import complain, our_stderr, out
 from fastsim.decode.sampling import Sampling
@@ -225,6 +225,4 @@ def _summary(
     broken = {entry["path"] for entry in result["videos"] if entry["problem"]}
     yield from skipped_lines([item for item in skipped if item.path not in broken], options.verbose)
     partly = [item for item in skipped if item.path in broken]
-    if partly:
-        yield f"Read in part, {plural(len(partly), 'video')}:"
-        yield from report.summary_skipped(partly, options.verbose)
+    yield from partly_lines(partly, options.verbose)

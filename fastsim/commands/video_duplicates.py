@@ -9,12 +9,13 @@ from typing import Any
 
 from fastsim import config, report
 from fastsim.commands.left_out import left_out_json, left_out_lines
-from fastsim.commands.shared import environment_of, skipped_lines, where
+from fastsim.commands.shared import environment_of, partly_lines, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.commands.video import check_crop, scan
 from fastsim.console import our_stderr, out
 from fastsim.errors import ExitCode, UsageError, shown
 from fastsim.progress import for_stream
+from fastsim.records import Skipped
 from fastsim.report import plural
 from fastsim.timing import Timings
 from fastsim.videos.duplicates import Asked, Duplicates, Match, find_duplicates
@@ -79,11 +80,11 @@ def video_duplicates(**typed: Any) -> ExitCode:
             out(line)
         out(where(found.environment))
         out(f"Time {report.summary_timings(timings)}")
-    return ExitCode.SKIPPED if found.skipped else ExitCode.DONE
+    return ExitCode.SKIPPED if found.skipped or _partly(found) else ExitCode.DONE
 
 
 def as_json(found: Duplicates) -> dict[str, Any]:
-    """The result under the documented keys: groups of videos with their matches, skipped, counts."""
+    """The result under the documented keys: groups of videos with their matches, skipped, partly, counts."""
     groups = [
         {
             "videos": [{"path": found.videos[i].video.path, "seconds": round(found.videos[i].end, 3)} for i in numbers],
@@ -92,12 +93,19 @@ def as_json(found: Duplicates) -> dict[str, Any]:
         for numbers in found.groups
     ]
     counts = {
-        "videos": len(found.videos), "skipped": len(found.skipped), "groups": len(groups),
+        "videos": len(found.videos), "skipped": len(found.skipped), "partly": len(_partly(found)), "groups": len(groups),
         "matches": len(found.matches), "frames": sum(len(one.times) for one in found.videos),
         "flat_frames": sum(one.flat for one in found.videos), "crowded_frames": found.crowded,
     }  # fmt: skip
-    reasons = [{"path": item.path, "reason": item.reason} for item in found.skipped]
-    return {"groups": groups, "skipped": reasons, "counts": counts}
+    skipped, partly = (
+        [{"path": item.path, "reason": item.reason} for item in items] for items in (found.skipped, _partly(found))
+    )
+    return {"groups": groups, "skipped": skipped, "partly": partly, "counts": counts}
+
+
+def _partly(found: Duplicates) -> list[Skipped]:
+    """The videos that were read in part, with what ended them early or is damaged. They are compared like others."""
+    return [Skipped(one.video.path, one.problem, one.video.id) for one in found.videos if one.problem]
 
 
 def _match(found: Duplicates, match: Match) -> dict[str, Any]:
@@ -137,6 +145,7 @@ def _summary(options: DuplicatesOptions, found: Duplicates) -> Iterator[str]:
         yield f"{plural(found.crowded, 'frame')} left out, as they look like very many others; try a higher --thres"
     yield "No file was changed."
     yield from skipped_lines(found.skipped, options.verbose)
+    yield from partly_lines(_partly(found), options.verbose)
 
 
 def _lines(found: Duplicates, match: Match, base: str) -> Iterator[str]:
@@ -150,5 +159,5 @@ def _lines(found: Duplicates, match: Match, base: str) -> Iterator[str]:
 
 
 def _clock(seconds: float) -> str:
-    whole = int(seconds)
+    whole = int(seconds + 0.001)  # times are rounded to the ticks of a clock
     return f"{whole // 3600}:{whole // 60 % 60:02d}:{whole % 60:02d}"

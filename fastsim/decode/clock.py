@@ -81,7 +81,7 @@ class Clock:
     def _go_on(self, pts: int | None) -> float:
         """One step after the last frame; with `pts`, the clock runs on from there."""
         assert self._last is not None
-        seconds = self._last + self._timing.step
+        seconds = round(self._last + self._timing.step, 9)  # sums of steps stay at whole steps
         if pts is not None:
             self.was_reset = self.was_reset or self._zero is not None
             self._zero = pts - round(seconds / self._timing.time_base)

@@ -19,7 +19,7 @@ import numpy as np
 from nvidia.dali import Pipeline, fn, types
 
 from fastsim.decode.dali import _taken
-from fastsim.decode.pixels import crop_box
+from fastsim.decode.pixels import crop_inside
 from fastsim.decode.video_index import UnsuitedError, VideoIndex
 from fastsim.records import Uint8Array
 from fastsim.traffic import Traffic
@@ -99,7 +99,8 @@ class DeviceVideo:
 
     def _pipeline(self, listed: str, stride: int, length: int) -> Any:
         """Sequences of `length` frames, every `stride`-th: squares, their numbers and times, and whole frames."""
-        index, box = self._index, crop_box(self._index.width, self._index.height, self._crop)
+        index = self._index
+        box = crop_inside(index.width, index.height, index.inside, self._crop)
         kind = "cpu" if self._device is None else "gpu"
         pipe = Pipeline(batch_size=1, num_threads=self._threads, device_id=self._device, prefetch_queue_depth=2)
         with pipe:

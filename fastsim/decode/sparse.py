@@ -39,6 +39,7 @@ class SparseDecoder:
         self._start = start
         self._waiting: deque[Any] = deque()
         self._fed = False
+        self._warm = False
 
     def frames(self, packets: Iterable[Any]) -> Iterator[tuple[Slot, Any]]:
         """(slot, av.VideoFrame) of every frame that comes out, wanted or not, in the order in which they are shown.
@@ -68,7 +69,7 @@ class SparseDecoder:
         assert self._start is not None
         if packet.pts > self._start or (packet.dts is not None and packet.dts >= self._start):
             self._start = None
-        elif packet.is_keyframe and self._waiting and self._is_warm and is_idr(packet, self._context):
+        elif packet.is_keyframe and self._waiting and self._is_warm() and is_idr(packet, self._context):
             if self._fed:
                 yield from self._drain()
                 self._context.flush_buffers()
@@ -76,15 +77,16 @@ class SparseDecoder:
             self._plan.pass_over({held.pts for held in self._waiting if not held.is_discard}, packet.pts)
             self._waiting.clear()
 
-    @property
     def _is_warm(self) -> bool:
         """None of the packets that wait is of a frame at the start: whether that can be decoded is not known yet."""
-        slots = (self._plan.slot(held.pts) for held in self._waiting if not held.is_discard)
-        return self._plan.count >= WARM_UP and not any(slot is not None and slot.must_come for slot in slots)
+        if not self._warm and self._plan.count >= WARM_UP:
+            slots = (self._plan.slot(held.pts) for held in self._waiting if not held.is_discard)
+            self._warm = not any(slot is not None and slot.index < WARM_UP for slot in slots)
+        return self._warm
 
     def _feed(self) -> Iterator[tuple[Slot, Any]]:
         """Decode the first packets that wait, as long as it is known which of their frames are wanted."""
-        hold = self._start is not None and len(self._waiting) < _MOST_HELD
+        hold = self._start is not None and len(self._waiting) < _MOST_HELD and self._is_warm()
         while self._waiting:
             packet = self._waiting[0]
             must_come = True

@@ -11,13 +11,15 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from fractions import Fraction
 from typing import Any
 
 import av
 from av.error import FFmpegError
 
 from fastsim.decode.clock import Clock, Timing
-from fastsim.decode.pixels import Squarer, turn_of, whole_picture
+from fastsim.decode.hdr import transfer_of
+from fastsim.decode.pixels import PLAIN, Look, Squarer, turn_of, whole_picture
 from fastsim.decode.presentation import Presentation, UnprovenError
 from fastsim.decode.sampling import Sampling, Selector
 from fastsim.decode.sparse import SparseDecoder, can_be_sparse
@@ -28,6 +30,9 @@ _MOST_ERRORS = 250
 
 _DISCONTINUOUS = 0x200
 """Flag of formats whose clock may be set anew at any place: FFmpeg's AVFMT_TS_DISCONT."""
+
+_MOST_ASPECT = 8
+"""A pixel that is said to be longer than this is a mistake."""
 
 _COVER = 0x400
 """Flag of a stream that is a cover picture: FFmpeg's AV_DISPOSITION_ATTACHED_PIC."""
@@ -44,30 +49,36 @@ class _LostError(Exception):
 class TakenFrame:
     """One frame. Holds the decoder's own memory (about 1.5 bytes a pixel) until it is dropped."""
 
-    __slots__ = ("_image", "index", "seconds")
+    __slots__ = ("_image", "_look", "index", "seconds")
 
-    def __init__(self, index: int, seconds: float, image: av.VideoFrame) -> None:
+    def __init__(self, index: int, seconds: float, image: av.VideoFrame, look: Look = PLAIN) -> None:
         self.index = index
         self.seconds = seconds
         self._image = image
+        self._look = look
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels, as it is shown."""
-        width, height = self._image.width, self._image.height
+        width, height = self._look.shown(self._image.width, self._image.height)
         return (height, width) if turn_of(self._image).transpose else (width, height)
 
     @property
     def bytes(self) -> int:
         return sum(plane.buffer_size for plane in self._image.planes)
 
+    @property
+    def stored(self) -> Any:
+        """The frame as it is stored (av.VideoFrame)."""
+        return self._image
+
     def square(self, squarer: Squarer, size: int) -> Uint8Array:
         """RGB uint8[size, size, 3] for the network."""
-        return squarer.square(self._image, size)
+        return squarer.square(self._image, size, self._look)
 
     def picture(self) -> Uint8Array:
         """BGR uint8[h, w, 3]: all of it."""
-        return whole_picture(self._image)
+        return whole_picture(self._image, self._look)
 
 
 class Video:
@@ -193,6 +204,8 @@ class Video:
         # Not the average rate: for a raw stream that is 25, whatever the stream says of itself.
         rate = self._stream.guessed_rate or self._stream.average_rate
         self._step = float(1 / rate) if rate else 0.04
+        stated = self._stream.sample_aspect_ratio
+        self._aspect = stated if stated and stated != self._context.sample_aspect_ratio else None
 
     def _reopen(self) -> None:
         self._container.close()
@@ -208,10 +221,19 @@ class Video:
             self.frames_read += 1
             self.reached = seconds
             if select(index, seconds):
-                yield TakenFrame(index, seconds, image)
+                yield TakenFrame(index, seconds, image, self._look_of(image))
             if select.done:
                 self._stopped = True
                 return
+
+    def _look_of(self, image: Any) -> Look:
+        # What the container says of the shape of pixels goes before what the stream says, which may change in it.
+        aspect = self._aspect or self._context.sample_aspect_ratio
+        transfer = transfer_of(image, self._context)
+        plain = not aspect or aspect == 1 or not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT
+        if plain and transfer is None:
+            return PLAIN
+        return Look(Fraction(1) if plain else Fraction(aspect.numerator, aspect.denominator), transfer)
 
     def _decoded(self) -> Iterator[Any]:
         """Every frame; errors of single packets are counted, an error of the container ends it."""
@@ -258,7 +280,7 @@ class Video:
         for slot, image in SparseDecoder(self._context, plan, start).frames(self._packets()):
             self.frames_read, self.reached = slot.index + 1, slot.seconds
             if slot.wanted:
-                yield TakenFrame(slot.index, slot.seconds, image)
+                yield TakenFrame(slot.index, slot.seconds, image, self._look_of(image))
         self.frames_read, self._stopped = plan.count, select.done
 
     @property

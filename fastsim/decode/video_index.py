@@ -12,8 +12,9 @@ from typing import Any
 
 from av.error import FFmpegError
 
+from fastsim.decode.black_bars import picture_box
 from fastsim.decode.clock import Clock
-from fastsim.decode.pixels import Turn, turn_of
+from fastsim.decode.pixels import PLAIN, Box, Turn, turn_of
 from fastsim.decode.sampling import Sampling, Selector
 from fastsim.decode.video import Video
 
@@ -25,7 +26,7 @@ class UnsuitedError(Exception):
 @dataclass(frozen=True, slots=True)
 class VideoIndex:
     """seconds: the time of each frame, in the order in which they are shown, from the stream's start; width and height
-    in pixels as stored; turn: from stored to shown."""
+    in pixels as stored; turn: from stored to shown; inside: the picture between black bars, None where there are none."""
 
     seconds: tuple[float, ...]
     codec: str
@@ -33,6 +34,7 @@ class VideoIndex:
     width: int
     height: int
     turn: Turn
+    inside: Box | None = None
 
     @property
     def shown(self) -> tuple[int, int]:
@@ -72,8 +74,10 @@ def index_of(video: Video) -> VideoIndex:
     video._look_for_a_break()
     if video.problem:
         raise UnsuitedError(video.problem)
-    codec = str(video._context.name)
-    return VideoIndex(seconds, codec, first.format.name, first.width, first.height, turn_of(first))
+    if video._look_of(first) != PLAIN:
+        raise UnsuitedError("its pixels are not square, or it is HDR")
+    codec, inside = str(video._context.name), picture_box(video._path, first)
+    return VideoIndex(seconds, codec, first.format.name, first.width, first.height, turn_of(first), inside)
 
 
 def _sound_packets(video: Video) -> Iterator[Any]:

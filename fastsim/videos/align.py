@@ -1,7 +1,8 @@
 """Alignment in time: from pairs of similar frames of two videos to the parts that both show.
 
 Two thresholds: frames that are similar for sure say which offsets in time are worth a look, and along such an offset
-frames that are merely alike count too. In two samplings of a moving picture, few samples fall on the same moment.
+frames that are merely alike count too. In two samplings of a moving picture, few samples fall on the same moment. The mean
+over a part has to reach the threshold all the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ _DENSITY = 0.8
 """Of the frames in a part, how many must be alike."""
 _SURE = 0.2
 """Of the frames in a part, how many must be similar for sure."""
+_EQUAL = 1 - 1e-6
+"""Equal frames have a cosine of 1 within rounding."""
 _GAP = 3.5
 """Samples: a longer stretch of other frames ends a part."""
 _MOST_OFFSETS = 64
@@ -101,7 +104,8 @@ def _along(a: Track, b: Track, offset: float, *, every: float, thres: float) -> 
         first, last = run[0], run[-1]
         enough = len(run) >= _DENSITY * (last - first + 1)
         sure = int((score[run] >= thres).sum())
-        if enough and sure >= max(2 if len(a.times) > 1 else 1, _SURE * len(run)):
+        sure_enough = sure >= max(2 if len(a.times) > 1 else 1, _SURE * len(run))
+        if enough and sure_enough and float(score[run].mean()) >= min(thres, _EQUAL):
             begin, end = float(a.times[first]), float(a.times[last])
             b_begin, b_end = float(b.times[other[first]]), float(b.times[other[last]])
             parts.append(

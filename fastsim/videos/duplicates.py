@@ -50,6 +50,8 @@ class Sampled:
     rows: list[Row] = field(default_factory=list)
     flat: int = 0
     end: float = 0.0
+    problem: str = ""
+    """Why reading ended early, or what was damaged; empty for a good video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Duplicates:
     matches: list[Match]
     groups: list[list[int]]
     skipped: list[Skipped]
+    """Videos of which nothing could be read."""
     environment: Environment
     crowded: int = 0
     """Frames that were left out because they look like very many others."""
@@ -118,13 +121,18 @@ def sample(
             elif isinstance(event, frames.Taken):
                 assert row is not None
                 _add(sampled[-1], event, row, asked.every)
-            elif isinstance(event, frames.Unreadable):
+            elif isinstance(event, frames.Unreadable) and not _was_had_of(event.video, sampled):
                 skipped.append(Skipped(event.video.path, event.reason, event.video.id))
-            elif event.problem:
-                skipped.append(Skipped(event.video.path, event.problem, event.video.id))
+            elif sampled:
+                sampled[-1].problem = event.reason if isinstance(event, frames.Unreadable) else event.problem
     readable = [one for one in sampled if one.times or one.flat]
     environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0, traffic)
     return readable, skipped, environment
+
+
+def _was_had_of(video: MediaFile, sampled: Sequence[Sampled]) -> bool:
+    """Some frames of the video were read before it failed."""
+    return bool(sampled and sampled[-1].video.id == video.id and (sampled[-1].times or sampled[-1].flat))
 
 
 def is_flat(pixels: Uint8Array) -> bool:

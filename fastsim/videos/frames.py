@@ -110,6 +110,7 @@ def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
 
 def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Iterator[Event]:
     """`after`: the video is open already, and its frames up to this number were given. Raises UnreadableError."""
+    from fastsim.decode.black_bars import picture_box
     from fastsim.decode.pixels import Squarer
     from fastsim.decode.video import Video
 
@@ -117,7 +118,10 @@ def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Itera
     with Video(file.path, wanted.threads) as video:
         if after is None:
             yield Opened(file, video.expected_frames())
-        for frame in video.frames(wanted.sampling):
+        for number, frame in enumerate(video.frames(wanted.sampling)):
+            if number == 0:
+                stored = frame.stored
+                squarer.leave_out(stored.width, stored.height, picture_box(file.path, stored))
             if after is None or frame.index > after:
                 pixels = frame.square(squarer, wanted.side(frame.size))
                 kept = frame if wanted.with_frames else None

@@ -68,7 +68,7 @@ BACKENDS = {
     "tifffile": ["decode/tiff.py"],
     "rawpy": ["decode/readers.py"],
     "pillow_heif": ["decode/libraries.py"],
-    "av": ["decode/pixels.py", "decode/sparse.py", "decode/video.py", "decode/video_index.py"],
+    "av": ["decode/black_bars.py", "decode/pixels.py", "decode/sparse.py", "decode/video.py", "decode/video_index.py"],
     "openvino": ["embedding/openvino.py", "embedding/mish.py"],
     "onnxruntime": ["embedding/onnxruntime_import.py"],
     "onnx": ["embedding/device_graph.py", "embedding/half.py", "embedding/softplus.py", "embedding/ending.py"],

@@ -299,3 +299,19 @@ def test_a_video_shorter_than_the_least_part_may_match_as_a_whole() -> None:
 def test_a_still_scene_gives_one_part_and_not_one_for_each_offset() -> None:
     still = Track(np.arange(80) * 0.5, np.repeat(track(1, 1).rows[:1], 80, axis=0), 40.0)
     assert len(aligned(still, cut(still, 0, 40))) == 1
+
+
+def test_a_part_whose_mean_is_under_the_threshold_is_no_match() -> None:
+    """Half of the frames are similar for sure, the others only alike."""
+    one = track(20, 1)
+    noise = np.random.default_rng(3).normal(size=one.rows.shape).astype(np.float32)
+    noise /= np.linalg.norm(noise, axis=1, keepdims=True)
+    share = np.where(np.arange(len(one.rows)) % 2, 1.0, 0.72)[:, None].astype(np.float32)
+    rows = share * one.rows + np.sqrt(1 - share**2) * noise
+    other = Track(one.times, rows / np.linalg.norm(rows, axis=1, keepdims=True), one.end)
+    i, j = np.nonzero(one.rows @ other.rows.T >= 0.8)
+    parts = align(one, other, i, j, every=0.5, least=5, thres=0.8)
+    assert all(part.score >= 0.8 for part in parts)
+    assert align(one, other, *np.nonzero(one.rows @ other.rows.T >= 0.9), every=0.5, least=5, thres=0.9) == []
+    same = np.nonzero(one.rows @ one.rows.T >= 1 - 1e-6)
+    assert len(align(one, one, *same, every=0.5, least=5, thres=1)) == 1
