@@ -19,6 +19,9 @@ _WIDE = 1 / 3
 _NO_DATA = frozenset((-9999.0, -99999.0, -999.0, -32768.0, -32767.0, 32767.0, 65535.0, 9999.0, 99999.0, 1e20, -1e20))
 _HUGE = 1e30
 """Floats beyond are marks, no measurements (3.4e38 is the usual one)."""
+_RARE = 1e-3
+"""Part of the pixels: dead and hot ones of a sensor."""
+_SHADES = 16
 _SAMPLES = 1 << 22
 _BAND = 1 << 20
 """Values that are converted at a time."""
@@ -64,23 +67,25 @@ def used_range(values: Values, no_data: Sequence[float] = ()) -> tuple[float, fl
 def _measured(values: Values, no_data: Sequence[float]) -> Values:
     """The different values that mean something, ascending."""
     step = max(1, int((values.shape[0] * values.shape[1] / _SAMPLES) ** 0.5))
-    different = np.unique(values[::step, ::step]).astype(np.float64)
-    different = different[np.isfinite(different) & (np.abs(different) < _HUGE)]
-    different = different[~np.isin(different, np.array(no_data, np.float64))]
+    found, counts = np.unique(values[::step, ::step], return_counts=True)
+    different, part = found.astype(np.float64), counts / max(1, counts.sum())
+    good = np.isfinite(different) & (np.abs(different) < _HUGE) & ~np.isin(different, np.array(no_data, np.float64))
+    different, part = different[good], part[good]
     for _ in range(4):
         if len(different) < 3:
             break
-        if _is_mark(different):
-            different = different[1:]
-        elif _is_mark(-different[::-1]):
-            different = different[:-1]
+        if _is_mark(different, float(part[0])):
+            different, part = different[1:], part[1:]
+        elif _is_mark(-different[::-1], float(part[-1])):
+            different, part = different[:-1], part[:-1]
         else:
             break
     return different
 
 
-def _is_mark(ascending: Values) -> bool:
-    """Whether the first value is farther from the second than that is from the last, and so no measurement."""
+def _is_mark(ascending: Values, part: float) -> bool:
+    """Whether the first value, which a `part` of the pixels has, is no measurement: it is farther from the second than
+    that is from the last, and rare, or a usual mark, or there are too many others for a drawing in a few shades."""
     first, second, last = ascending[0], ascending[1], ascending[-1]
     known = abs(float(first)) in {abs(mark) for mark in _NO_DATA}
-    return bool(second - first > last - second and (known or len(ascending) > 16))
+    return bool(second - first > last - second and (known or part < _RARE or len(ascending) > _SHADES))
