@@ -22,6 +22,7 @@ from fastsim.outs import check_outs, missing_folders, open_run
 from fastsim.planfile import PLAN_NAME
 from fastsim.progress import Bar
 from fastsim.records import Op, Operation, OpResult, Plan, Snapshot, numbered
+from fastsim.trash import to_trash
 from fastsim.unchanged import Checker
 from fastsim.undo import CannotUndoError, Fate, take_back
 
@@ -266,7 +267,7 @@ class _Run:
             os.unlink(aside)
         elif one.op == Op.TRASH:
             removal.put_back(aside, one.source)
-            removal.to_trash(one.source)
+            to_trash(one.source)
 
     def _transfer(self, i: int, one: Operation, target: str) -> tuple[Snapshot, int]:
         """Move or copy a file to its target or, where that name is taken, to one beside it; what lies there then, and

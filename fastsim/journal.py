@@ -270,15 +270,6 @@ def names_beside(digest: str, i: int, one: Operation) -> Names:
     )
 
 
-def count_operations(path: str) -> int:
-    """How many operations the journal names, for a progress bar; 0 if it can't be read."""
-    try:
-        with open(journal_in(path), "rb") as file:
-            return len(_parse(file.read(), path).entries)
-    except (OSError, FastsimError):
-        return 0
-
-
 def journal_in(path: str) -> str:
     """`path` itself, or the journal in the output folder `path`."""
     return os.path.join(path, JOURNAL_NAME) if os.path.isdir(path) else path

@@ -7,7 +7,6 @@ put back.
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 import unicodedata
@@ -160,18 +159,6 @@ def set_aside(source: str, aside: str) -> None:
 def put_back(aside: str, source: str) -> None:
     """The reverse of `set_aside`."""
     transfer.rename(aside, source)
-
-
-def to_trash(path: str) -> None:
-    """Put a file into the desktop's trash. Raises OSError."""
-    from send2trash import send2trash
-
-    try:
-        send2trash(path)
-    except OSError as error:  # it speaks of the trash: "no such file" would be understood of the picture
-        raise OSError(errno.EIO, f"the trash can't be used ({reason_of(error)})", path) from None
-    if os.path.lexists(path):
-        raise OSError(errno.EIO, "the trash did not take it", path)
 
 
 def _look(path: str) -> os.stat_result | None:

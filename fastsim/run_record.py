@@ -21,7 +21,7 @@ class RunRecord:
 
     def __init__(self, log: Journal) -> None:
         """Raises UsageError for a copy of a journal whose run still lies where it was."""
-        self._log = log
+        self.log = log
         _check_is_no_copy(log)
         self.plan = _plan_beside(log)
         self._sources = None if self.plan is None else {one.source for one in self.plan.operations}
@@ -34,13 +34,13 @@ class RunRecord:
 
     def unaccounted(self) -> Skipped | None:
         """What to say if the journal is known to have had more operations than it and the plan tell of."""
-        planned = (self._log.header or {}).get("operations")
-        if not isinstance(planned, int) or planned <= len(self._log.entries):
+        planned = (self.log.header or {}).get("operations")
+        if not isinstance(planned, int) or planned <= len(self.log.entries):
             return None
         return Skipped(
-            self._log.path,
-            f"it tells of {len(self._log.entries):,} of {planned:,} operations, and the plan is not beside it; look into "
-            f"{shown(self._log.outs)} for files that were moved",
+            self.log.path,
+            f"it tells of {len(self.log.entries):,} of {planned:,} operations, and the plan is not beside it; look into "
+            f"{shown(self.log.outs)} for files that were moved",
         )
 
     def stranger(self) -> str:
@@ -49,14 +49,14 @@ class RunRecord:
             return ""
         if self.plan is None:
             return "the plan of its run is not beside it"
-        plan_path = os.path.join(self._log.outs, PLAN_NAME)
-        header = self._log.header or {}
+        plan_path = os.path.join(self.log.outs, PLAN_NAME)
+        header = self.log.header or {}
         head = header if "user" in header else read_head(plan_path)
-        return stranger(head, self._log.path) or stranger(head, plan_path)
+        return stranger(head, self.log.path) or stranger(head, plan_path)
 
     def moves(self) -> list[tuple[str, str]]:
         """(from, to) of what an undo would move, as far as files are there and it may."""
-        found = [entry.operation for entry in self._log.entries.values() if not (entry.undone or entry.failed)]
+        found = [entry.operation for entry in self.log.entries.values() if not (entry.undone or entry.failed)]
         return [
             (one.target, one.source)
             for one in found
@@ -66,18 +66,18 @@ class RunRecord:
     def refusal(self, one: Operation) -> str:
         """Why `one` is not followed; empty if it may be."""
         if one.target is not None and not self._is_inside(one.target):
-            return f"it is not in {shown(self._log.outs)}, the folder of the journal; it is left alone"
+            return f"it is not in {shown(self.log.outs)}, the folder of the journal; it is left alone"
         if self._sources is not None and one.source not in self._sources:
             return f"the plan beside the journal does not name {shown(one.source)}; it is left alone"
         return ""
 
     def made_folders(self) -> list[str]:
         """The folders that the run had made, for itself and for its files."""
-        outs = self._log.outs
-        inside = [folder for folder in self._log.folders if self._is_inside(folder)]
-        made = (self._log.header or {}).get("folders")
+        outs = self.log.outs
+        inside = [folder for folder in self.log.folders if self._is_inside(folder)]
+        made = (self.log.header or {}).get("folders")
         above = [folder for folder in made if isinstance(folder, str)] if isinstance(made, list) else []
-        first = str((self._log.header or {}).get("outs") or planned_outs(outs) or outs)
+        first = str((self.log.header or {}).get("outs") or planned_outs(outs) or outs)
         if first != outs:  # it was moved: the folders above it are not those that the run made
             return [*inside, *([outs] if first in above else [])]
         return [*inside, *(folder for folder in above if _is_below(outs, folder))]
@@ -87,7 +87,7 @@ class RunRecord:
         if not name or name in (os.curdir, os.pardir):
             return False
         if folder not in self._folders:
-            self._folders[folder] = _is_below(os.path.realpath(folder), os.path.realpath(self._log.outs))
+            self._folders[folder] = _is_below(os.path.realpath(folder), os.path.realpath(self.log.outs))
         return self._folders[folder]
 
 

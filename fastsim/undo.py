@@ -67,24 +67,28 @@ class CannotUndoError(Exception):
         self.path = path
 
 
-def undo(
-    journal: str,
+def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: False) -> Undone:
+    """Take back the run of `journal` (the file, or the output folder that holds it), its last operation first.
+
+    SIGINT and SIGTERM end it between two operations; it may be run again. Raises UsageError if `journal` is none, or is
+    in use. Who wrote the journal is the caller's question: see `RunRecord.stranger`.
+    """
+    with Journal(journal_in(journal)) as log:
+        return undo_record(RunRecord(log), bar=bar, stop=stop)
+
+
+def undo_record(
+    record: RunRecord,
     *,
     bar: Bar | None,
     stop: Callable[[], bool] = lambda: False,
-    approve: Callable[[RunRecord], None] = lambda record: None,
     waiting: Callable[[], None] = lambda: None,
 ) -> Undone:
-    """Take back the run of `journal` (the file, or the output folder that holds it), its last operation first.
-
-    SIGINT and SIGTERM end it between two operations; it may be run again. approve: is shown what will be moved, and may
-    raise; waiting: called when another run has to end first. Raises UsageError if `journal` is none, or is in use.
-    """
-    with Journal(journal_in(journal)) as log, held_back(stop) as stopping:
-        record = RunRecord(log)
-        approve(record)
+    """As `undo`, for a journal that is open. waiting: called when another run has to end first."""
+    log = record.log
+    sources = [entry.operation.source for entry in log.entries.values() if entry.operation.op == Op.MOVE]
+    with held_back(stop) as stopping:
         undoing = _Undoing(log, record, stopping, bar)
-        sources = [entry.operation.source for entry in log.entries.values() if entry.operation.op == Op.MOVE]
         try:
             with alone(sources, stopping, waiting):
                 undoing.all()
@@ -201,8 +205,7 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
         return _take_from_aside(one, names.aside)
     if not entry.done:
         transfer.remove_leftover(names.part)
-    if os.path.lexists(names.aside):  # an undo was killed between renaming it and looking at the other one
-        transfer.rename(names.aside, one.target)
+    _bring_back(names.aside, one.target, entry.result or one.snapshot)  # of an undo that was killed
     if not os.path.lexists(one.target):
         if one.op == Op.MOVE and not entry.failed and not os.path.lexists(one.source):
             raise CannotUndoError(one.source, f"it is neither there nor at {shown(one.target)}")
@@ -233,21 +236,30 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
 
 def _take_from_aside(one: Operation, aside: str) -> Fate:
     """Give a file that was about to be removed its name back."""
+    if _bring_back(aside, one.source, one.snapshot):
+        return Fate.RESTORED
+    return Fate.UNTOUCHED if os.path.lexists(one.source) else Fate.GONE
+
+
+def _bring_back(aside: str, path: str, seen: Snapshot) -> bool:
+    """Give the file `aside` its name `path` back, if it is there; whether it had lost that.
+
+    seen: what the file was. Raises CannotUndoError if something else has the name.
+    """
     if not os.path.lexists(aside):
-        return Fate.UNTOUCHED if os.path.lexists(one.source) else Fate.GONE
-    if not os.path.lexists(one.source):
-        transfer.rename(aside, one.source)
-        return Fate.RESTORED
-    if _is_placeholder(one.source, one.snapshot) and not _is_placeholder(aside, one.snapshot):
-        os.replace(aside, one.source)  # killed while it was put back, on a file system without hard links
-        return Fate.RESTORED
-    if os.path.samestat(os.lstat(aside), os.lstat(one.source)) or transfer.same_content(aside, one.source):
-        os.unlink(aside)  # killed between link and unlink: two names in one folder
-        return Fate.UNTOUCHED
-    if _is_placeholder(aside, one.snapshot):
-        os.unlink(aside)  # killed while it was set aside there
-        return Fate.UNTOUCHED
-    raise CannotUndoError(aside, f"there is something new at {shown(one.source)}")
+        return False
+    if not os.path.lexists(path):
+        transfer.rename(aside, path)
+        return True
+    if _is_placeholder(path, seen) and not _is_placeholder(aside, seen):
+        os.replace(aside, path)  # killed while it was put back, on a file system without hard links
+        return True
+    # Killed while it was set aside: two names in one folder or, without hard links, a placeholder.
+    same = os.path.samestat(os.lstat(aside), os.lstat(path)) or transfer.same_content(aside, path)
+    if not same and not _is_placeholder(aside, seen):
+        raise CannotUndoError(aside, f"there is something new at {shown(path)}")
+    os.unlink(aside)
+    return False
 
 
 def _is_placeholder(path: str, seen: Snapshot) -> bool:

@@ -10,14 +10,13 @@ from fastsim import planfile
 from fastsim.commands.shared import ask, confirm, outcome_code, outcome_lines, run_plan, tell_waiting
 from fastsim.console import complain, our_stderr, out
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
-from fastsim.journal import JOURNAL_NAME, count_operations, journal_in
+from fastsim.journal import JOURNAL_NAME, Journal, journal_in
 from fastsim.outs import check_outs
 from fastsim.progress import for_stream
 from fastsim.records import Plan
 from fastsim.report import plural
 from fastsim.run_record import RunRecord
-from fastsim.undo import Undone
-from fastsim.undo import undo as undo_journal
+from fastsim.undo import Undone, undo_record
 
 _SHOWN = 10
 
@@ -40,11 +39,11 @@ def apply(*, plan: str, yes: bool, quiet: bool) -> ExitCode:
 
 def undo(*, journal: str, yes: bool, quiet: bool) -> ExitCode:
     """`fastsim undo`: take a run back."""
-    total = count_operations(journal)
-    with our_stderr() as stream, for_stream(stream, quiet).bar("undo", total, "files") as bar:
-        undone = undo_journal(
-            journal, bar=bar, approve=lambda record: _approve(record, journal, yes), waiting=tell_waiting
-        )
+    with Journal(journal_in(journal)) as log:
+        record = RunRecord(log)
+        _approve(record, journal, yes)
+        with our_stderr() as stream, for_stream(stream, quiet).bar("undo", len(log.entries), "files") as bar:
+            undone = undo_record(record, bar=bar, waiting=tell_waiting)
     for failure in undone.failed[:_SHOWN]:
         complain(f"{shown(failure.path)}: {failure.reason}")
     if len(undone.failed) > _SHOWN:

@@ -16,7 +16,7 @@ from disk import contents, fill, listed, other_file_system, plan_of, state
 from fastsim import transfer
 from fastsim.apply import apply_plan
 from fastsim.errors import UsageError
-from fastsim.journal import JOURNAL_NAME
+from fastsim.journal import JOURNAL_NAME, Journal, names_beside
 from fastsim.records import Mode, Plan, Skipped
 from fastsim.undo import undo
 
@@ -206,6 +206,21 @@ def test_across_file_systems_time_and_mode_come_back_even_where_they_were_lost(
             applied(ins, other / "out", Mode.GROUP_MOVE)
         assert undo(str(other / "out"), bar=None).complete
     assert state(ins) == before
+
+
+@posix
+def test_an_undo_that_was_killed_and_a_run_after_it_leave_no_temporary_file_beside_the_photos(
+    ins: Path, outs: Path, tmp_path: Path
+) -> None:
+    """A copy on its way back to another file system; the run that follows finds all files at their targets."""
+    plan = applied(ins, outs, Mode.GROUP_MOVE)
+    with Journal(str(outs / JOURNAL_NAME)) as log:
+        log.undoing(range(3))
+        parts = [names_beside(log.digest, i, plan.operations[i]).undo_part for i in range(3)]
+    for part in parts:
+        Path(part).write_bytes(b"half a cop")
+    assert apply_plan(plan, bar=None).before == len(plan.operations)
+    assert not any(os.path.exists(part) for part in parts)
 
 
 @posix
