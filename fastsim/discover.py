@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
 from fastsim.errors import UsageError, shown
-from fastsim.formats import Format, Kind
+from fastsim.formats import Format, Kind, plain_suffixes
 from fastsim.progress import Bar
 from fastsim.recognition import recognise
 from fastsim.records import LeftOut, MediaFile, Skipped, Snapshot
@@ -63,7 +63,7 @@ def discover(
     Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
     """
     real_outs = None if outs is None else os.path.realpath(outs)
-    rules = Rules(kind, globs(exclude), recursive, follow_links, real_outs, include_system)
+    rules = Rules(kind, globs(exclude), recursive, follow_links, real_outs, include_system, plain_suffixes(kind))
     scan = _Scan(rules, bar)
     for text in inputs:
         scan.add_input(text)
@@ -233,7 +233,7 @@ class _Scan:
                 if rules.follow_links and (rules.recursive or not os.path.isdir(path)):
                     self._links.append((path, root))
             elif entry.is_dir(follow_symlinks=False):
-                if rules.recursive and not self._is_system(path, name, entry):
+                if rules.recursive and not self._is_system(path, name):
                     folders.append(path)
             elif entry.is_file(follow_symlinks=False):
                 self._take_file(path, root, entry, folder_id)
@@ -241,7 +241,7 @@ class _Scan:
             self._bar.advance(len(self._found) - before)
         return folders
 
-    def _is_system(self, path: str, name: str, entry: os.DirEntry[str]) -> bool:
+    def _is_system(self, path: str, name: str) -> bool:
         """Whether a folder is left out as one of the system; it is counted then."""
         kind = self._rules.system_kind(name, os.path.basename(os.path.dirname(path)))
         if kind is not None:
@@ -250,16 +250,22 @@ class _Scan:
 
     def _take_file(self, path: str, root: str, entry: os.DirEntry[str], folder_id: _Id) -> None:
         """Add a file of a folder if it is of the wanted kind and there is something to read it."""
-        name = entry.name
-        if not self._rules.include_system and name.startswith(".trashed-") and is_trashed(name):
-            if self._rules.is_named_media(name):
+        name, rules = entry.name, self._rules
+        if not rules.include_system and is_trashed(name):
+            if rules.is_named_media(name):
                 self._system[(path,)] = SystemKind.TRASHED
             return
         try:
+            plain = rules.is_plain(name)
+            found = None if plain else recognise(path, name, rules.kind)
+            if found is None and not plain:
+                return
             # On Windows a DirEntry knows no inode, and a stale size.
             status = os.stat(path) if os.name == "nt" else entry.stat(follow_symlinks=False)
-            if self._is_wanted(path, name, status):
+            if found is None or found.is_readable():
                 self._add(path, root, status, folder_id)
+            else:
+                self._unread[_content_id(status)] = found
         except OSError as error:
             if self._rules.is_named_media(name):
                 self.skipped[path] = Skipped(path, _reason(error))

@@ -215,6 +215,12 @@ def suffixes(kind: Kind) -> frozenset[str]:
     return frozenset(suffix for one in FORMATS if one.kind == kind for suffix in one.suffixes)
 
 
+def plain_suffixes(kind: Kind) -> frozenset[str]:
+    """The suffixes that settle it: a file with one of them is of `kind`, and what reads it is installed."""
+    readable = (one for one in FORMATS if one.kind == kind and one.is_readable())
+    return frozenset(suffix for one in readable for suffix in one.suffixes) - SHARED_SUFFIXES
+
+
 def summary(kind: Kind) -> str:
     """What is read of one kind, in a sentence or two for --help."""
     readable = [one for one in FORMATS if one.kind == kind and one.reader is not None]

@@ -84,10 +84,12 @@ def describe(plan: Plan) -> Iterator[str]:
         yield line
 
 
-def leaving(groups: Sequence[Group], mode: Mode) -> list[int]:
+def leaving(groups: Sequence[Group], mode: Mode, group_by: GroupBy) -> list[int]:
     """The ids of the files that `mode` copies or takes away, in the order of the plan."""
-    everything = mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE)
-    return [member for group in groups for member, keeper, _ in group.members() if everything or member != keeper]
+    if mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
+        sets = groups if group_by == GroupBy.COMPONENT else by_keeper(groups)
+        return [member for group in sets for member in group.ids.tolist()]
+    return [member for group in groups for member, keeper, _ in group.members() if member != keeper]
 
 
 def _group(

@@ -22,6 +22,8 @@ class Rules:
     follow_links: bool
     outs: str | None
     include_system: bool
+    plain: frozenset[str]
+    """`formats.plain_suffixes` of `kind`."""
 
     def excluded(self, name: str, relative: str, path: str) -> bool:
         """Whether a glob of --exclude matches a file or folder."""
@@ -31,6 +33,10 @@ class Rules:
         if os.sep != "/":
             relative, path = relative.replace(os.sep, "/"), path.replace(os.sep, "/")
         return match(name) is not None or match(relative) is not None or match(path) is not None
+
+    def is_plain(self, name: str) -> bool:
+        """Whether a name settles that a file is wanted and can be read: almost every file, so this has to be fast."""
+        return name[0] != "." and f".{name.rpartition('.')[2].lower()}" in self.plain
 
     def is_named_media(self, name: str) -> bool:
         """Whether a name alone promises a file of this kind."""

@@ -71,7 +71,7 @@ def folder_kind(name: str, parent: str) -> SystemKind | None:
 
 def is_trashed(name: str) -> bool:
     """Whether a file was put into Android's bin, which renames it and leaves it where it is."""
-    return _TRASHED_FILE.fullmatch(name) is not None
+    return name.startswith(".trashed-") and _TRASHED_FILE.fullmatch(name) is not None
 
 
 def holder(path: str) -> tuple[SystemKind, str] | None:

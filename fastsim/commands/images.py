@@ -107,7 +107,7 @@ def images(**typed: Any) -> ExitCode:
         progress = for_stream(stream, options.quiet)
         found = pipeline.find(settings, progress)
         with stage("plan", found.timings):
-            settled = settle_units(found, mode)
+            settled = settle_units(found, mode, group_by)
             if mode == Mode.CLEAN_DELETE and options.keep is None and not options.dry_run:
                 refuse_losses(settled.losses, found)
             make = partial(
@@ -146,7 +146,7 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
     groups = report.members(told, found.files, found.embeddings, {**found.reasons, **result.settled.units.held})
     problem = None
     if options.json:
-        numbers = report.counts(found.files, found.skipped, groups)
+        numbers = {**report.counts(found.files, found.skipped, groups), "companions": result.settled.count()}
         as_json = report.as_json(
             groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
             numbers=numbers, timings=found.timings, environment=environment_of(found.environment),

@@ -9,7 +9,7 @@ from fastsim import pipeline
 from fastsim.errors import UsageError, shown
 from fastsim.losses import Losses, find_losses, has_equal_raws
 from fastsim.plan import Units, leaving
-from fastsim.records import Companion, Mode, Role
+from fastsim.records import Companion, GroupBy, Mode, Role
 from fastsim.report import plural
 
 _HELD = "stays, as its RAW file has no copy beside the file that would be kept"
@@ -29,13 +29,17 @@ class Settled:
     units: Units
     losses: Losses
 
+    def count(self) -> int:
+        """Files that go with pictures."""
+        return sum(map(len, self.units.companions.values()))
 
-def settle_units(found: pipeline.Findings, mode: Mode) -> Settled:
+
+def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Settled:
     """Find what goes with the files that `mode` copies or takes away.
 
     With `clean_delete`, a shot whose RAW file has no equal beside its keeper is held back: it is not the same.
     """
-    ids = leaving(found.groups, mode)
+    ids = leaving(found.groups, mode, group_by)
     going, held = _going(found, ids, mode), {}
     staying: dict[int, Sequence[Companion]] = {}
     if mode in _REMOVES:
@@ -77,12 +81,14 @@ def refuse_losses(losses: Losses, found: pipeline.Findings) -> None:
 
 def unit_lines(settled: Settled, found: pipeline.Findings) -> Iterator[str]:
     """How many files go with their pictures, which stay for their RAW file, and what the rule loses."""
-    with_pictures = [one for companions in settled.units.companions.values() for one in companions]
-    raws = sum(one.role == Role.RAW for one in with_pictures)
-    if with_pictures:
-        parts = [plural(len(with_pictures) - raws, "sidecar")] if len(with_pictures) > raws else []
-        parts += [plural(raws, "RAW file")] if raws else []
-        yield f"{' and '.join(parts)} with their pictures (--no-sidecars, --pairs split leave them)"
+    raws = sum(one.role == Role.RAW for companions in settled.units.companions.values() for one in companions)
+    for n, what, option in (
+        (settled.count() - raws, "sidecar", "--no-sidecars"),
+        (raws, "RAW file", "--pairs split"),
+    ):
+        if n:
+            goes = "goes with its picture" if n == 1 else "go with their pictures"
+            yield f"{plural(n, what)} {goes} ({option} leaves {'it' if n == 1 else 'them'})"
     if found.paired:
         yield (
             f"{plural(found.paired, 'RAW file')} not compared: the JPEG or HEIC of the same shot stands for both "

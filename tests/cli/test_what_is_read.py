@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import json
 import os
@@ -139,31 +138,50 @@ def test_every_documented_format_is_found_in_a_folder(run: Run, tmp_path: Path) 
     assert (counts["files"], counts["skipped"], counts["grouped"]) == (15, 0, 15)
 
 
-def test_what_an_extra_would_read_is_counted_in_one_line_and_never_called_broken(run: Run, tmp_path: Path) -> None:
+def test_what_nothing_reads_is_counted_in_one_line_and_never_called_broken(run: Run, tmp_path: Path) -> None:
     inside = tmp_path / "in"
     save(inside / "a.jpg")
-    version = struct.pack("<HHI", 50706, 1, 4) + b"\1\4\0\0"
     for i in range(30):
         (inside / f"scan_{i}.exr").write_bytes(b"\x76\x2f\x31\x01" + bytes(90))
     (inside / "named.svg").write_text("<svg/>")
-    missing = [name for name in ("rawpy", "pillow_jxl") if importlib.util.find_spec(name) is None]
-    if "rawpy" in missing:
-        for name in ("IMG_1.dng", "IMG_2.NEF", "IMG_3.cr2"):
-            (inside / name).write_bytes(b"II*\0" + struct.pack("<IH", 8, 1) + version + bytes(4))
-        (inside / "IMG_4").write_bytes(b"FUJIFILMCCD-RAW 0201" + bytes(99))
-    if "pillow_jxl" in missing:
-        (inside / "x.jxl").write_bytes(b"\xff\x0a" + bytes(99))
     done = run("images", inside, inside / "named.svg", "--dry-run", "--json", "r.json")
     assert result(tmp_path)["counts"]["files"] == 1
     assert result(tmp_path)["skipped"] == []
-    assert "30 OpenEXR files" in done.stdout
-    assert "1 SVG file" in done.stdout
+    assert "Not read: 30 OpenEXR files, 1 SVG file; fastsim has no reader for this format yet" in done.stdout
     assert "broken" not in done.stdout
-    if "rawpy" in missing:
-        assert "Not read: 4 RAW files; to read them: pip install 'fastsim-dedup[raw]'" in done.stdout
-    if "pillow_jxl" in missing:
-        assert "Not read: 1 JPEG XL file; to read them: pip install 'fastsim-dedup[jxl]'" in done.stdout
-    assert len([line for line in done.stdout.splitlines() if line.startswith("Not read")]) == 1 + len(missing)
+
+
+HIDE = """
+_find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *more: None if name in {hidden!r} else _find(name, *more)
+"""
+
+
+def test_files_without_their_reader_are_counted_with_the_command_that_installs_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(HIDE.format(hidden=["rawpy", "pillow_jxl", "pillow_heif"]))
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    inside = tmp_path / "in"
+    save(inside / "a.jpg")
+    for i in range(25):
+        pillow_heif.from_pillow(picture(i)).save(inside / f"IMG_{i}.HEIC")
+    (inside / "IMG_1.dng").write_bytes(b"II*\0" + bytes(99))
+    (inside / "IMG_4").write_bytes(b"FUJIFILMCCD-RAW 0201" + bytes(99))
+    (inside / "x.jxl").write_bytes(b"\xff\x0a" + bytes(99))
+    done = run("images", inside, "--dry-run", "--json", "r.json")
+    assert result(tmp_path)["left_out"]["unread"] == {"HEIC": 25, "RAW": 2, "JPEG XL": 1}
+    lines = [line for line in done.stdout.splitlines() if line.startswith("Not read")]
+    assert lines == [
+        "Not read: 25 HEIC files; to read them: pip install pillow-heif",
+        "Not read: 2 RAW files; to read them: pip install 'fastsim-dedup[raw]'",
+        "Not read: 1 JPEG XL file; to read them: pip install 'fastsim-dedup[jxl]'",
+    ]
+    assert result(tmp_path)["skipped"] == []
+    assert "pip install 'fastsim-dedup[raw]'" in run("doctor").stdout
+    compared = run("compare", inside / "a.jpg", inside / "IMG_1.HEIC", code=1)
+    assert "1 HEIC file" in compared.stderr
 
 
 def film(path: Path, container: str, codec: str, **options: str) -> None:

@@ -120,7 +120,7 @@ def test_what_belongs_to_a_photo_goes_with_it_and_comes_back(run: Run, tmp_path:
     assert os.listdir(tmp_path / "in/icloud") == ["notes.txt"]
     assert len(os.listdir(tmp_path / "in/camera")) == 13
     assert len(os.listdir(tmp_path / "out/icloud")) == 12
-    assert "10 sidecars with their pictures" in done.stdout
+    assert "10 sidecars go with their pictures (--no-sidecars leaves them)" in done.stdout
     parts = [action for action in load(tmp_path)["actions"] if "part_of" in action]
     assert len(parts) == 10
     run("undo", "out")
@@ -132,7 +132,7 @@ def test_no_sidecars_leaves_them(run: Run, tmp_path: Path) -> None:
     shoot(tmp_path / "in" / "icloud", 70)
     done = run("images", "in", *CLEAN, "--no-sidecars")
     assert len(os.listdir(tmp_path / "in/icloud")) == 5
-    assert "with their pictures" not in done.stdout
+    assert "go with their pictures" not in done.stdout
 
 
 def test_a_deletion_takes_the_sidecars_along_where_the_keeper_has_its_own(run: Run, tmp_path: Path) -> None:
@@ -188,7 +188,8 @@ def test_a_raw_file_and_its_jpeg_are_one_unit(run: Run, tmp_path: Path) -> None:
     before = tree(tmp_path / "in")
     done = run("images", "in", *CLEAN)
     assert os.listdir(tmp_path / "in/backup") == []
-    assert "2 sidecars and 1 RAW file with their pictures" in done.stdout
+    assert "2 sidecars go with their pictures" in done.stdout
+    assert "1 RAW file goes with its picture (--pairs split leaves it)" in done.stdout
     run("undo", "out")
     assert tree(tmp_path / "in") == before
     code = 0 if importlib.util.find_spec("rawpy") is None else 3  # these are no RAW files, which a reader would notice
@@ -212,6 +213,39 @@ def test_a_deletion_keeps_a_raw_file_that_has_no_copy(run: Run, tmp_path: Path) 
     done = run("images", "in", "--thres", "0.95", "--mode", "clean_delete", "--yes")
     assert tree(tmp_path / "in") == before
     assert "1 file kept: each has a RAW file without a copy" in done.stdout
+
+
+def test_a_shared_sidecar_stays_with_a_keeper_that_makes_no_group(run: Run, tmp_path: Path) -> None:
+    save(tmp_path / "in" / "a" / "x.jpg", 1, 97)
+    save(tmp_path / "in" / "b" / "x.jpg", 1, 70)
+    (tmp_path / "in" / "b" / "x.xmp").write_text("x")
+    run("images", "in", "--thres", "0.95", "--mode", "group_move", "--group-by", "keeper", "--json", "r.json")
+    assert load(tmp_path)["counts"]["companions"] == 1
+    assert not list((tmp_path / "in").rglob("*.*"))
+
+
+@pytest.mark.parametrize("policy", ["largest", "resolution", "newest", "oldest", "path"])
+def test_a_damaged_file_is_listed_and_never_stays_for_an_intact_one(run: Run, tmp_path: Path, policy: str) -> None:
+    noise = np.random.default_rng(0).normal(0, 9, (480, 640, 3))
+    big = Image.fromarray(np.clip(np.asarray(picture(3, 640, 480)) + noise, 0, 255).astype(np.uint8))
+    (tmp_path / "in").mkdir()
+    big.resize((320, 240)).save(tmp_path / "in" / "m.jpg", quality=80)
+    for name, when in (("a.jpg", 1.0e9), ("z.jpg", 1.9e9)):
+        big.save(tmp_path / "in" / name, quality=97)
+        data = (tmp_path / "in" / name).read_bytes()
+        (tmp_path / "in" / name).write_bytes(data[: int(len(data) * 0.93)] + (b"" if name == "a.jpg" else bytes(64)))
+        os.utime(tmp_path / "in" / name, (when, when))
+    os.utime(tmp_path / "in" / "m.jpg", (1.5e9, 1.5e9))
+    done = run("images", "in", "--thres", "0.8", "--mode", "clean_move", "--outs", "out", "--json", "r.json",
+               "--keep", policy)  # fmt: skip
+    result = load(tmp_path)
+    assert [os.path.basename(one["path"]) for one in result["damaged"]] == ["a.jpg", "z.jpg"]
+    assert "amaged" in done.stdout
+    [keeper] = [m for g in result["groups"] for m in g["members"] if m["keeper"]]
+    assert os.path.basename(keeper["path"]) == "m.jpg"
+    assert keeper["why"] == "intact, and the others are damaged"
+    assert os.listdir(tmp_path / "in") == ["m.jpg"]
+    assert "fewer pixels" not in done.stdout
 
 
 def test_no_folder_of_files_that_only_look_like_sidecars_is_touched(run: Run, tmp_path: Path) -> None:
