@@ -151,7 +151,7 @@ def make_plan(
         check_libraries(found.settings.scan)
     folder = os.path.abspath(os.fsdecode(outs))
     check_outs(folder)
-    settled = settle_units(findings, Mode(mode))
+    settled = settle_units(findings, Mode(mode), GroupBy(found.group_by))
     if mode == Mode.CLEAN_DELETE and not found.keep_named:
         refuse_losses(settled.losses, findings)
     header: dict[str, object] = {

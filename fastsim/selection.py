@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fastsim.formats import Kind, by_suffix
+from fastsim.formats import Kind, by_suffix, suffix_of
 from fastsim.system_folders import SystemKind, folder_kind
 
 
@@ -36,7 +36,7 @@ class Rules:
 
     def is_plain(self, name: str) -> bool:
         """Whether a name settles that a file is wanted and can be read: almost every file, so this has to be fast."""
-        return name[0] != "." and f".{name.rpartition('.')[2].lower()}" in self.plain
+        return name[0] != "." and suffix_of(name) in self.plain
 
     def is_named_media(self, name: str) -> bool:
         """Whether a name alone promises a file of this kind."""

@@ -152,6 +152,7 @@ def test_what_nothing_reads_is_counted_in_one_line_and_never_called_broken(run: 
 
 
 HIDE = """
+import importlib.util
 _find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *more: None if name in {hidden!r} else _find(name, *more)
 """
