@@ -6,13 +6,14 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from fastsim import console, own_files
-from fastsim.errors import shown
+from fastsim.errors import FastsimError, shown
 from fastsim.records import Embeddings, Group, MediaFile, OpResult, Plan, Skipped
 
 _SHOWN_SKIPS = 10
@@ -132,6 +133,20 @@ def write_json(result: Mapping[str, Any], path: str) -> None:
         return
     with own_files.whole_file("--json", path, own_files.JSON) as stream:
         stream.write(data)
+
+
+@contextmanager
+def json_first(result: Mapping[str, Any], path: str | None) -> Iterator[None]:
+    """Write JSON to `path`, if there is one; what went wrong is raised only after the block, which tells a person."""
+    problem = None
+    if path is not None:
+        try:
+            write_json(result, path)
+        except FastsimError as error:
+            problem = error
+    yield
+    if problem is not None:
+        raise problem
 
 
 def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> None:

@@ -65,19 +65,17 @@ def tune_thresholds(
     paths = [files[i].path for i in embeddings.ids.tolist()]
     page = _write(folder, advice, paths)
     skipped = (*unlisted, *undecoded)
-    if json:
-        told = [{"path": item.path, "reason": item.reason} for item in skipped]
-        report.write_json(
-            {**_as_dict(advice, paths), "skipped": told, "environment": environment_of(environment)}, json
-        )
-    if not quiet:
-        for line in _lines(advice, n, sampled):
-            out(line)
-        for line in (*skipped_lines(skipped, verbose), *left_out_lines(left_out)):
-            out(line)
-        out(f"{'Look at the borderline pairs' if advice.borderline else 'The page with the curve'}: {shown(page)}")
-        out(where(environment))
-        out(f"Time {report.summary_timings(timings)}; another threshold costs no new embedding")
+    told = [{"path": item.path, "reason": item.reason} for item in skipped]
+    result = {**_as_dict(advice, paths), "skipped": told, "environment": environment_of(environment)}
+    with report.json_first(result, json):
+        if not quiet:
+            for line in _lines(advice, n, sampled):
+                out(line)
+            for line in (*skipped_lines(skipped, verbose), *left_out_lines(left_out)):
+                out(line)
+            out(f"{'Look at the borderline pairs' if advice.borderline else 'The page with the curve'}: {shown(page)}")
+            out(where(environment))
+            out(f"Time {report.summary_timings(timings)}; another threshold costs no new embedding")
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 
 

@@ -49,20 +49,17 @@ def compare(
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
     names = [files[i].path for i in embeddings.ids.tolist()]
     scores = similarity.all_scores(embeddings)
-    if json:
-        report.write_json(
-            {
-                "paths": names, "scores": [[round(float(s), 6) for s in row] for row in scores],
-                "skipped": [{"path": item.path, "reason": item.reason} for item in (*unlisted, *undecoded)],
-                "environment": environment_of(environment),
-            },
-            json,
-        )  # fmt: skip
-    for line in report.score_table(names, scores, thres):
-        show(line)
     skipped = (*unlisted, *undecoded)
-    for line in report.summary_skipped(skipped, everything=True):
-        complain(line.strip())
+    result = {
+        "paths": names, "scores": [[round(float(s), 6) for s in row] for row in scores],
+        "skipped": [{"path": item.path, "reason": item.reason} for item in skipped],
+        "environment": environment_of(environment),
+    }  # fmt: skip
+    with report.json_first(result, json):
+        for line in report.score_table(names, scores, thres):
+            show(line)
+        for line in report.summary_skipped(skipped, everything=True):
+            complain(line.strip())
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
 
 

@@ -98,15 +98,14 @@ def videos(**typed: Any) -> ExitCode:
     result["left_out"] = left_out_json(left_out)
     result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
     result["environment"] = environment_of(found.environment)
-    if options.json:
-        report.write_json(result, options.json)
-    if not options.quiet:
-        for line in _summary(options, result, files, (*unlisted, *found.skipped)):
-            out(line)
-        for line in left_out_lines(left_out):
-            out(line)
-        out(where(found.environment))
-        out(f"Time {report.summary_timings(timings)}")
+    with report.json_first(result, options.json):
+        if not options.quiet:
+            for line in _summary(options, result, files, (*unlisted, *found.skipped)):
+                out(line)
+            for line in left_out_lines(left_out):
+                out(line)
+            out(where(found.environment))
+            out(f"Time {report.summary_timings(timings)}")
     return ExitCode.SKIPPED if result["skipped"] else ExitCode.DONE
 
 

@@ -67,19 +67,18 @@ def video_duplicates(**typed: Any) -> ExitCode:
         files, unlisted, left_out = scan(options.inputs, options, progress, timings, None)
         found = find_duplicates(files, asked, progress, timings)
     found.skipped[:0] = unlisted
-    if options.json:
-        result = as_json(found)
-        result["left_out"] = left_out_json(left_out)
-        result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
-        result["environment"] = environment_of(found.environment)
-        report.write_json(result, options.json)
-    if not options.quiet:
-        for line in _summary(options, found):
-            out(line)
-        for line in left_out_lines(left_out):
-            out(line)
-        out(where(found.environment))
-        out(f"Time {report.summary_timings(timings)}")
+    result = as_json(found)
+    result["left_out"] = left_out_json(left_out)
+    result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
+    result["environment"] = environment_of(found.environment)
+    with report.json_first(result, options.json):
+        if not options.quiet:
+            for line in _summary(options, found):
+                out(line)
+            for line in left_out_lines(left_out):
+                out(line)
+            out(where(found.environment))
+            out(f"Time {report.summary_timings(timings)}")
     return ExitCode.SKIPPED if found.skipped or _partly(found) else ExitCode.DONE
 
 

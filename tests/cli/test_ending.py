@@ -194,3 +194,14 @@ runpy.run_module("fastsim", run_name="__main__")
 """
         done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (130, "fastsim: interrupted; no file was changed\n"), module
+
+
+@POSIX
+@pytest.mark.parametrize(("command", "said"), [("compare .", "at least 0.75"), ("tune .", "Suggested: ")])
+def test_a_full_disk_for_the_json_does_not_hide_the_answer(photos: Path, command: str, said: str) -> None:
+    if not os.path.exists("/dev/full"):
+        pytest.skip("there is no /dev/full")
+    done = shell(f"$F {command} --json /dev/full", photos)
+    assert done.returncode == 1
+    assert said in done.stdout
+    assert done.stderr.startswith("fastsim: --json /dev/full: No space left on device")
