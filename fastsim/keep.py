@@ -84,6 +84,7 @@ _TIES: tuple[tuple[str, _Rule], ...] = (
 
 REASONS = {
     "intact": "intact, and the others are damaged",
+    "live": "not in a folder of the system",
     "raw": "it has its RAW file",
     "largest": "most bytes",
     "resolution": "most pixels",
@@ -121,17 +122,20 @@ def keep_order(
     *,
     damaged: Collection[int] = (),
     with_raw: Collection[int] = (),
+    in_system: Collection[int] = (),
 ) -> KeepOrder:
     """The order in which `policy` keeps files.
 
     files: those of some embedding rows; sizes: int32[n, 2], width and height in pixels of each; policy: a key of
     `POLICIES`. Whatever the policy, a file with its id in `damaged` comes after all that are intact, and one that has a
-    RAW file of the same shot (`with_raw`) before one that has none. Raises UsageError for another policy.
+    RAW file of the same shot (`with_raw`) before one that has none; a file in a trash, snapshot or thumbnail folder
+    (`in_system`) comes after all intact files outside. Raises UsageError for another policy.
     """
     if policy not in POLICIES:
         raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {policy!r})")
     ids = np.fromiter((file.id for file in files), np.int64, len(files))
     chosen = [("intact", np.isin(ids, list(damaged)).astype(np.int64))] if damaged else []
+    chosen += [("live", np.isin(ids, list(in_system)).astype(np.int64))] if in_system else []
     chosen += [("raw", -np.isin(ids, list(with_raw)).astype(np.int64))] if with_raw else []
     chosen.append((policy, POLICIES[policy](files, sizes)))
     if policy != "path":

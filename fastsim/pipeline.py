@@ -18,6 +18,7 @@ from fastsim.formats import Kind
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Group, LeftOut, MediaFile, Role, Skipped
 from fastsim.sidecars import Sidecars
+from fastsim.system_folders import is_passing
 from fastsim.timing import Timings, stage
 from fastsim.traffic import Traffic
 from fastsim.vectors import Environment, to_vectors
@@ -103,8 +104,9 @@ def compare(
         grouped = [files[file_id] for file_id in ids]
         with_raw = {one.id for one in grouped if any(companion.role == Role.RAW for companion in sidecars.of(one.path))}
         order = keep.keep_order(
-            grouped, embeddings.sizes[rows], config.keep, damaged=embeddings.damage, with_raw=with_raw
-        )
+            grouped, embeddings.sizes[rows], config.keep, damaged=embeddings.damage, with_raw=with_raw,
+            in_system={one.id for one in grouped if is_passing(one.path)},
+        )  # fmt: skip
         rank = np.argsort(np.argsort(np.isin(np.arange(n), rows, invert=True), kind="stable"))  # the grouped ones first
         rank[rows] = order.rank
         groups = group.find_groups(components, embeddings, rank, config.thres, workers=compute.workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 
 class SystemKind(StrEnum):
@@ -72,6 +73,18 @@ def folder_kind(name: str, parent: str) -> SystemKind | None:
 def is_trashed(name: str) -> bool:
     """Whether a file was put into Android's bin, which renames it and leaves it where it is."""
     return name.startswith(".trashed-") and _TRASHED_FILE.fullmatch(name) is not None
+
+
+def is_passing(path: str) -> bool:
+    """Whether a file lies in a folder that is emptied, replaced or made anew without the user's doing: no place to keep
+    the last copy."""
+    return is_trashed(os.path.basename(path)) or _is_passing_folder(os.path.dirname(path))
+
+
+@lru_cache(maxsize=4096)
+def _is_passing_folder(path: str) -> bool:
+    held = holder(path)
+    return held is not None and held[0] in (SystemKind.TRASH, SystemKind.SNAPSHOT, SystemKind.THUMBNAILS)
 
 
 def holder(path: str) -> tuple[SystemKind, str] | None:

@@ -66,8 +66,10 @@ def test_system_folders_are_left_out_counted_and_read_when_asked_for(run: Run, t
     ) in done.stdout
     assert result(tmp_path)["left_out"]["system"]["photo library"] == 3
     assert result(tmp_path)["counts"]["files"] == 19
-    run("images", inside, "--thres", "0.95", "--dry-run", "--include-system", "--json", "r.json")
+    run("images", inside, "--thres", "0.95", "--dry-run", "--include-system", "--keep", "path", "--json", "r.json")
     assert result(tmp_path)["counts"]["files"] == 38
+    kept = {m["path"] for g in result(tmp_path)["groups"] for m in g["members"] if m["keeper"]}
+    assert sum("/Pictures/" in path for path in kept) >= 15, "no live picture goes for one in a bin or a snapshot"
     assert result(tmp_path)["left_out"]["system"] == {}
 
 

@@ -54,6 +54,8 @@ def test_an_intact_file_comes_before_a_damaged_one_whatever_the_policy(policy: s
     sizes = np.array([[9 - i, 9] for i in range(4)], np.int32)
     rank = keep_order(files, sizes, policy, damaged={0, 3}).rank
     assert max(rank[1], rank[2]) < min(rank[0], rank[3])
+    rank = keep_order(files, sizes, policy, in_system={0, 3}, with_raw={0}).rank
+    assert max(rank[1], rank[2]) < min(rank[0], rank[3])
     rank = keep_order(files, sizes, policy, damaged={2}, with_raw={2, 3}).rank
     assert (rank[3], rank[2]) == (0, 3)
 
