@@ -14,8 +14,11 @@ Values = np.ndarray[Any, Any]
 _FULL = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """White of sensors and scanners with 8 to 16 bits."""
 _FULL_FLOAT = (1.0, 255.0, 65535.0)
-_WIDE = 1 / 3
-"""A picture that uses this part of a usual range is shown in that range, as its copy of 8 bits is."""
+_WIDE = 1 / 4
+"""A picture that uses this part of a usual range is shown in that range, as its copy of 8 bits is. Pictures that use less
+look alike to the network, whatever they show."""
+_STEPS = (257, 256)
+"""Between the values of 16 bits that were bytes before."""
 _NO_DATA = frozenset((-9999.0, -99999.0, -999.0, -32768.0, -32767.0, 32767.0, 65535.0, 9999.0, 99999.0, 1e20, -1e20))
 _HUGE = 1e30
 """Floats beyond are marks, no measurements (3.4e38 is the usual one)."""
@@ -30,9 +33,9 @@ _BAND = 1 << 20
 def to_8_bits(values: Values, no_data: Sequence[float] = ()) -> Uint8Array:
     """Scale [h, w] or [h, w, c] of any type to uint8.
 
-    Bytes stay as they are. Other types are scaled by a usual white (of 8 to 16 bits; 1 for floats) where the picture uses
-    a third of that range, else by the range that it uses. Values that mean "no data" (`no_data`, NaN, infinities, marks
-    far outside of all other values) have no part in the range and become black.
+    Bytes stay as they are, and so do those that were stored in a wider type. Other values are scaled by a usual white (of
+    8 to 16 bits; 1 for floats) where the picture uses a quarter of that range, else by the range that it uses. Values
+    that mean "no data" (`no_data`, NaN, infinities, marks far outside of all others) have no part in the range.
     """
     if values.dtype == np.uint8:
         return values
@@ -58,10 +61,19 @@ def used_range(values: Values, no_data: Sequence[float] = ()) -> tuple[float, fl
     if not len(used):
         return 0.0, 1.0
     low, high = float(used[0]), float(used[-1])
+    if low >= 0 and (white := _white_of_bytes(used, values.dtype.kind)):
+        return 0.0, white
     for full in _FULL_FLOAT if values.dtype.kind == "f" else _FULL:
         if low >= 0 and high <= full * 1.02:
             return (0.0, full) if high - low >= full * _WIDE else (low, high)
     return low, high
+
+
+def _white_of_bytes(used: Values, kind: str) -> float:
+    """What 255 became, where all values were bytes before; else 0."""
+    if kind == "f":
+        return 1.0 if used[-1] <= 1.0 and np.abs(used * 255.0 - np.rint(used * 255.0)).max() < 1e-3 else 0.0
+    return next((255.0 * step for step in _STEPS if used[-1] >= step and not (used % step).any()), 0.0)
 
 
 def _measured(values: Values, no_data: Sequence[float]) -> Values:

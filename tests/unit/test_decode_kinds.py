@@ -204,6 +204,14 @@ def test_narrow_ranges_are_spread_and_marks_left_out() -> None:
     assert to_8_bits(np.full((4, 4), 300, np.uint16)).std() == 0
 
 
+@pytest.mark.parametrize("low", [0, 100, 180])
+@pytest.mark.parametrize("reach", [20, 75])
+def test_bytes_in_a_wider_type_keep_their_contrast(low: int, reach: int) -> None:
+    grey = np.random.default_rng(1).integers(low, low + reach, (60, 80)).astype(np.uint8)
+    for wide in (grey.astype(np.uint16) * 257, grey.astype(np.uint16) << 8, (grey / 255).astype(np.float32)):
+        assert np.abs(to_8_bits(wide).astype(int) - grey).max() <= 1
+
+
 def test_declared_no_data_is_left_out(tmp_path: Path) -> None:
     import tifffile
 
