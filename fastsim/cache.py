@@ -20,7 +20,7 @@ from zlib import crc32
 
 import numpy as np
 
-from fastsim import compiled
+from fastsim import compiled, frame_cache
 from fastsim.errors import FastsimError, shown
 from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snapshot
 
@@ -357,7 +357,7 @@ def info(folder: Path) -> CacheInfo | None:
 
 
 def clear(folder: Path) -> int | None:
-    """Remove the cache's files, and the compiled networks beside them.
+    """Remove the cache's files, and the compiled networks and frames of videos beside them.
 
     Returns the bytes that this freed, None if there was no cache. Raises OSError, or FastsimError for a database of this
     name that fastsim did not make.
@@ -373,11 +373,16 @@ def clear(folder: Path) -> int | None:
                 ) from None
             except sqlite3.DatabaseError:
                 pass  # damaged
-    for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged"), *compiled.files(folder)):
+    for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged"), *_beside(folder)):
         if part.exists():
             freed = (freed or 0) + part.stat().st_size
             part.unlink()
     return freed
+
+
+def _beside(folder: Path) -> tuple[Path, ...]:
+    """What lies beside the database: compiled networks, and frames of videos."""
+    return (*compiled.files(folder), *frame_cache.files(folder))
 
 
 def _parts(path: Path) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ import click
 from fastsim.cli import app, leave, with_inputs
 from fastsim.config import DEFAULT_THRES
 from fastsim.options import (
+    CACHES,
     DRY_RUN,
     INPUTS,
     INS,
@@ -92,7 +93,7 @@ def videos(**typed: Any) -> None:
     click.option(
         "--least", type=float, metavar="SECONDS", default=5.0, help="The shortest common part that is reported."
     ),
-    NETWORK, RUNS_ON, SCAN, JSON, WORKERS, QUIET, VERBOSE,
+    NETWORK, RUNS_ON, SCAN, JSON, CACHES, WORKERS, QUIET, VERBOSE,
 )  # fmt: skip
 def video_duplicates(**typed: Any) -> None:
     """Find videos, or parts of videos, that show the same thing; no file is changed."""

@@ -43,7 +43,7 @@ def to_vectors(
         model = load_model(compute.model)
     if compute.cache is None:
         return _Job(compute, model, None, progress, timings).run(files)
-    with closing(EmbeddingCache(Path(compute.cache), _key(model, compute), progress.note)) as cache:
+    with closing(EmbeddingCache(Path(compute.cache), network_key(model, compute), progress.note)) as cache:
         return _Job(compute, model, cache, progress, timings).run(files)
 
 
@@ -155,7 +155,7 @@ def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings
     return old if not len(new) else joined(old, new)
 
 
-def _key(model: Model, compute: Compute) -> str:
+def network_key(model: Model, compute: Compute) -> str:
     """Everything that changes a vector, but for the picture itself."""
     package = "openvino" if compute.runtime == "openvino" else "onnxruntime"
     version = cuda.version(package) or cuda.version(f"{package}-gpu")

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastsim import config, report
 from fastsim.commands.left_out import left_out_json, left_out_lines
-from fastsim.commands.shared import environment_of, partly_lines, skipped_lines, where
+from fastsim.commands.shared import cache_folder, environment_of, partly_lines, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.commands.video import check_crop, scan
 from fastsim.console import our_stderr, out
@@ -43,6 +43,8 @@ class DuplicatesOptions:
     follow_links: bool
     include_system: bool
     json: str | None
+    cache: str | None
+    no_cache: bool
     workers: int | None
     quiet: bool
     verbose: bool
@@ -58,7 +60,12 @@ def video_duplicates(**typed: Any) -> ExitCode:
         if not 0.01 <= value <= 3600:
             raise UsageError(f"{name} {value:g}: 0.01 to 3600 seconds is allowed")
     compute = config.resolve_compute(
-        size=options.size, model=options.model, device=options.device, runtime=options.runtime, workers=options.workers
+        size=options.size,
+        model=options.model,
+        device=options.device,
+        runtime=options.runtime,
+        workers=options.workers,
+        cache=cache_folder(options.cache, options.no_cache),
     )
     asked = Asked(compute, options.every, options.least, options.crop, options.thres)
     timings: Timings = {}

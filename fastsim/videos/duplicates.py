@@ -12,15 +12,17 @@ import numpy as np
 from fastsim import embedding, group, similarity
 from fastsim.config import Compute
 from fastsim.decode.sampling import Sampling
+from fastsim.frame_cache import CachedFrames
 from fastsim.model import load_model
 from fastsim.progress import Progress
 from fastsim.records import Embeddings, Float32Array, Int32Array, MediaFile, PairBlock, Skipped, Uint8Array
 from fastsim.timing import Timings, stage
 from fastsim.traffic import Traffic
-from fastsim.vectors import Environment
+from fastsim.vectors import Environment, network_key
 from fastsim.videos import frames
 from fastsim.videos.align import Part, Track, align
 from fastsim.videos.bars import Bars
+from fastsim.videos.known import Known
 from fastsim.videos.vectors import Row, with_rows
 
 FLAT = 6.0
@@ -93,46 +95,84 @@ def find_duplicates(files: Sequence[MediaFile], asked: Asked, progress: Progress
 def sample(
     files: Sequence[MediaFile], asked: Asked, progress: Progress, timings: Timings
 ) -> tuple[list[Sampled], list[Skipped], Environment]:
-    """The rows of each video that can be read; flat frames are left out."""
+    """The rows of each video that can be read; flat frames are left out. What the cache knows is not read again."""
     compute, traffic = asked.compute, Traffic()
     with stage("load", timings):
         model = load_model(compute.model)
-        network = embedding.open_network(
-            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers,
-            size=compute.size, traffic=traffic,
-        )  # fmt: skip
-    sampled: list[Sampled] = []
+    with stage("hash", timings):
+        known = Known(files, compute, f"{network_key(model, compute)} {asked.every} {asked.crop}", progress)
+    sampled = {file.id: _of_cache(file, found) for file, found in known.found}
+    todo = [file for file in files if file.id not in sampled]
     skipped: list[Skipped] = []
-    with stage("embed", timings), ExitStack() as stack:
-        bars = stack.enter_context(Bars(progress, len(files)))
+    ran_on = known.ran_on
+    if todo or ran_on is None:
+        with stage("load", timings):
+            network = embedding.open_network(
+                model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers,
+                size=compute.size, traffic=traffic,
+            )  # fmt: skip
+        ran_on = network.ran_on
+        with stage("embed", timings):
+            for one in _embed(todo, asked, network, _Seeing(progress, len(files), traffic, skipped)):
+                sampled[one.video.id] = one
+                known.remember(one.video, _for_cache(one, ran_on))
+    readable = [sampled[file.id] for file in files if file.id in sampled]
+    cached = sum(len(found.rows) for _, found in known.found)
+    environment = Environment(ran_on, str(model.path), model.sha256, compute.size, cached, traffic)
+    return readable, skipped, environment
+
+
+@dataclass(frozen=True, slots=True)
+class _Seeing:
+    """What is told while videos are read."""
+
+    progress: Progress
+    videos: int
+    traffic: Traffic
+    skipped: list[Skipped]
+
+
+def _embed(todo: Sequence[MediaFile], asked: Asked, network: embedding.Network, seeing: _Seeing) -> Iterator[Sampled]:
+    """Each video that can be read, when it is over; the others go to `seeing.skipped`."""
+    compute = asked.compute
+    with ExitStack() as stack:
+        bars = stack.enter_context(Bars(seeing.progress, seeing.videos))
+        bars.pass_over(seeing.videos - len(todo))
         source = stack.enter_context(
             closing(
                 frames.events(
-                    files, Sampling(every=asked.every), crop=asked.crop, size=compute.size, threads=compute.workers,
-                    with_frames=False, where=frames.Where(compute.device, progress.note, traffic),
+                    todo, Sampling(every=asked.every), crop=asked.crop, size=compute.size, threads=compute.workers,
+                    with_frames=False, where=frames.Where(compute.device, seeing.progress.note, seeing.traffic),
                 )
             )
         )  # fmt: skip
         plain = (_without_colour(event) for event in source)
+        now: Sampled | None = None
         for event, row in stack.enter_context(closing(with_rows(plain, network, compute.batch))):
             bars.see(event)
             if isinstance(event, frames.Opened):
-                sampled.append(Sampled(event.video))
+                now = Sampled(event.video)
             elif isinstance(event, frames.Taken):
-                assert row is not None
-                _add(sampled[-1], event, row, asked.every)
-            elif isinstance(event, frames.Unreadable) and not _was_had_of(event.video, sampled):
-                skipped.append(Skipped(event.video.path, event.reason, event.video.id))
-            elif sampled:
-                sampled[-1].problem = event.reason if isinstance(event, frames.Unreadable) else event.problem
-    readable = [one for one in sampled if one.times or one.flat]
-    environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0, traffic)
-    return readable, skipped, environment
+                assert row is not None and now is not None
+                _add(now, event, row, asked.every)
+            else:
+                reason = event.reason if isinstance(event, frames.Unreadable) else event.problem
+                if now is not None and now.video.id == event.video.id and (now.times or now.flat):
+                    now.problem = reason
+                    yield now
+                elif reason:
+                    seeing.skipped.append(Skipped(event.video.path, reason, event.video.id))
+                now = None
 
 
-def _was_had_of(video: MediaFile, sampled: Sequence[Sampled]) -> bool:
-    """Some frames of the video were read before it failed."""
-    return bool(sampled and sampled[-1].video.id == video.id and (sampled[-1].times or sampled[-1].flat))
+def _of_cache(video: MediaFile, found: CachedFrames) -> Sampled:
+    return Sampled(video, found.times.tolist(), list(found.rows), found.flat, found.end, found.problem)
+
+
+def _for_cache(one: Sampled, ran_on: embedding.RanOn) -> CachedFrames:
+    ran = (ran_on.device, ran_on.runtime, ran_on.precision)
+    rows = np.stack(one.rows) if one.rows else np.empty((0, 1), np.float16)
+    return CachedFrames(np.array(one.times), rows, one.end, one.flat, one.problem, ran)
 
 
 def is_flat(pixels: Uint8Array) -> bool:

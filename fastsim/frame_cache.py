@@ -1,0 +1,141 @@
+"""The cache of video frames: the vectors of a video's sampled frames, so that a video is decoded and embedded once.
+
+A file a video and way of sampling, in a folder beside the embedding cache. It is only ever an optimisation: a damaged file
+is read as missing and written anew, and a folder that can't be used switches the cache off; that is noted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsim.records import Float16Array
+
+FOLDER = "videos"
+_VERSION = 1
+"""Goes up when frames of the same key would come out differently: another way to decode, to crop or to resize."""
+_MAGIC = b"fastsim frames\n"
+_NAME = re.compile(r"[0-9a-f]{64}\.frames(\.part)?")
+_MOST_BYTES = 2**30
+"""Of all files; those that were not used for longest are removed. 600 hours of video at two frames a second fit."""
+_DIGEST = 32
+
+
+@dataclass(frozen=True, slots=True)
+class CachedFrames:
+    """The frames of a video. times: float64[n], seconds; rows: float16[n, d]; end: about where it ends; flat: frames
+    without structure, which are left out; problem: why reading ended early, or what was damaged; ran_on: device, runtime
+    and precision of the network."""
+
+    times: NDArray[np.float64]
+    rows: Float16Array
+    end: float
+    flat: int
+    problem: str
+    ran_on: tuple[str, str, str]
+
+
+class FrameCache:
+    """The cache below `folder` for one network and way of sampling, named by `key`. No method raises for trouble with it:
+    `note` is told once, and lookups find nothing from then on."""
+
+    def __init__(self, folder: Path, key: str, note: Callable[[str], None], most_bytes: int = _MOST_BYTES) -> None:
+        self._folder = folder / FOLDER
+        self._key = f"{_VERSION} {key}".encode()
+        self._note = note
+        self._most_bytes = most_bytes
+        self._is_on = True
+
+    def get(self, digest: bytes) -> CachedFrames | None:
+        """What is known of the video whose bytes have this digest; None where that is nothing, or damaged."""
+        path = self._path(digest)
+        if not self._is_on:
+            return None
+        try:
+            data = path.read_bytes()
+            with suppress(OSError):  # a cache that can only be read
+                os.utime(path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self._switch_off(error)
+            return None
+        return _unpacked(data, path.name)
+
+    def put(self, digest: bytes, frames: CachedFrames) -> None:
+        """Store the frames of a video, whole or not at all."""
+        if not self._is_on:
+            return
+        path = self._path(digest)
+        temporary = path.with_name(path.name + ".part")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            temporary.write_bytes(_packed(frames, path.name))
+            temporary.replace(path)
+            self._make_room()
+        except OSError as error:
+            self._switch_off(error)
+
+    def _path(self, digest: bytes) -> Path:
+        return self._folder / f"{hashlib.blake2b(digest + self._key, digest_size=32).hexdigest()}.frames"
+
+    def _make_room(self) -> None:
+        known = sorted(((path.stat(), path) for path in files(self._folder.parent)), key=lambda one: one[0].st_mtime_ns)
+        excess = sum(status.st_size for status, _ in known) - self._most_bytes
+        for status, path in known:
+            if excess <= 0:
+                return
+            path.unlink(missing_ok=True)
+            excess -= status.st_size
+
+    def _switch_off(self, error: OSError) -> None:
+        self._is_on = False
+        reason = error.strerror or str(error)
+        self._note(
+            f"fastsim: the cache of video frames {self._folder} can't be used: {reason}; the run goes on without it"
+        )
+
+
+def files(folder: Path) -> list[Path]:
+    """The files of the cache of frames below the cache folder `folder`; no others, whoever put them there."""
+    try:
+        return [path for path in (folder / FOLDER).iterdir() if _NAME.fullmatch(path.name) and path.is_file()]
+    except OSError:
+        return []
+
+
+def _packed(frames: CachedFrames, name: str) -> bytes:
+    head = {
+        "shape": frames.rows.shape, "end": frames.end, "flat": frames.flat, "problem": frames.problem,
+        "ran_on": frames.ran_on,
+    }  # fmt: skip
+    line = json.dumps(head).encode("ascii") + b"\n"
+    body = _MAGIC + line + frames.times.astype("<f8").tobytes() + frames.rows.astype("<f2").tobytes()
+    return body + _seal(body, name)
+
+
+def _unpacked(data: bytes, name: str) -> CachedFrames | None:
+    body, seal = data[:-_DIGEST], data[-_DIGEST:]
+    if not body.startswith(_MAGIC) or seal != _seal(body, name):
+        return None
+    line, _, numbers = body[len(_MAGIC) :].partition(b"\n")
+    head = json.loads(line)
+    count, width = head["shape"]
+    times = np.frombuffer(numbers, "<f8", count)
+    rows = np.frombuffer(numbers, "<f2", count * width, offset=8 * count).reshape(count, width).astype(np.float16)
+    device, runtime, precision = head["ran_on"]
+    return CachedFrames(times, rows, head["end"], head["flat"], head["problem"], (device, runtime, precision))
+
+
+def _seal(body: bytes, name: str) -> bytes:
+    """The digest of a file's bytes and of its name, which stands for the video and the way of sampling."""
+    return hashlib.blake2b(name.encode("ascii") + body, digest_size=_DIGEST).digest()

@@ -1,0 +1,49 @@
+"""Videos whose frames an earlier run has embedded, by the content of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from fastsim import content
+from fastsim.cache import EmbeddingCache
+from fastsim.config import Compute
+from fastsim.embedding import RanOn
+from fastsim.frame_cache import CachedFrames, FrameCache
+from fastsim.progress import Progress
+from fastsim.records import MediaFile
+
+
+class Known:
+    """What the cache of `compute` holds of `files`, sampled as `key` says. Without a cache, nothing."""
+
+    def __init__(self, files: Sequence[MediaFile], compute: Compute, key: str, progress: Progress) -> None:
+        self.found: list[tuple[MediaFile, CachedFrames]] = []
+        self._cache: FrameCache | None = None
+        self._digests: dict[int, bytes] = {}
+        if compute.cache is None or not files:
+            return
+        folder = Path(compute.cache)
+        self._cache = FrameCache(folder, key, progress.note)
+        with closing(EmbeddingCache(folder, key, progress.note)) as digests:
+            seen = digests.known_digests(files)
+            with progress.bar("hash", len(files), "files") as bar:
+                self._digests = content.digests(files, known=seen, workers=compute.workers, bar=bar)
+            digests.remember_digests((file for file in files if file.id not in seen), self._digests)
+        for file in files:
+            digest = self._digests.get(file.id)
+            frames = self._cache.get(digest) if digest is not None else None
+            if frames is not None:
+                self.found.append((file, frames))
+
+    @property
+    def ran_on(self) -> RanOn | None:
+        """Where the network ran that made what was found; None where that is nothing."""
+        return RanOn(*self.found[0][1].ran_on) if self.found else None
+
+    def remember(self, file: MediaFile, frames: CachedFrames) -> None:
+        """Store the frames of a video that was read now."""
+        digest = self._digests.get(file.id)
+        if self._cache is not None and digest is not None:
+            self._cache.put(digest, frames)
