@@ -11,8 +11,9 @@ class Traffic:
 
     What is counted is what this program hands over: `files` (encoded pictures, for the decoder; a hybrid nvJPEG sends
     the coefficients that it read out of them instead), `pixels` (pictures that the host decoded), `vectors`, `order`
-    (the rows' places by id), `labels` (components that the pairs made so far), `pairs` (with their scores), `video`
-    (files that the device decodes; at most so much of them is read) and `frames` (whole ones, to be written).
+    (the rows' places by id), `labels` (components that the pairs made so far), `lows` (the least that counts for each
+    row), `pairs` (with their scores), `video` (files that the device decodes; at most so much of them is read) and
+    `frames` (whole ones, to be written).
     """
 
     def __init__(self) -> None:

@@ -134,11 +134,14 @@ def _norms(rows: Array, n: int, d: int, norm: Array) -> None:
         norm[:n] = np.where(np.isfinite(square) & (square > 0), np.sqrt(square), np.nan)
 
 
-def _sift(a, b, norm_a, norm_b, label_a, label_b, na, nb, d, upper, low, count, left, right, room) -> None:  # type: ignore[no-untyped-def] # noqa: PLR0917
+def _sift(a, b, norm_a, norm_b, label_a, label_b, low_a, na, nb, d, upper, low, count, left, right, room) -> None:  # type: ignore[no-untyped-def] # noqa: PLR0917
+    least = low_a[:na, None] if isinstance(low_a, Array) else low
     with np.errstate(all="ignore"):
-        good = _wide(a[:na], d) @ _wide(b[:nb], d).T >= low * np.outer(norm_a[:na], norm_b[:nb])
-    if upper:
+        good = _wide(a[:na], d) @ _wide(b[:nb], d).T >= least * np.outer(norm_a[:na], norm_b[:nb])
+    if upper == 1:
         good &= np.triu(np.ones_like(good), 1)
+    if upper == 2:
+        good &= ~np.eye(*good.shape, dtype=bool)
     if isinstance(label_a, Array):
         good &= label_a[:na, None] != label_b[None, :nb]
     rows, columns = np.nonzero(good)
@@ -232,7 +235,9 @@ def module() -> ModuleType:
     return made
 
 
-USERS = ("fastsim.embedding.onnxruntime_cuda", "fastsim.embedding.row_store", "fastsim.similarity.cuda")
+USERS = (
+    "fastsim.embedding.onnxruntime_cuda", "fastsim.embedding.row_store", "fastsim.similarity.cuda",
+)  # fmt: skip
 
 
 def install(monkeypatch: object) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from fastsim.errors import FastsimError
 from fastsim.progress import Bar
-from fastsim.records import DeviceRows, Float16Array, Int32Array, PairBlock
+from fastsim.records import DeviceRows, Float16Array, Float32Array, Int32Array, PairBlock
 from fastsim.similarity import Labels, kernels, schedule
 from fastsim.similarity.cpu import Tile
 from fastsim.similarity.kernels import SLAB
@@ -159,18 +159,26 @@ class CudaLauncher:
         self._norms((1024,), (THREADS,), (rows, np.int32(len(rows)), np.int32(self._d), norms))
         return _Panel(rows, norms)
 
-    def launch(self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array) -> _CudaTicket:
-        """See `schedule.Launcher`. Raises FastsimError where the device has no memory for the rows."""
+    def launch(
+        self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array, lows: Float32Array | None = None
+    ) -> CudaTicket:
+        """See `schedule.Launcher`. Raises FastsimError where the device has no memory for the rows.
+
+        With `lows` (float32[rows of the tile]) all pairs but those of a row with itself count that reach the low of their
+        left row; a tile on the diagonal then has the same rows on both sides.
+        """
         with self._device, self.stream:
             try:
-                return self._launch(tile, row_labels, col_labels)
+                return self._launch(tile, row_labels, col_labels, lows)
             except _OUT_OF_MEMORY as error:
                 raise FastsimError(
                     f"--device cuda:{self._device.id}: out of device memory while comparing ({error}); "
                     "end other programs on the GPU, or use --device cpu"
                 ) from None
 
-    def _launch(self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array) -> _CudaTicket:
+    def _launch(
+        self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array, lows: Float32Array | None
+    ) -> CudaTicket:
         a, b = self._panel(tile.r0 // self._size), self._panel(tile.c0 // self._size)
         r0, c0 = tile.r0 % self._size, tile.c0 % self._size
         na, nb = tile.r1 - tile.r0, tile.c1 - tile.c0
@@ -178,11 +186,18 @@ class CudaLauncher:
             raise ValueError(f"launch: {tile} crosses a panel of {self._size} rows")
         operands = (a.rows[r0:], b.rows[c0:], a.norms[r0:], b.norms[c0:])
         rows = self._boxes(operands[0], na, operands[1], nb) if self._kernel.tensor_maps else operands[:2]
-        marks = self._marks(row_labels, col_labels) if len(row_labels) else (np.intp(0), np.intp(0))
+        sent: list[Any] = [row_labels, col_labels] if len(row_labels) else []
+        low, mode = self._low, kernels.UPPER if tile.r0 == tile.c0 else 0
+        if lows is not None:
+            sent = [lows - np.float32(margin(self._d))]
+            low, mode = sent[0].min(), kernels.OFF_DIAGONAL if mode else 0
+        there = self._sent(sent)
+        none = np.intp(0)
+        marks = (none, none, *there) if lows is not None else (*(there or (none, none)), none)
         slot, d = self._slots.pop(), np.int32(self._d)
         slot.count.fill(0)
         outputs = (slot.count, slot.left, slot.right, np.uint32(self.room))
-        numbers = (np.int32(na), np.int32(nb), d, np.int32(tile.r0 == tile.c0), self._low)
+        numbers = (np.int32(na), np.int32(nb), d, np.int32(mode), np.float32(low))
         shape = (16, 16) if self._kernel is REFERENCE else (self._kernel.threads,)
         arguments = (*rows, *operands[2:], *marks, *numbers, *outputs)
         self._sift(self._kernel.grid(nb, na), shape, arguments, shared_mem=self._kernel.shared_bytes)
@@ -190,22 +205,24 @@ class CudaLauncher:
         slot.count.data.copy_to_host_async(slot.seen.ctypes.data, 4, self.stream)
         done = cp.cuda.Event(disable_timing=True)
         done.record(self.stream)
-        return _CudaTicket(self, tile, slot, marks, done)
+        return CudaTicket(self, tile, slot, there, done)
 
     def _boxes(self, a: Any, na: int, b: Any, nb: int) -> tuple[Any, Any]:
         """Tensor maps of the tile's rows; CuPy hands NumPy arrays over by value."""
         maps = (Matrix(int(a.data.ptr), na, self._d), Matrix(int(b.data.ptr), nb, self._d))
         return tensor_map(maps[0], kernels.HOPPER_BOX_ROWS[0]), tensor_map(maps[1], kernels.HOPPER_BOX_ROWS[1])
 
-    def _marks(self, *labels: Int32Array) -> tuple[Any, Any]:
-        """The labels on the device. To be held until the tile is done: their memory belongs to the stream of copies."""
+    def _sent(self, parts: list[Any]) -> tuple[Any, ...]:
+        """Labels or lows on the device. To be held until the tile is done: their memory belongs to the stream of copies."""
+        if not parts:
+            return ()
         with self._copies:
-            row_marks, col_marks = (cp.asarray(part) for part in labels)
+            marks = tuple(cp.asarray(part) for part in parts)
             there = cp.cuda.Event(disable_timing=True)
             there.record(self._copies)
-        self._traffic.up("labels", row_marks.nbytes + col_marks.nbytes)
+        self._traffic.up("labels" if len(parts) == 2 else "lows", sum(mark.nbytes for mark in marks))
         self.stream.wait_event(there)
-        return row_marks, col_marks
+        return marks
 
     def finish(self, tile: Tile, slot: _Slot, done: Any) -> schedule.Hits:
         """Wait for a tile, and read the pairs that reach the threshold."""
@@ -220,11 +237,13 @@ class CudaLauncher:
         return schedule.Hits(total, PairBlock(rows, columns, score[good]))
 
 
-class _CudaTicket(NamedTuple):
+class CudaTicket(NamedTuple):
+    """A tile in flight; see `schedule.Ticket`."""
+
     launcher: CudaLauncher
     tile: Tile
     slot: _Slot
-    marks: tuple[Any, Any]
+    marks: tuple[Any, ...]
     done: Any
 
     def result(self) -> schedule.Hits:
@@ -245,6 +264,23 @@ def panel_rows(n: int, d: int, free: int, side: int = SIDE) -> int:
     return whole if 2 * whole <= fit else max(side, fit // 4 // side * side)
 
 
+def open_launchers(
+    vectors: Float16Array, thres: float, *, device: str, resident: DeviceRows | None = None,
+    traffic: Traffic | None = None, side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "",
+) -> tuple[list[CudaLauncher], int]:  # fmt: skip
+    """A launcher for each device that `device` names, and the rows of a panel: all of them where they fit."""
+    n, d = vectors.shape
+    numbers = devices(device)
+    if panel is None:
+        bringing = [k for k in numbers if resident is None or resident.device != k]
+        fits = [panel_rows(n, d, cp.cuda.Device(k).mem_info[0], side) for k in bringing]
+        panel = min(fits, default=-(-n // side) * side)
+    return [
+        CudaLauncher(k, vectors, thres, panel=panel, room=room, kernel=kernel, resident=resident, traffic=traffic)
+        for k in numbers
+    ], panel
+
+
 def pair_blocks(
     vectors: Float16Array, thres: float, *, device: str, labels: Labels | None = None, bar: Bar | None = None,
     resident: DeviceRows | None = None, traffic: Traffic | None = None,
@@ -252,16 +288,11 @@ def pair_blocks(
 ) -> Iterator[PairBlock]:  # fmt: skip
     """See `similarity.pair_blocks`; vectors float16[n, d], thres the effective one; resident: the same rows on a device.
     The last four are for tests."""
-    n, d = vectors.shape
+    n = len(vectors)
     if n < 2:
         return
-    numbers = devices(device)
-    if panel is None:
-        bringing = [k for k in numbers if resident is None or resident.device != k]
-        fits = [panel_rows(n, d, cp.cuda.Device(k).mem_info[0], side) for k in bringing]
-        panel = min(fits, default=-(-n // side) * side)
-    launchers = [
-        CudaLauncher(k, vectors, thres, panel=panel, room=room, kernel=kernel, resident=resident, traffic=traffic)
-        for k in numbers
-    ]
+    launchers, panel = open_launchers(
+        vectors, thres, device=device, resident=resident, traffic=traffic, side=side, panel=panel, room=room,
+        kernel=kernel,
+    )  # fmt: skip
     yield from schedule.pair_blocks(launchers, schedule.tiles(n, side, panel), labels=labels, bar=bar)

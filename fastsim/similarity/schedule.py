@@ -57,11 +57,12 @@ def tiles(n: int, side: int, panel: int) -> Iterator[Tile]:
 
 def split(tile: Tile) -> list[Tile]:
     """`tile` in up to four parts, none below the diagonal; each cut lies on a multiple of BLOCK."""
-    rows, columns = _cut(tile.r0, tile.r1), _cut(tile.c0, tile.c1)
+    rows, columns = cut(tile.r0, tile.r1), cut(tile.c0, tile.c1)
     return [Tile(*r, *c) for r in rows for c in columns if tile.r0 != tile.c0 or r[0] <= c[0]]
 
 
-def _cut(start: int, stop: int) -> list[tuple[int, int]]:
+def cut(start: int, stop: int) -> list[tuple[int, int]]:
+    """A range in up to two parts, cut at a multiple of BLOCK from its start."""
     blocks = -(-(stop - start) // BLOCK)
     middle = start + blocks // 2 * BLOCK
     return [(start, middle), (middle, stop)] if blocks > 1 else [(start, stop)]

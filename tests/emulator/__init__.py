@@ -27,7 +27,7 @@ LATE, EARLY = 0, 1
 
 class Operands(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("a", "b", "norm_a", "norm_b", "label_a", "label_b")),
+        *((name, ctypes.c_void_p) for name in ("a", "b", "norm_a", "norm_b", "label_a", "label_b", "low_a")),
         *((name, ctypes.c_int) for name in ("na", "nb", "d", "upper")),
         ("low", ctypes.c_float),
     )
@@ -46,7 +46,8 @@ class Rows(NamedTuple):
 
     bits: np.ndarray  # uint16[n, d], d a multiple of kernels.SLAB
     norms: np.ndarray  # float32[n]
-    labels: np.ndarray | None  # int32[n]
+    labels: np.ndarray | None = None  # int32[n]
+    lows: np.ndarray | None = None  # float32[n]: the least that counts for each row
 
 
 class Found(NamedTuple):
@@ -75,16 +76,14 @@ class Emulator:
         self._run("run_norms", _at(wide), n, wide.shape[1], _at(norms))
         return Rows(wide.view(np.uint16), norms, None if labels is None else np.ascontiguousarray(labels, np.int32))
 
-    def sift(
-        self, a: Rows, b: Rows, low: float, *, upper: bool = False, room: int = 1 << 20, when: int = LATE
-    ) -> Found:
+    def sift(self, a: Rows, b: Rows, low: float, *, upper: int = 0, room: int = 1 << 20, when: int = LATE) -> Found:
         """The pairs of rows that may reach `low`."""
         shape = Shape(self.kernel.rows, self.kernel.columns, self.kernel.threads, self.kernel.shared_bytes)
         found, output = _output(room)
         self._run("run_sift", _operands(a, b, low, upper), output, shape, when)
         return Found(int(found.count[0]), found.left, found.right)  # type: ignore[index]
 
-    def sift_reference(self, a: Rows, b: Rows, low: float, *, upper: bool = False, room: int = 1 << 20) -> Found:
+    def sift_reference(self, a: Rows, b: Rows, low: float, *, upper: int = 0, room: int = 1 << 20) -> Found:
         found, output = _output(room)
         self._run("run_sift_reference", _operands(a, b, low, upper), output)
         return Found(int(found.count[0]), found.left, found.right)  # type: ignore[index]
@@ -93,7 +92,7 @@ class Emulator:
         """float32 scores of the pairs that were found."""
         count, score = np.array([found.count], np.uint32), np.full(len(found.left), np.nan, np.float32)
         output = Output(_at(count), _at(found.left), _at(found.right), len(found.left))
-        self._run("run_rescore", _operands(a, b, 0, False), output, _at(score))
+        self._run("run_rescore", _operands(a, b, 0, 0), output, _at(score))
         return score[: found.count]
 
 
@@ -137,8 +136,8 @@ def _at(array: np.ndarray | None) -> int | None:
     return None if array is None else array.ctypes.data
 
 
-def _operands(a: Rows, b: Rows, low: float, upper: bool) -> Operands:
-    arrays = (a.bits, b.bits, a.norms, b.norms, a.labels, b.labels)
+def _operands(a: Rows, b: Rows, low: float, upper: int) -> Operands:
+    arrays = (a.bits, b.bits, a.norms, b.norms, a.labels, b.labels, a.lows)
     return Operands(*map(_at, arrays), len(a.bits), len(b.bits), a.bits.shape[1], int(upper), low)
 
 

@@ -4,6 +4,7 @@ struct Operands {
     const half_bits *a, *b;
     const float *norm_a, *norm_b;
     const int *label_a, *label_b;
+    const float *low_a;
     int na, nb, d, upper;
     float low;
 };
@@ -24,10 +25,10 @@ extern "C" void run_sift(Operands o, Output out, Shape shape, int when) {
     launch(blocks_of(o.nb, o.na, shape), {shape.threads}, shape.shared_bytes, (Timing)when, [=] {
 #ifdef HOPPER
         const TensorMap a = {{(u64)o.a, (u64)o.na, (u64)o.d, 64}}, b = {{(u64)o.b, (u64)o.nb, (u64)o.d, 256}};
-        sift(a, b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left, out.right,
+        sift(a, b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left, out.right,
              out.room);
 #else
-        sift(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left,
+        sift(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left,
              out.right, out.room);
 #endif
     });
@@ -35,7 +36,7 @@ extern "C" void run_sift(Operands o, Output out, Shape shape, int when) {
 
 extern "C" void run_sift_reference(Operands o, Output out) {
     launch(blocks_of(o.nb, o.na, {16, 16, 256, 0}), {16, 16}, 0, Late, [=] {
-        sift_reference(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.na, o.nb, o.d, o.upper, o.low, out.count,
+        sift_reference(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count,
                        out.left, out.right, out.room);
     });
 }

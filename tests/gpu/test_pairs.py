@@ -75,3 +75,14 @@ def test_rows_that_lie_on_the_device_give_the_same_bits_and_stay_there(n: int, d
     assert "vectors" not in traffic.as_dict()
     assert there == found(None) and len(there) > 100
     assert traffic.as_dict()["vectors"]["to_device"] == vectors.nbytes
+
+
+@pytest.mark.parametrize("options", [{}, {"side": 256, "panel": 512, "room": 1 << 16}])
+def test_the_nearest_neighbours_have_the_bits_of_the_cpu_backend(options: dict) -> None:
+    from fastsim.similarity import neighbours, neighbours_cuda
+
+    vectors = rows(3000, 256, 7)
+    exact = neighbours.find_nearest(vectors, 24, 0.3, workers=2)
+    ours = neighbours_cuda.find_nearest(vectors, 24, 0.3, device="cuda:0", **options)
+    assert np.array_equal(ours.index, exact.index)
+    assert np.array_equal(ours.score.view(np.uint32), exact.score.view(np.uint32))

@@ -84,6 +84,21 @@ def test_pairs_with_equal_labels_are_left_out(name: str, case: Case) -> None:
 
 
 @pytest.mark.parametrize("name", KERNELS)
+def test_each_row_can_have_a_threshold_of_its_own_and_leave_itself_out(name: str) -> None:
+    device = emulator(name)
+    a, _ = Case(129, 0, 40).vectors()
+    lows = np.linspace(0.1, 1.2, len(a), dtype=np.float32)
+    rows = device.rows(a)._replace(lows=lows)
+    truth = cosines(a, a, False, None)
+    truth[np.diag_indices(len(a))] = -np.inf
+    found = device.sift(rows, rows, float(lows.min()), upper=2)
+    dense = np.zeros(truth.shape, bool)
+    dense[found.left[: found.count], found.right[: found.count]] = True
+    sure = np.abs(truth - lows[:, None]) > BAND
+    assert dense.sum() == found.count and np.array_equal(dense[sure], (truth >= lows[:, None])[sure])
+
+
+@pytest.mark.parametrize("name", KERNELS)
 def test_pairs_beyond_the_room_are_counted_and_not_written(name: str) -> None:
     device = emulator(name)
     a, b = Case(70, 300, 96).vectors()

@@ -19,6 +19,8 @@ VARIABLE = "FASTSIM_CUDA_KERNEL"
 """The environment variable that chooses a version, for whoever tries them on a GPU."""
 SLAB = 32
 """Rows are padded with zeros to a multiple of so many values."""
+UPPER, OFF_DIAGONAL = 1, 2
+"""Pairs of a tile that count, as pairs.cu has them: row < col, or row != col; 0: all."""
 HOPPER_BOX_ROWS = (64, 256)
 """Rows that one copy of sift_hopper.cu brings, of the left and of the right operand (ROWS and COLS there)."""
 _FOLDER = Path(__file__).parent

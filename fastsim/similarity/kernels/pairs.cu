@@ -6,7 +6,11 @@
 //
 // Rows: half_bits [n, d], d a multiple of 32, padded with zeros; pointers are those of a tile's first row.
 // Norms: float [n], NaN for rows that are zero or not finite. Labels: int [n] or null; pairs with equal labels are left out.
+// low_a: float [na] or null; a pair then has to reach that of its row, and `low` is the least of them (nearest neighbours).
+// upper: which pairs of a tile count. 0 all; UPPER row < col (the tile lies on the diagonal); OFF_DIAGONAL row != col.
 // Output: pairs of indices inside the tile, in no order. `count` goes on counting past `room`: an overflow is seen.
+
+enum { UPPER = 1, OFF_DIAGONAL = 2 };
 
 struct Found { u32 *count; int *left; int *right; u32 room; };
 
@@ -20,17 +24,19 @@ __device__ __forceinline__ void put(const Found &found, int row, int col) {
     if (at < found.room) { found.left[at] = row; found.right[at] = col; }
 }
 
-// A tile: rows a against rows b. upper: it lies on the diagonal, and only pairs row < col count.
+// A tile: rows a against rows b.
 struct Tile {
     const float *norm_a, *norm_b;
     const int *label_a, *label_b;
+    const float *low_a;
     int na, nb, upper;
     float low;
 };
 
 __device__ __forceinline__ void put_if_wanted(float dot, int row, int col, const Tile &tile, const Found &found) {
-    if (row >= tile.na || col >= tile.nb || (tile.upper && row >= col)) return;
-    if (!wanted(dot, tile.norm_a[row], tile.norm_b[col], tile.low)) return;
+    if (row >= tile.na || col >= tile.nb) return;
+    if ((tile.upper == UPPER && row >= col) || (tile.upper == OFF_DIAGONAL && row == col)) return;
+    if (!wanted(dot, tile.norm_a[row], tile.norm_b[col], tile.low_a ? tile.low_a[row] : tile.low)) return;
     if (tile.label_a && tile.label_a[row] == tile.label_b[col]) return;
     put(found, row, col);
 }
@@ -58,13 +64,13 @@ __device__ __forceinline__ float bound_of(Range a, Range b, float low) {
 
 // What sift computes, plainly. Grid: (columns / 16, rows / 16), 16 x 16 threads.
 extern "C" __global__ void sift_reference(const half_bits *a, const half_bits *b, const float *norm_a, const float *norm_b,
-                                          const int *label_a, const int *label_b, int na, int nb, int d, int upper,
-                                          float low, u32 *count, int *left, int *right, u32 room) {
+                                          const int *label_a, const int *label_b, const float *low_a, int na, int nb, int d,
+                                          int upper, float low, u32 *count, int *left, int *right, u32 room) {
     int row = blockIdx.y * blockDim.y + threadIdx.y, col = blockIdx.x * blockDim.x + threadIdx.x;
     if (row >= na || col >= nb) return;
     float dot = 0;
     for (int k = 0; k < d; ++k) dot = fmaf(to_float(a[(size_t)row * d + k]), to_float(b[(size_t)col * d + k]), dot);
-    put_if_wanted(dot, row, col, {norm_a, norm_b, label_a, label_b, na, nb, upper, low}, {count, left, right, room});
+    put_if_wanted(dot, row, col, {norm_a, norm_b, label_a, label_b, low_a, na, nb, upper, low}, {count, left, right, room});
 }
 
 // csrc/tile.h: 16 lanes, added as l + 8, l + 4, l + 2, l + 1, slabs of 1024 in ascending order. All 16 lanes of a half

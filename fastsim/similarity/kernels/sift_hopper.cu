@@ -70,12 +70,13 @@ __device__ __forceinline__ void look(const float acc[128], int row, int col, Ran
 // ROWS and COLS rows, swizzled by 128 bytes, zeros past the end.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 sift(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b, const float *__restrict__ norm_a,
-     const float *__restrict__ norm_b, const int *__restrict__ label_a, const int *__restrict__ label_b, int na, int nb, int d,
-     int upper, float low, u32 *count, int *left, int *right, u32 room) {
+     const float *__restrict__ norm_b, const int *__restrict__ label_a, const int *__restrict__ label_b,
+     const float *__restrict__ low_a, int na, int nb, int d, int upper, float low, u32 *count, int *left, int *right,
+     u32 room) {
     extern __shared__ __align__(1024) half_bits shared[];
     const Shared sh = shared_parts(shared);
     const int row0 = blockIdx.y * STRIP * ROWS, col0 = blockIdx.x * COLS, slabs = (d + SLAB - 1) / SLAB;
-    const int end = upper ? min(na, col0 + COLS) : na;  // rows beyond lie wholly below the diagonal
+    const int end = upper == UPPER ? min(na, col0 + COLS) : na;  // rows beyond lie wholly below the diagonal
     const int blocks = min((int)STRIP, (end - row0 + ROWS - 1) / ROWS);
     if (blocks <= 0) return;
     if (threadIdx.x == 0) {
@@ -93,7 +94,7 @@ sift(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap 
         return;
     }
 
-    const Tile tile = {norm_a, norm_b, label_a, label_b, na, nb, upper, low};
+    const Tile tile = {norm_a, norm_b, label_a, label_b, low_a, na, nb, upper, low};
     const Found found = {count, left, right, room};
     const int lane = threadIdx.x % 32, line = threadIdx.x % GROUP / 32 * 16 + lane / 4, col = col0 + lane % 4 * 2;
     Range cols = {3.4e38f, 0};

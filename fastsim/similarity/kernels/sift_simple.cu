@@ -30,8 +30,9 @@ __device__ __forceinline__ void step(float acc[4][4][4], const half_bits *a, con
 // Grid: (blocks of columns, blocks of rows), SIDE each; THREADS threads; 2 * STAGES * STAGE halves of shared memory.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
 sift(const half_bits *a, const half_bits *b, const float *norm_a, const float *norm_b, const int *label_a,
-     const int *label_b, int na, int nb, int d, int upper, float low, u32 *count, int *left, int *right, u32 room) {
-    if (upper && blockIdx.x < blockIdx.y) return;  // wholly below the diagonal
+     const int *label_b, const float *low_a, int na, int nb, int d, int upper, float low, u32 *count, int *left, int *right,
+     u32 room) {
+    if (upper == UPPER && blockIdx.x < blockIdx.y) return;  // wholly below the diagonal
     extern __shared__ __align__(1024) half_bits shared[];
     half_bits *sa = shared, *sb = shared + STAGES * STAGE;
     const int row0 = blockIdx.y * SIDE, col0 = blockIdx.x * SIDE, slabs = d / SLAB;
@@ -51,7 +52,7 @@ sift(const half_bits *a, const half_bits *b, const float *norm_a, const float *n
         step(acc, sa + s % STAGES * STAGE + wrow * STRIDE, sb + s % STAGES * STAGE + wcol * STRIDE, lane);
     }
 
-    const Tile tile = {norm_a, norm_b, label_a, label_b, na, nb, upper, low};
+    const Tile tile = {norm_a, norm_b, label_a, label_b, low_a, na, nb, upper, low};
     const Found found = {count, left, right, room};
 #pragma unroll
     for (int m = 0; m < 4; ++m)

@@ -50,13 +50,14 @@ __device__ __forceinline__ void look(const float acc[4][8][4], int row, int col,
 // Grid: (strips of STRIP blocks of COLS columns, blocks of ROWS rows); STAGES * (A_STAGE + B_STAGE) halves of shared memory.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
 sift(const half_bits *__restrict__ a, const half_bits *__restrict__ b, const float *__restrict__ norm_a,
-     const float *__restrict__ norm_b, const int *__restrict__ label_a, const int *__restrict__ label_b, int na, int nb, int d,
-     int upper, float low, u32 *count, int *left, int *right, u32 room) {
+     const float *__restrict__ norm_b, const int *__restrict__ label_a, const int *__restrict__ label_b,
+     const float *__restrict__ low_a, int na, int nb, int d, int upper, float low, u32 *count, int *left, int *right,
+     u32 room) {
     extern __shared__ __align__(1024) half_bits shared[];
     half_bits *sa = shared, *sb = shared + STAGES * A_STAGE;
     const int row0 = blockIdx.y * ROWS, slabs = d / SLAB;
     int first = blockIdx.x * STRIP, last = min(first + STRIP, (nb + COLS - 1) / COLS);
-    if (upper) first = max(first, row0 / COLS);  // blocks wholly below the diagonal
+    if (upper == UPPER) first = max(first, row0 / COLS);  // blocks wholly below the diagonal
     if (first >= last) return;
     const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, wrow = warp / 4 * 64, wcol = warp % 4 * 64;
     // Each thread brings 16 bytes of rows t / 4, t / 4 + 64, ...: two of a, four of b.
@@ -92,7 +93,7 @@ sift(const half_bits *__restrict__ a, const half_bits *__restrict__ b, const flo
         copy_commit();
     };
 
-    const Tile tile = {norm_a, norm_b, label_a, label_b, na, nb, upper, low};
+    const Tile tile = {norm_a, norm_b, label_a, label_b, low_a, na, nb, upper, low};
     const Found found = {count, left, right, room};
     begin();
     for (int s = 0; s < STAGES - 1; ++s) fetch();
