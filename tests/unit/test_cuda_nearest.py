@@ -8,8 +8,6 @@ from types import ModuleType
 import fake_cupy
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from oracle import make
 
 from fastsim.records import DeviceRows, PairBlock
@@ -68,26 +66,20 @@ def test_every_pair_of_rows_is_in_one_tile_and_quarters_keep_the_diagonal(backen
         )
 
 
-@given(st.data())
-def test_lists_keep_the_best_whatever_the_order_of_blocks(data: st.DataObject) -> None:
-    pytest.importorskip("cupy", reason="needs cupy")
-    lists = importlib.import_module("fastsim.similarity.neighbours_cuda")._Lists
-    n, k = data.draw(st.integers(1, 6)), data.draw(st.integers(1, 4))
-    cells = data.draw(
-        st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, 20)), unique=True, min_size=1, max_size=40)
-    )
-    scores = data.draw(st.lists(st.sampled_from([0.1, 0.3, 0.5, 0.7]), min_size=len(cells), max_size=len(cells)))
-    ours, cut = lists(n, k, 0.0), data.draw(st.integers(0, len(cells)))
+@pytest.mark.parametrize("seed", range(30))
+def test_lists_keep_the_best_whatever_the_order_of_blocks(backend: ModuleType, seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    n, k = int(draw.integers(1, 7)), int(draw.integers(1, 5))
+    cells = draw.permutation(n * 20)[: int(draw.integers(1, 41))]
+    rows, others = (part.astype(np.int64) for part in np.divmod(cells, 20))
+    scores = draw.choice(np.array([0.1, 0.3, 0.5, 0.7], np.float32), len(cells))  # ties: the lower index comes first
+    ours, cut = backend._Lists(n, k, 0.0), int(draw.integers(0, len(cells) + 1))
     for part in (slice(0, cut), slice(cut, None)):
-        rows = (
-            np.array([cell[0] for cell in cells[part]], np.int64),
-            np.array([cell[1] for cell in cells[part]], np.int64),
-        )
-        if len(rows[0]):
-            ours.add(PairBlock(*rows, np.array(scores[part], np.float32)))
+        if len(rows[part]):
+            ours.add(PairBlock(rows[part], others[part], scores[part]))
+    result = ours.result()
     for row in range(n):
-        best = sorted(
-            (-np.float32(score), cell[1]) for cell, score in zip(cells, scores, strict=True) if cell[0] == row
-        )[:k]
-        assert ours.index[row].tolist() == [index for _, index in best] + [-1] * (k - len(best))
-        assert ours.result().score[row].tolist() == [-float(score) for score, _ in best] + [0.0] * (k - len(best))
+        own = rows == row
+        best = sorted(zip((-scores[own]).tolist(), others[own].tolist(), strict=True))[:k]
+        assert result.index[row].tolist() == [index for _, index in best] + [-1] * (k - len(best))
+        assert result.score[row].tolist() == [-score for score, _ in best] + [0.0] * (k - len(best))
