@@ -42,12 +42,23 @@ class Budget:
         try:
             yield
         finally:
+            if need > SMALL:
+                _give_back()
             with self._changed:
                 self._taken -= need
                 self._changed.notify_all()
 
 
 BUDGET = Budget()
+
+
+def _give_back() -> None:
+    """Return freed memory to the system: the C library keeps that of each thread, of several pictures in the end."""
+    if sys.platform == "linux":
+        import ctypes
+
+        with suppress(OSError, AttributeError):  # not every C library has it
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def available_bytes() -> int:
