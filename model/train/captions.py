@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .procedural import words
+from .templates import words
 
 HEIGHT, WIDTH = 48, 192
 
@@ -20,8 +20,19 @@ def draw_masks(count: int, fonts: list[Path], seed: int = 0) -> NDArray[np.uint8
 
 
 def find_fonts(folders: list[Path]) -> list[Path]:
-    """TrueType files under `folders`, sorted; Pillow's own font is used where there are none."""
-    return sorted(path for folder in folders if folder.is_dir() for path in folder.rglob("*.ttf"))
+    """Return the TrueType files under `folders` that Pillow can read, sorted."""
+    paths = sorted(path for folder in folders if folder.is_dir() for path in folder.rglob("*.ttf"))
+    return [path for path in paths if _is_readable(path)]
+
+
+def _is_readable(font: Path) -> bool:
+    from PIL import ImageFont
+
+    try:
+        ImageFont.truetype(str(font), 40)
+    except OSError:
+        return False
+    return True
 
 
 def _text(rng: np.random.Generator, fonts: list[Path]) -> NDArray[np.uint8]:

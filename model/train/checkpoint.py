@@ -72,7 +72,8 @@ def restore(folder: Path, model: nn.Module, average: State, optimiser: torch.opt
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for parameter, m, v in zip(parameters, first, second, strict=True):
         optimiser.state[parameter] = {
-            "step": torch.tensor(float(state["step"])),
+            # On the parameter's device: the fused AdamW of a GPU reads it there.
+            "step": torch.tensor(float(state["step"]), device=parameter.device),
             "exp_avg": m.to(parameter.device, parameter.dtype, memory_format=torch.preserve_format),
             "exp_avg_sq": v.to(parameter.device, parameter.dtype, memory_format=torch.preserve_format),
         }

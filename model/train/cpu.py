@@ -50,12 +50,12 @@ class _MishFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
-        return _shaped(_forward(_flat(x)), x)
+        return _shaped(_forward(_flat(x.detach())), x)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
-        return _shaped(_backward(_flat(gradients[0]), _flat(x)), x)
+        return _shaped(_backward(_flat(gradients[0].detach()), _flat(x.detach())), x)
 
 
 class CompiledMish(nn.Module):
@@ -81,13 +81,14 @@ class _SmallFunction(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, matrix: Tensor) -> Tensor:
         ctx.save_for_backward(x, matrix)
-        return _apply(x, matrix)
+        return _apply(x.detach(), matrix.detach())  # one compiled kernel a shape, wanted gradients or not
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
         x, matrix = ctx.saved_tensors
         gradient = gradients[0].contiguous()
-        return _apply(gradient, matrix.transpose(0, 1).contiguous()), _apply_gradient(gradient, x)
+        turned = matrix.detach().transpose(0, 1).contiguous()
+        return _apply(gradient.detach(), turned), _apply_gradient(gradient.detach(), x.detach())
 
 
 class SmallDepthwise(nn.Conv2d):

@@ -79,7 +79,8 @@ def draw_geometry(rng: Rng, aspect: Floats, region: Region, strength: Floats) ->
     centre = np.zeros((n, 2))
 
     crop = happen(0.15, 0.5) & whole
-    area = np.where(strong, rng.uniform(0.25, 1, n), rng.uniform(0.8, 1, n))
+    # The square: small crops are what is hardest to find, and half of the strong ones keep less than half of the area.
+    area = np.where(strong, 0.22 + 0.78 * rng.random(n) ** 1.5, rng.uniform(0.8, 1, n))
     stretch = np.exp(rng.uniform(-0.3, 0.3, n) * (rng.random(n) < 0.5))
     size = np.minimum(np.sqrt(area)[:, None] * np.stack([stretch, 1 / stretch], 1), 1)
     halves = crop & strong & (rng.random(n) < 0.25)
@@ -100,27 +101,27 @@ def draw_geometry(rng: Rng, aspect: Floats, region: Region, strength: Floats) ->
     zoom = np.where(turned & (rng.random(n) < 0.5), np.cos(angle) - 0.35 * np.abs(np.sin(angle)), 1)
     cos, sin = np.cos(angle) * zoom, np.sin(angle) * zoom
     linear = np.stack([cos, -sin / wide, sin * wide, cos], 1).reshape(n, 2, 2)
-    quarter = happen(0, 0.14) & whole
+    quarter = happen(0, 0.22) & whole
     turns = np.where(quarter, rng.integers(1, 4, n), 0)
     right = np.array([[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]], float)[turns]
-    flips = np.stack([np.where(happen(0.05, 0.28) & whole, -1, 1), np.where(happen(0, 0.06) & whole, -1, 1)], 1)
+    flips = np.stack([np.where(happen(0.05, 0.35) & whole, -1, 1), np.where(happen(0, 0.06) & whole, -1, 1)], 1)
     linear = linear * half[:, None, :] @ right * flips[:, None, :]
 
     matrix = np.concatenate([linear, centre[:, :, None]], 2)
     matrix = matrix * region.box[:, 2:, None]
     matrix[:, :, 2] += region.box[:, :2]
     tilt = np.where((happen(0.02, 0.08) & whole)[:, None], rng.uniform(-0.25, 0.25, (n, 2)), 0)
-    return Geometry(matrix, tilt, draw_frames(rng, happen(0.06, 0.24) & whole))
+    return Geometry(matrix, tilt, draw_frames(rng, happen(0.06, 0.32) & whole))
 
 
 def draw_frames(rng: Rng, framed: NDArray[np.bool_]) -> Floats:
     """Letterbox, pillar box, border, screenshot and pasting: where the picture stands inside a larger one."""
     n = len(framed)
     kind = rng.random(n)
-    low = np.where(kind < 0.3, 0.8, 0.45)  # a border; or pasted small
+    low = np.where(kind < 0.22, 0.8, 0.45)  # a border; or pasted small
     width, height = rng.uniform(low, 1), rng.uniform(low, 1)
-    width = np.where((kind >= 0.3) & (kind < 0.55), 1, width)  # letterbox
-    height = np.where((kind >= 0.55) & (kind < 0.7), 1, height)  # pillar box
+    width = np.where((kind >= 0.22) & (kind < 0.44), 1, width)  # letterbox
+    height = np.where((kind >= 0.44) & (kind < 0.56), 1, height)  # pillar box
     centred = rng.random(n) < 0.6
     left = (1 - width) * np.where(centred, 0.5, rng.random(n))
     top = (1 - height) * np.where(centred, 0.5, rng.random(n))
@@ -129,8 +130,10 @@ def draw_frames(rng: Rng, framed: NDArray[np.bool_]) -> Floats:
 
 
 def to_device(values: NDArray[np.generic] | Floats, device: torch.device) -> Tensor:
+    """The values on the device, floats as float32; a GPU gets them from pinned memory, so that the host does not wait."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
-    return (tensor.float() if tensor.is_floating_point() else tensor).to(device, non_blocking=True)
+    tensor = tensor.float() if tensor.is_floating_point() else tensor
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def grid(size: int, device: torch.device) -> Tensor:
@@ -171,7 +174,7 @@ def draw_backgrounds(rng: Rng, own: Tensor, others: Tensor, size: int) -> Tensor
         .expand(n, 3, size, size)
         .clone()
     )
-    rows = np.flatnonzero((kind > 0.6) & (kind < 0.85))
+    rows = np.flatnonzero((kind > 0.45) & (kind < 0.85))
     if len(rows):
         at = to_device(rows, device)
         result[at] = nnf.interpolate(others[at % len(others)], (size, size), mode="bilinear", antialias=True)
@@ -262,6 +265,8 @@ def blur(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
 def noise(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
     """Gaussian noise (grey or coloured), a multiplying mask, or single pixels set to extremes (pixel attack)."""
     n, strong = len(x), strength > 0
+    # One generator a call: batches are drawn on a thread, and the global one belongs to the network's training.
+    generator = torch.Generator(x.device).manual_seed(int(rng.integers(0, 2**62)))
     chosen = happens(rng, strength, 0.08, 0.22)
     kind = rng.integers(0, 4, n)
     level = np.where(strong, np.exp(rng.uniform(math.log(0.01), math.log(0.16), n)), 0.02)
@@ -272,13 +277,17 @@ def noise(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
         at = to_device(rows, x.device)
         amount = to_device(level[rows], x.device)[:, None, None, None]
         part = x[at]
+        size, device = x.shape[-1], x.device
         if i < 2:
-            x[at] = (part + torch.randn_like(part[:, : 1 + 2 * i]) * amount).clamp(0, 1)
-        elif i == 2:
-            x[at] = (part * (1 + (torch.rand_like(part) * 2 - 1) * 2 * amount)).clamp(0, 1)
+            grain = torch.randn(len(rows), 1 + 2 * i, size, size, device=device, generator=generator)
+            x[at] = (part + grain * amount).clamp(0, 1)
+            continue
+        even = torch.rand(part.shape, device=device, generator=generator)
+        if i == 2:
+            x[at] = (part * (1 + (even * 2 - 1) * 2 * amount)).clamp(0, 1)
         else:
-            hit = torch.rand_like(part[:, :1]) < amount * 0.5
-            x[at] = torch.where(hit, torch.rand_like(part).round(), part)
+            hit = torch.rand(len(rows), 1, size, size, device=device, generator=generator) < amount * 0.5
+            x[at] = torch.where(hit, even.round(), part)
     return x
 
 
@@ -344,13 +353,17 @@ def caption(rng: Rng, x: Tensor, masks: Tensor, strength: Floats) -> Tensor:
     return x
 
 
-LUMA_TABLE = (
+LUMA_TABLE = np.array([
     (16, 11, 10, 16, 24, 40, 51, 61), (12, 12, 14, 19, 26, 58, 60, 55),
     (14, 13, 16, 24, 40, 57, 69, 56), (14, 17, 22, 29, 51, 87, 80, 62),
     (18, 22, 37, 56, 68, 109, 103, 77), (24, 35, 55, 64, 81, 104, 113, 92),
     (49, 64, 78, 87, 103, 121, 120, 101), (72, 92, 95, 98, 112, 100, 103, 99),
-)  # fmt: skip
+], float)  # fmt: skip
 """ITU-T T.81, annex K.1; K.2, for colour, is close to its upper left corner repeated and capped at 99."""
+COLOUR_TABLE = np.full((8, 8), 99.0)
+COLOUR_TABLE[:3, :3] = [[17, 18, 24], [18, 21, 26], [24, 26, 56]]
+TO_YCC = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]])
+FROM_YCC = np.linalg.inv(TO_YCC)
 
 
 def jpeg(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
@@ -365,19 +378,14 @@ def jpeg(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
     at = to_device(rows, device)
     quality = np.where(strong[rows], rng.uniform(8, 95, len(rows)), rng.uniform(35, 95, len(rows)))
     scale = to_device(np.where(quality < 50, 50 / quality, 2 - quality / 50), device)[:, None, None, None, None]
-    to_ycc = torch.tensor(
-        [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], device=device
-    )
-    table = torch.tensor(LUMA_TABLE, device=device, dtype=torch.float32)
-    colour_table = torch.full((8, 8), 99.0, device=device)
-    colour_table[:3, :3] = torch.tensor([[17.0, 18, 24], [18, 21, 26], [24, 26, 56]], device=device)
+    to_ycc, table, colour_table = (to_device(matrix, device) for matrix in (TO_YCC, LUMA_TABLE, COLOUR_TABLE))
     fill = -size % 16
     part = nnf.pad(x[at], (0, fill, 0, fill), mode="replicate")
     planes = torch.einsum("ij,njhw->nihw", to_ycc, part * 255)
     luma = _quantise(planes[:, :1] - 128, table, scale) + 128
     colour = _quantise(nnf.avg_pool2d(planes[:, 1:], 2), colour_table, scale)
     planes = torch.cat([luma, nnf.interpolate(colour, scale_factor=2.0, mode="bilinear", align_corners=False)], 1)
-    back = torch.einsum("ij,njhw->nihw", torch.linalg.inv(to_ycc), planes) / 255
+    back = torch.einsum("ij,njhw->nihw", to_device(FROM_YCC, device), planes) / 255
     x[at] = back[:, :, :size, :size].clamp(0, 1)
     return x
 

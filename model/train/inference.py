@@ -71,10 +71,14 @@ class _Features(nn.Module):
 
 
 class _OnOpenVino:
-    """A module of one input, compiled for each size of it, in float32."""
+    """A module of one input, compiled for each size of it, in float32. Not to be called by two threads at a time."""
 
     def __init__(self, module: nn.Module) -> None:
-        self._module = module
+        import openvino as ov
+
+        # Here, not at the first call: PyTorch's tracing is not made for several threads.
+        with torch.no_grad():
+            self._graph = ov.convert_model(module, example_input=torch.zeros(1, 3, 64, 64))
         self._queues: dict[tuple[int, int], Any] = {}
 
     def __call__(self, x: Tensor) -> Tensor:
@@ -105,14 +109,12 @@ class _OnOpenVino:
         if (chunk, side) not in self._queues:
             import openvino as ov
 
-            with torch.no_grad():
-                graph = ov.convert_model(self._module, example_input=torch.zeros(1, 3, 64, 64))
-            graph.reshape([chunk, 3, side, side])
+            self._graph.reshape([chunk, 3, side, side])
             hints = {
                 "PERFORMANCE_HINT": "THROUGHPUT",
                 "INFERENCE_NUM_THREADS": torch.get_num_threads(),
                 "INFERENCE_PRECISION_HINT": "f32",
             }
-            compiled = ov.Core().compile_model(graph, "CPU", hints)
+            compiled = ov.Core().compile_model(self._graph, "CPU", hints)
             self._queues[chunk, side] = ov.AsyncInferQueue(compiled), list(compiled.output(0).shape)
         return self._queues[chunk, side]

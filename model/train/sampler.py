@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from .config import Config
+from .edits import to_device
 
 
 class Sampler:
@@ -19,6 +20,7 @@ class Sampler:
         weights = np.sqrt([len(m) for m in self.members])
         self.weights = weights / weights.sum()
         self.count = len(source)
+        self.batch = min(config.batch, self.count * 4 // 5)
         self.bank = torch.zeros(
             self.count, dim, device=device, dtype=torch.float16 if device.type == "cuda" else torch.float32
         )
@@ -26,7 +28,7 @@ class Sampler:
 
     def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """int64[batch] distinct pictures, and int64[batch // 4] others that are not among them, for backgrounds."""
-        batch = min(self.config.batch, self.count * 4 // 5)
+        batch = self.batch
         parts = [self._look_alikes(rng, int(batch * self.config.neighbours / 2))]
         chosen = self.members[rng.choice(len(self.members), p=self.weights)]
         parts.append(rng.permutation(chosen)[: int(batch * self.config.same_source)])
@@ -42,7 +44,7 @@ class Sampler:
         if len(known) < 4 * near or pairs == 0:
             return np.empty(0, np.int64)
         seeds = rng.choice(known, min(pairs, len(known)), replace=False)
-        rows = torch.from_numpy(seeds).to(self.bank.device)
+        rows = to_device(seeds, self.bank.device)
         scores = self.bank[rows] @ self.bank.T
         scores[torch.arange(len(rows), device=rows.device), rows] = -1
         nearest = scores.topk(near, 1).indices.cpu().numpy()
@@ -50,5 +52,5 @@ class Sampler:
 
     def remember(self, ids: NDArray[np.int64], vectors: Tensor) -> None:
         """Notes one vector a picture; called with the first views, the lighter ones."""
-        self.bank[torch.from_numpy(ids).to(self.bank.device)] = vectors.detach().to(self.bank.dtype)
+        self.bank[to_device(ids, self.bank.device)] = vectors.detach().to(self.bank.dtype)
         self.seen[ids] = True

