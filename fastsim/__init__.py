@@ -21,7 +21,18 @@ TYPE_CHECKING = False
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from fastsim.api import Embedded, Found, Options, apply_plan, embed, find, find_groups, make_plan, undo_run
+    from fastsim.api import (
+        Embedded,
+        Found,
+        Options,
+        apply_plan,
+        embed,
+        find,
+        find_groups,
+        find_pairs,
+        make_plan,
+        undo_run,
+    )
     from fastsim.apply import Outcome
     from fastsim.errors import FastsimError
     from fastsim.planfile import read_plan, write_plan
@@ -31,7 +42,18 @@ if TYPE_CHECKING:
     from fastsim.undo import Undone
 
 _HOMES = {
-    "api": ("Embedded", "Found", "Options", "apply_plan", "embed", "find", "find_groups", "make_plan", "undo_run"),
+    "api": (
+        "Embedded",
+        "Found",
+        "Options",
+        "apply_plan",
+        "embed",
+        "find",
+        "find_groups",
+        "find_pairs",
+        "make_plan",
+        "undo_run",
+    ),
     "apply": ("Outcome",),
     "errors": ("FastsimError",),
     "planfile": ("read_plan", "write_plan"),
@@ -43,8 +65,8 @@ _HOMES = {
 """The module of each public name."""
 __all__ = [
     "Embedded", "FastsimError", "Found", "Member", "Operation", "Options", "Outcome", "Plan", "Skipped", "Undone",
-    "__version__", "apply_plan", "embed", "find", "find_groups", "make_plan", "nearest", "read_plan", "similar_pairs",
-    "undo_run", "write_plan",
+    "__version__", "apply_plan", "embed", "find", "find_groups", "find_pairs", "make_plan", "nearest", "read_plan",
+    "similar_pairs", "undo_run", "write_plan",
 ]  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import NamedTuple, TypedDict, Unpack
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from fastsim import __version__, apply, config, pipeline, plan, report, undo
 from fastsim.cache import default_folder
@@ -21,6 +21,7 @@ from fastsim.records import Float16Array, GroupBy, Int32Array, Mode, Plan, Skipp
 from fastsim.report import Member
 from fastsim.unchanged import with_digests
 from fastsim.vectors import to_vectors
+from fastsim.verified import Verifier
 
 StrPath = str | bytes | os.PathLike[str]
 
@@ -94,14 +95,17 @@ def embed(paths: StrPath | Iterable[StrPath], **options: Unpack[Options]) -> Emb
 
 def find(
     paths: StrPath | Iterable[StrPath],
-    thres: float = config.DEFAULT_THRES,
+    thres: float | None = None,
     *,
     keep: str | None = None,
     group_by: str = "component",
     pairs: str = "keep",
+    verify: bool = False,
     **options: Unpack[Options],
 ) -> Found:
     """Find groups of images with a similarity of at least `thres`. No file is changed.
+
+    verify: group confirmed copies only; `thres`, if it is given, is then a further minimum.
 
     paths: files and folders; keep: "largest" (the default), "resolution", "newest", "oldest" or "path"; group_by:
     "component" or "keeper"; pairs: "keep" or "split", for a RAW file and its JPEG; options: see `Options`. Raises
@@ -109,7 +113,7 @@ def find(
     """
     _check_words(("keep", keep or DEFAULT, POLICIES), ("group_by", group_by, GroupBy), ("pairs", pairs, Pairs))
     compute, what, progress = _resolve(paths, options)
-    settings = Config(what, compute, config.check_thres(thres), keep or DEFAULT, pairs)
+    settings = Config(what, compute, _thres(thres, verify), keep or DEFAULT, pairs, verify=verify)
     found = pipeline.find(settings, progress)
     groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     members = report.members(groups, found.files, found.embeddings, found.reasons)
@@ -118,15 +122,41 @@ def find(
 
 def find_groups(
     paths: StrPath | Iterable[StrPath],
-    thres: float = config.DEFAULT_THRES,
+    thres: float | None = None,
     *,
     keep: str | None = None,
     group_by: str = "component",
     pairs: str = "keep",
+    verify: bool = False,
     **options: Unpack[Options],
 ) -> list[list[Member]]:
     """Return `find(...).groups` alone: groups of similar images, largest first, in each the files that stay first."""
-    return find(paths, thres, keep=keep, group_by=group_by, pairs=pairs, **options).groups
+    return find(paths, thres, keep=keep, group_by=group_by, pairs=pairs, verify=verify, **options).groups
+
+
+def find_pairs(
+    paths: StrPath | Iterable[StrPath], thres: float | None = None, *, verify: bool = True, **options: Unpack[Options]
+) -> list[dict[str, Any]]:
+    """Return the pairs of similar images, each as a dictionary with the columns of `fastsim pairs`. No file is changed.
+
+    verify: the nearest neighbours of each image, with what verification says of them (thres: 0 by default); else all
+    pairs with a score of at least `thres` (0.75 by default). options: see `Options`. Raises FastsimError.
+    """
+    from fastsim.commands.pairs import records, unverified
+
+    least = _thres(thres, verify)
+    compute, what, progress = _resolve(paths, options)
+    files, _, _ = pipeline.scan(what, progress, {})
+    embeddings, _, _ = to_vectors(files, compute, progress, {})
+    if verify:
+        found = Verifier(embeddings, files, compute, progress, {}).neighbours(least)
+    else:
+        found = unverified(embeddings, least, workers=compute.workers, device=compute.device)
+    return list(records(found, embeddings, files, verified=verify))
+
+
+def _thres(thres: float | None, verify: bool) -> float:
+    return config.check_thres(thres if thres is not None else 0.0 if verify else config.DEFAULT_THRES)
 
 
 def make_plan(

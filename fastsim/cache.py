@@ -25,6 +25,8 @@ from fastsim.errors import FastsimError, shown
 from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snapshot
 
 NAME = "embeddings.sqlite"
+FEATURES = "features.sqlite"
+"""What `verification.store` keeps beside it; to be removed with it."""
 _VERSION = 7
 """Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
 
@@ -357,7 +359,7 @@ def info(folder: Path) -> CacheInfo | None:
 
 
 def clear(folder: Path) -> int | None:
-    """Remove the cache's files, and the compiled networks and frames of videos beside them.
+    """Remove the cache's files, and the local features, compiled networks and frames of videos beside them.
 
     Returns the bytes that this freed, None if there was no cache. Raises OSError, or FastsimError for a database of this
     name that fastsim did not make.
@@ -373,7 +375,8 @@ def clear(folder: Path) -> int | None:
                 ) from None
             except sqlite3.DatabaseError:
                 pass  # damaged
-    for part in (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged"), *_beside(folder)):
+    ours = (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged"), *_parts(folder / FEATURES))
+    for part in (*ours, *_beside(folder)):
         if part.exists():
             freed = (freed or 0) + part.stat().st_size
             part.unlink()

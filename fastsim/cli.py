@@ -98,6 +98,11 @@ def app() -> None:
 @app.command(cls=MediaCommand)
 @takes(
     INPUTS, INS, OUTS, NETWORK, THRES,
+    flag(
+        "--verify",
+        help="Group confirmed copies only: each pair is aligned and its pixels are compared. --thres is a further minimum, "
+        "0 if not given.",
+    ),
     word(
         "--mode", "MODE", _modes,
         "group_copy or group_move: each group to a folder of its own; clean_move: all but the keepers to --outs; "
@@ -106,8 +111,9 @@ def app() -> None:
     ),
     word(
         "--keep", "POLICY", _policies,
-        "Which file of a group stays: largest (bytes), resolution, newest, oldest or path. Ties: bytes, pixels, a name that "
-        "is not that of a copy, the oldest, the shortest path. A damaged file never stays for an intact one.  "
+        "Which file of a group stays: largest (bytes), resolution, newest, oldest, path, or with --verify uncropped. Ties: "
+        "bytes, pixels, a name that is not that of a copy, the oldest, the shortest path. A damaged file never stays for an "
+        "intact one.  "
         "[default: largest]",
     ),
     word(
@@ -136,7 +142,15 @@ def images(**typed: Any) -> None:
     """Find groups of similar images; copy or move each group to a folder, or clean all but the best of each."""
     from fastsim.commands.images import images as command
 
-    leave(command(**with_inputs(typed)))
+    leave(command(**with_inputs(_with_thres(typed))))
+
+
+def _with_thres(typed: dict[str, Any]) -> dict[str, Any]:
+    """With --verify, a threshold that was not given is 0: what is confirmed needs no score."""
+    source = click.get_current_context().get_parameter_source("thres")
+    if typed["verify"] and source == click.core.ParameterSource.DEFAULT:
+        return {**typed, "thres": 0.0}
+    return typed
 
 
 @app.command()
@@ -170,12 +184,35 @@ def undo(**typed: Any) -> None:
 
 
 @app.command(cls=MediaCommand)
-@takes(INPUTS, INS, NETWORK, THRES, RUNS_ON, JSON, CACHES, QUIET)
+@takes(
+    INPUTS, INS, NETWORK, THRES,
+    flag("--verify", help="Align each pair, compare its pixels, and print the transform in words."),
+    RUNS_ON, JSON, CACHES, QUIET,
+)  # fmt: skip
 def compare(**typed: Any) -> None:
     """Print the scores between images, as a small table."""
     from fastsim.commands.vectors import compare as command
 
     leave(command(**with_inputs(typed)))
+
+
+@app.command("pairs", cls=MediaCommand)
+@takes(
+    INPUTS, INS,
+    path("--out", "FILE", "The table: FILE.csv, .json or .parquet (needs pyarrow).", "", show_default=False),
+    NETWORK, THRES,
+    flag(
+        "--verify",
+        help="Of the nearest neighbours of each image, say which are copies, and how one lies in the other. --thres is a "
+        "further minimum, 0 if not given.",
+    ),
+    RUNS_ON, SCAN, WORKERS, BATCH, CACHES, QUIET, VERBOSE,
+)  # fmt: skip
+def pairs(**typed: Any) -> None:
+    """Write the pairs of similar images to a file: scores, and what verification says of each."""
+    from fastsim.commands.pairs import write_pairs as command
+
+    leave(command(**with_inputs(_with_thres(typed))))
 
 
 @app.command(cls=MediaCommand)

@@ -95,6 +95,8 @@ class Config:
     """Whether a RAW file and its JPEG are one unit, or two pictures."""
     sidecars: bool = True
     """Whether files that belong to a picture go with it."""
+    verify: bool = False
+    """Group confirmed copies only; `thres` is a further minimum."""
 
 
 def resolve_compute(

@@ -84,6 +84,27 @@ def find_groups(
         return [_group(embeddings.ids, part, *_keepers(rows, part, thres, pool)) for part in parts]
 
 
+def group_pairs(components: Components, embeddings: Embeddings, rank: Int64Array, pairs: PairBlock) -> list[Group]:
+    """Like `find_groups`, where two rows are similar if they are one of `pairs`, whatever else their score may say.
+
+    components: those of `pairs`. Memory is O(n + pairs).
+    """
+    rows = np.concatenate([pairs.left, pairs.right])
+    others, scores = np.concatenate([pairs.right, pairs.left]), np.concatenate([pairs.score, pairs.score])
+    order = np.argsort(rows, kind="stable")
+    others, scores = others[order], scores[order]
+    start = np.searchsorted(rows[order], np.arange(len(embeddings) + 1))
+    by, score = np.full(len(embeddings), -1, np.int64), np.zeros(len(embeddings), np.float32)
+    parts = components.members(rank)
+    for row in (int(row) for part in parts for row in part):
+        if by[row] < 0:
+            by[row], score[row] = row, 1.0
+            near = slice(start[row], start[row + 1])
+            free = by[others[near]] < 0
+            by[others[near][free]], score[others[near][free]] = row, scores[near][free]
+    return [_group(embeddings.ids, part, by[part], score[part]) for part in parts]
+
+
 def _keepers(
     rows: _core.Rows, members: Int64Array, thres: float, pool: ThreadPoolExecutor
 ) -> tuple[Int64Array, Float32Array]:

@@ -63,12 +63,22 @@ def _shortest(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
     return np.fromiter((len(file.path) for file in files), np.int64, len(files))
 
 
+def _equal(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
+    """No file before another one: what is a crop of another file, verification knows."""
+    del sizes
+    return np.zeros(len(files), np.int64)
+
+
+UNCROPPED = "uncropped"
+"""The policy that needs verification: of a picture and its crop, the picture stays."""
+
 POLICIES: dict[str, _Rule] = {
     "largest": _largest,
     "resolution": _resolution,
     "newest": _newest,
     "oldest": _oldest,
     "path": _path,
+    UNCROPPED: _equal,
 }
 """The values of --keep. Each rule gives int64[n], the lowest kept first."""
 
@@ -88,6 +98,7 @@ REASONS = {
     "raw": "it has its RAW file",
     "largest": "most bytes",
     "resolution": "most pixels",
+    UNCROPPED: "the others are crops of it",
     "newest": "newest",
     "oldest": "oldest",
     "original": "name of the original",
@@ -123,13 +134,15 @@ def keep_order(
     damaged: Collection[int] = (),
     with_raw: Collection[int] = (),
     in_system: Collection[int] = (),
+    cropped: Collection[int] = (),
 ) -> KeepOrder:
     """The order in which `policy` keeps files.
 
     files: those of some embedding rows; sizes: int32[n, 2], width and height in pixels of each; policy: a key of
     `POLICIES`. Whatever the policy, a file with its id in `damaged` comes after all that are intact, and one that has a
     RAW file of the same shot (`with_raw`) before one that has none; a file in a trash, snapshot or thumbnail folder
-    (`in_system`) comes after all intact files outside. Raises UsageError for another policy.
+    (`in_system`) comes after all intact files outside. `cropped`: the ids that "uncropped" puts last. Raises UsageError
+    for another policy.
     """
     if policy not in POLICIES:
         raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {policy!r})")
@@ -137,7 +150,8 @@ def keep_order(
     chosen = [("intact", np.isin(ids, list(damaged)).astype(np.int64))] if damaged else []
     chosen += [("live", np.isin(ids, list(in_system)).astype(np.int64))] if in_system else []
     chosen += [("raw", -np.isin(ids, list(with_raw)).astype(np.int64))] if with_raw else []
-    chosen.append((policy, POLICIES[policy](files, sizes)))
+    rule = POLICIES[policy](files, sizes)
+    chosen.append((policy, np.isin(ids, list(cropped)).astype(np.int64) if policy == UNCROPPED else rule))
     if policy != "path":
         chosen += [(name, rule(files, sizes)) for name, rule in _TIES if name != policy]
     order = np.lexsort([keys for _, keys in reversed(chosen)])

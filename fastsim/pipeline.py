@@ -1,5 +1,5 @@
-"""The order of the stages: discover -> (content, cache) -> decode -> embed -> similarity -> group. Only this file and
-`vectors.py`, its middle part, know it.
+"""The order of the stages: discover -> (content, cache) -> decode -> embed -> similarity (-> verify) -> group. Only this file
+and its middle parts `vectors.py` and `verified.py` know it.
 
 Planning and applying follow in the commands, where a person may look at the plan in between.
 """
@@ -11,17 +11,18 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastsim import group, keep, pairs, similarity
+from fastsim import group, keep, pairs, similarity, verified
 from fastsim.config import Config, Pairs, Scan
 from fastsim.discover import Listing, discover
 from fastsim.formats import Kind
 from fastsim.progress import Progress
-from fastsim.records import Embeddings, Group, LeftOut, MediaFile, Role, Skipped
+from fastsim.records import Embeddings, Group, Int64Array, LeftOut, MediaFile, Role, Skipped, VerifiedPairs
 from fastsim.sidecars import Sidecars
 from fastsim.system_folders import is_passing
 from fastsim.timing import Timings, stage
 from fastsim.traffic import Traffic
 from fastsim.vectors import Environment, to_vectors
+from fastsim.verified import Verifier
 
 
 @dataclass(slots=True)
@@ -41,6 +42,8 @@ class Findings:
     paired: int
     """RAW files that were not compared, as the JPEG or HEIC of their shot was."""
     timings: Timings = field(default_factory=dict)
+    verified: VerifiedPairs | None = None
+    """What verification says of each candidate; None without it."""
 
 
 def find(config: Config, progress: Progress) -> Findings:
@@ -52,13 +55,28 @@ def find(config: Config, progress: Progress) -> Findings:
         files, paired = pairs.without_paired_raws(files)
     sidecars = Sidecars((file.path for file in files), pairs=config.pairs == Pairs.KEEP, sidecars=config.sidecars)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
-    groups, reasons = compare(
-        embeddings, files, config, progress, timings, traffic=environment.traffic, sidecars=sidecars
-    )
+    known = None
+    if config.verify:
+        verifier = Verifier(embeddings, files, config.compute, progress, timings)
+        groups, reasons, known = compare_verified(verifier, config, sidecars=sidecars)
+    else:
+        groups, reasons = compare(
+            embeddings, files, config, progress, timings, traffic=environment.traffic, sidecars=sidecars
+        )
     files = _with_digests(files, groups, embeddings.digests)
     embeddings = replace(embeddings, device=None, digests={})  # the device's memory is free again
     return Findings(
-        files, (*unlisted, *undecoded), embeddings, groups, environment, left_out, sidecars, reasons, paired, timings
+        files,
+        (*unlisted, *undecoded),
+        embeddings,
+        groups,
+        environment,
+        left_out,
+        sidecars,
+        reasons,
+        paired,
+        timings,
+        known,
     )
 
 
@@ -99,15 +117,62 @@ def compare(
         ):  # fmt: skip
             components.add(block)
     with stage("group", timings):
-        rows = components.grouped()
-        ids = embeddings.ids[rows].tolist()
-        grouped = [files[file_id] for file_id in ids]
-        with_raw = {one.id for one in grouped if any(companion.role == Role.RAW for companion in sidecars.of(one.path))}
-        order = keep.keep_order(
-            grouped, embeddings.sizes[rows], config.keep, damaged=embeddings.damage, with_raw=with_raw,
-            in_system={one.id for one in grouped if is_passing(one.path)},
-        )  # fmt: skip
-        rank = np.argsort(np.argsort(np.isin(np.arange(n), rows, invert=True), kind="stable"))  # the grouped ones first
-        rank[rows] = order.rank
-        groups = group.find_groups(components, embeddings, rank, config.thres, workers=compute.workers)
-        return groups, keep.reasons(groups, {file_id: row for row, file_id in enumerate(ids)}, order)
+        ranked = _ranked(components, embeddings, files, config, sidecars)
+        groups = group.find_groups(components, embeddings, ranked.rank, config.thres, workers=compute.workers)
+        return groups, keep.reasons(groups, ranked.row_of, ranked.order)
+
+
+def compare_verified(
+    verifier: Verifier, config: Config, *, sidecars: Sidecars
+) -> tuple[list[Group], dict[int, str], VerifiedPairs]:
+    """Verify the nearest neighbours of each picture and group the copies.
+
+    A picture with more copies than neighbours is verified against the best file of its group as well.
+    """
+    embeddings, files = verifier.embeddings, verifier.files
+    known = verifier.neighbours(config.thres)
+    copies = verified.confirmed(known, config.thres)
+    components = group.Components(len(embeddings))
+    components.add(copies)
+    crops = embeddings.ids[verified.cropped_rows(known)].tolist()
+    ranked = _ranked(components, embeddings, files, config, sidecars, cropped=crops)
+    untested = similarity.with_first(embeddings, components.members(ranked.rank), known)
+    if len(untested):
+        known = verified.joined(known, verifier.check(untested))
+        copies = verified.confirmed(known, config.thres)
+    with stage("group", verifier.timings):
+        groups = group.group_pairs(components, embeddings, ranked.rank, copies)
+        return groups, keep.reasons(groups, ranked.row_of, ranked.order), known
+
+
+@dataclass(frozen=True, slots=True)
+class _Ranked:
+    """rank: int64[n], the place of each row in keep order; row_of: the row in `order` of each id in a group."""
+
+    rank: Int64Array
+    row_of: dict[int, int]
+    order: keep.KeepOrder
+
+
+def _ranked(
+    components: group.Components, embeddings: Embeddings, files: Sequence[MediaFile], config: Config,
+    sidecars: Sidecars, *, cropped: Sequence[int] = (),
+) -> _Ranked:  # fmt: skip
+    """The order in which files are kept."""
+    rows = components.grouped()
+    ids = embeddings.ids[rows].tolist()
+    grouped = [files[file_id] for file_id in ids]
+    with_raw = {one.id for one in grouped if any(companion.role == Role.RAW for companion in sidecars.of(one.path))}
+    order = keep.keep_order(
+        grouped,
+        embeddings.sizes[rows],
+        config.keep,
+        damaged=embeddings.damage,
+        with_raw=with_raw,
+        cropped=cropped,
+        in_system={one.id for one in grouped if is_passing(one.path)},
+    )
+    n = len(embeddings)
+    rank = np.argsort(np.argsort(np.isin(np.arange(n), rows, invert=True), kind="stable"))  # the grouped ones first
+    rank[rows] = order.rank
+    return _Ranked(rank, {file_id: row for row, file_id in enumerate(ids)}, order)

@@ -443,6 +443,10 @@ class VerifiedPairs:
     def __len__(self) -> int:
         return len(self.left)
 
+    def block(self) -> PairBlock:
+        """The pairs alone."""
+        return PairBlock(self.left, self.right, self.score)
+
     def having(self, status: Status) -> Int64Array:
         """int64[m]: the places of the pairs with this status."""
         return np.flatnonzero(self.status == STATUSES.index(status))

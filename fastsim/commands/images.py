@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from fastsim import __version__, config, pipeline, planfile, report
 from fastsim.apply import Outcome
 from fastsim.chosen_outs import ChosenOuts, choose_outs, settle
+from fastsim.commands import pairs
 from fastsim.commands.left_out import left_out_json, left_out_lines
 from fastsim.commands.shared import (
     cache_folder,
@@ -31,7 +32,7 @@ from fastsim.commands.units import Settled, refuse_losses, settle_units, unit_li
 from fastsim.config import Config, Pairs, Scan
 from fastsim.console import UnprintableError, complain, our_stderr, out
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
-from fastsim.keep import DEFAULT, POLICIES
+from fastsim.keep import DEFAULT, POLICIES, UNCROPPED
 from fastsim.listing import Names, planned_groups, summary_groups
 from fastsim.plan import make_plan
 from fastsim.progress import for_stream
@@ -54,6 +55,7 @@ class ImagesOptions:
     size: str | None
     model: str | None
     thres: float
+    verify: bool
     mode: str
     keep: str | None
     group_by: str
@@ -153,6 +155,9 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
             damaged=report.damaged(found.files, found.embeddings),
         )  # fmt: skip
         as_json["left_out"] = left_out_json(found.left_out)
+        if found.verified is not None:
+            places = pairs.not_different(found.verified)
+            as_json["pairs"] = list(pairs.records(found.verified, found.embeddings, found.files, places=places))
         try:
             report.write_json(as_json, options.json)
         except FastsimError as error:
@@ -179,12 +184,14 @@ def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
     if options.keep is not None and options.keep not in POLICIES:
         raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {options.keep!r})")
     _word(Pairs, "--pairs", options.pairs)
+    if options.keep == UNCROPPED and not options.verify:
+        raise UsageError(f"--keep {UNCROPPED} needs --verify, which finds out what is a crop of what; add --verify")
     if options.trash and mode != Mode.CLEAN_DELETE:
         raise UsageError(f"--trash goes with --mode clean_delete, not with {mode}; leave one of them out")
-    if mode == Mode.CLEAN_DELETE and options.thres < config.DELETE_THRES and not options.force:
+    if mode == Mode.CLEAN_DELETE and options.thres < config.DELETE_THRES and not (options.force or options.verify):
         raise UsageError(
             f"--mode clean_delete with --thres {options.thres:g}: refused under {config.DELETE_THRES:g}, where files "
-            "may be merely alike; use --thres 0.95, or --mode clean_move (can be undone), or --force if you are sure"
+            "may be merely alike; use --thres 0.95, or --verify, or --mode clean_move (can be undone), or --force if you are sure"
         )
     acts = not (options.dry_run or options.plan)
     asks = mode == Mode.CLEAN_DELETE and acts and not options.yes
@@ -226,6 +233,7 @@ def _resolve(options: ImagesOptions, outs: str) -> Config:
         keep=options.keep or DEFAULT,
         pairs=options.pairs,
         sidecars=not options.no_sidecars,
+        verify=options.verify,
     )  # fmt: skip
 
 
@@ -235,6 +243,7 @@ def _header(options: ImagesOptions) -> dict[str, object]:
         "argv": list(sys.argv),
         "mode": options.mode,
         "thres": options.thres,
+        **({"verify": True} if options.verify else {}),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -242,6 +251,35 @@ def _header(options: ImagesOptions) -> dict[str, object]:
 def _exit_code(found: pipeline.Findings, outcome: Outcome | None) -> ExitCode:
     code = ExitCode.DONE if outcome is None else outcome_code(outcome)
     return ExitCode.SKIPPED if code == ExitCode.DONE and found.skipped else code
+
+
+def _kind_of_groups(options: ImagesOptions) -> str:
+    if not options.verify:
+        return f"look-alikes at {options.thres:g} or more"
+    return "verified copies" + (f" at {options.thres:g} or more" if options.thres > 0 else "")
+
+
+def _verified_lines(options: ImagesOptions, found: pipeline.Findings) -> Iterator[str]:
+    """What could not be decided, or that a way to decide exists."""
+    if found.verified is None:
+        if options.mode == Mode.CLEAN_DELETE:
+            yield "--verify would compare the pixels of each pair, and delete confirmed copies only."
+        return
+    places = pairs.undecided(found.verified, config.DEFAULT_THRES)
+    if places:
+        yield (
+            f"{plural(len(places), 'pair')} at {config.DEFAULT_THRES:g} or more could not be decided (too even, or of "
+            "several frames); no file was removed for it:"
+        )
+    told = list(pairs.records(found.verified, found.embeddings, found.files, places=places[: _shown(options, places)]))
+    for one in told:
+        yield f"  {one['score']:.3f}  {shown(one['left'])}  {shown(one['right'])}"
+    if len(told) < len(places):
+        yield f"  and {len(places) - len(told):,} more; --verbose or --json FILE lists all of them"
+
+
+def _shown(options: ImagesOptions, places: Sequence[int]) -> int:
+    return len(places) if options.verbose else 5
 
 
 def _summary(
@@ -256,8 +294,8 @@ def _summary(
         yield from left_out_lines(found.left_out)
         return
     yield (
-        f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of look-alikes at "
-        f"{options.thres:g} or more; {plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) "
+        f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of {_kind_of_groups(options)}; "
+        f"{plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) "
         "could go, the best of each group kept"
     )
     if not options.dry_run:  # which has listed them all
@@ -273,6 +311,7 @@ def _summary(
         yield "Dry run: no file was changed."
     else:
         yield "Nothing to do: no file was changed."
+    yield from _verified_lines(options, found)
     yield from report.summary_frames(found.embeddings)
     yield from report.summary_damaged(report.damaged(found.files, found.embeddings), options.verbose)
     yield from skipped_lines(found.skipped, options.verbose)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from fastsim import config, own_files, pipeline, report, similarity
 from fastsim.commands.left_out import left_out_lines
+from fastsim.commands.pairs import in_words, records, unverified
 from fastsim.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json
 from fastsim.config import Scan
@@ -13,10 +14,11 @@ from fastsim.console import complain, our_stderr
 from fastsim.console import out as show
 from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.progress import for_stream
-from fastsim.records import MediaFile
+from fastsim.records import STATUSES, MediaFile, Status, VerifiedPairs
 from fastsim.report import plural
 from fastsim.timing import Timings
 from fastsim.vectors import to_vectors
+from fastsim.verified import Verifier
 
 
 def compare(
@@ -25,6 +27,7 @@ def compare(
     size: str | None,
     model: str | None,
     thres: float,
+    verify: bool,
     device: str,
     runtime: str,
     json: str | None,
@@ -47,6 +50,10 @@ def compare(
             progress.note(line)
         _need_two(files, inputs)
         embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
+        known = None
+        if verify:
+            verifier = Verifier(embeddings, files, compute, progress, timings)
+            known = verifier.check(unverified(embeddings, -1.0, workers=compute.workers, device=compute.device).block())
     names = [files[i].path for i in embeddings.ids.tolist()]
     scores = similarity.all_scores(embeddings)
     skipped = (*unlisted, *undecoded)
@@ -54,13 +61,31 @@ def compare(
         "paths": names, "scores": [[round(float(s), 6) for s in row] for row in scores],
         "skipped": [{"path": item.path, "reason": item.reason} for item in skipped],
         "environment": environment_of(environment),
+        **({} if known is None else {"pairs": list(records(known, embeddings, files))}),
     }  # fmt: skip
     with report.json_first(result, json):
         for line in report.score_table(names, scores, thres):
             show(line)
+        for line in () if known is None else _verified_lines(known):
+            show(line)
         for line in report.summary_skipped(skipped, everything=True):
             complain(line.strip())
     return ExitCode.SKIPPED if skipped else ExitCode.DONE
+
+
+def _verified_lines(known: VerifiedPairs) -> Iterator[str]:
+    """What each pair is, under the numbers of the table."""
+    yield ""
+    for k in range(len(known)):
+        left, right = (f"{int(row[k]) + 1}" for row in (known.left, known.right))
+        status, found = STATUSES[known.status[k]], known.transforms.get(k)
+        if status == Status.COPY and found is not None:
+            yield f"{left:>4} {right:>4}  copy: {in_words(found, left, right)}"
+        elif status == Status.UNKNOWN:
+            yield f"{left:>4} {right:>4}  unknown: too even to tell, or of several frames"
+        else:
+            aligned = f"aligned, but {known.agreement[k]:.0%} of it agrees".replace("%", " %")
+            yield f"{left:>4} {right:>4}  different{': ' + aligned if found is not None else ''}"
 
 
 def embed(

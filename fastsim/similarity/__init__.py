@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from fastsim.errors import of_device, pip_install
 from fastsim.progress import Bar
-from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock
+from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock, VerifiedPairs
 from fastsim.rows import core_rows
 from fastsim.traffic import Traffic
 
@@ -126,6 +126,22 @@ def similar_pairs(
     del blocks
     order = np.argsort(left * n + right)
     return left[order], right[order], score[order]
+
+
+def with_first(embeddings: Embeddings, members: Sequence[Int64Array], known: VerifiedPairs) -> PairBlock:
+    """The pairs of the first row of each of `members` with the others that are not in `known`, sorted, with scores."""
+    n = len(embeddings)
+    first = np.concatenate([np.empty(0, np.int64), *(np.full(len(part) - 1, part[0]) for part in members)])
+    other = np.concatenate([np.empty(0, np.int64), *(part[1:] for part in members)])
+    left, right = np.minimum(first, other), np.maximum(first, other)
+    new = np.flatnonzero(~np.isin(left * n + right, known.left * n + known.right))
+    new = new[np.lexsort([right[new], left[new]])]
+    left, right = left[new], right[new]
+    rows = embeddings.vectors.astype(np.float32)
+    norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
+    with np.errstate(all="ignore"):
+        score = np.einsum("ij,ij->i", rows[left], rows[right]) / (norms[left] * norms[right])
+    return PairBlock(left, right, np.clip(np.nan_to_num(score), -1, 1).astype(np.float32))
 
 
 def nearest(
