@@ -81,7 +81,7 @@ def test_no_files_have_an_empty_order() -> None:
 
 def test_another_word_is_refused() -> None:
     with pytest.raises(
-        UsageError, match=r"--keep must be one of largest, resolution, newest, oldest, path .got 'best'."
+        UsageError, match=r"--keep must be one of largest, resolution, newest, oldest, path, uncropped .got 'best'."
     ):
         order(FILES, "best")
 
