@@ -1,5 +1,5 @@
-"""Whether two aligned pictures show the same: a rule on the agreement of blocks, calibrated on edited pictures and on
-look-alikes (`bench/verify_rule.py`, whose tables model/README.md quotes).
+"""Whether two aligned pictures show the same: a rule on the agreement of blocks, set by hand on edited pictures and on drawn
+look-alikes; `bench/verify.py` prints what it confirms of others.
 
 A copy agrees everywhere except where something was laid over it (caption, sticker, cut-out), where a translucent layer
 adds contrast (watermark), or where fine detail was lost or noise was added all over. Another page, invoice or screen of
