@@ -13,7 +13,7 @@ from fastsim.errors import UsageError, shown
 from fastsim.formats import Format, Kind, plain_suffixes
 from fastsim.progress import Bar
 from fastsim.recognition import recognise
-from fastsim.records import LeftOut, MediaFile, Skipped, Snapshot
+from fastsim.records import ASIDE_PREFIX, PART_PREFIX, LeftOut, MediaFile, Skipped, Snapshot
 from fastsim.selection import Rules, globs
 from fastsim.signatures import is_apple_double
 from fastsim.system_folders import SystemKind, holder, is_trashed
@@ -57,7 +57,7 @@ def discover(
 
     Every file is listed once, even where inputs overlap. Without `follow_links`, links inside folders are passed over.
     With it, they are followed, but one whose target is in the list already is dropped, so that a link is never kept in
-    place of its own target. Output folders of earlier runs are not entered, and reported as skipped. Files that no
+    place of its own target. Output folders of earlier runs are not entered, and named in `left_out`. Files that no
     installed library reads are counted in `left_out`. Fifos, sockets, devices and the `._` files of Macs are passed
     over; empty and hidden files are listed.
     Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
@@ -113,6 +113,7 @@ class _Scan:
         self._system: dict[_Id, SystemKind] = {}
         self._unread: dict[_Id, Format] = {}
         self._inside: dict[str, SystemKind] = {}
+        self._earlier: list[str] = []
         self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
 
     def left_out(self) -> LeftOut:
@@ -121,7 +122,7 @@ class _Scan:
         unread = Counter(one.name for one in self._unread.values())
         return LeftOut(
             dict(system.most_common()), dict(unread.most_common()),
-            {path: kind.value for path, kind in self._inside.items()},
+            {path: kind.value for path, kind in self._inside.items()}, tuple(sorted(self._earlier)),
         )  # fmt: skip
 
     def add_input(self, text: str, listed: bool = False) -> None:
@@ -214,8 +215,7 @@ class _Scan:
                     entries = list(found)
                 if folder != root and any(entry.name == RUN_MARK for entry in entries):
                     # Else copies would be kept, and their originals be cleaned away.
-                    reason = "the output of an earlier run, not read; name it as an INPUT if that is wanted"
-                    self.skipped[folder] = Skipped(folder, reason)
+                    self._earlier.append(folder)
                     continue
                 waiting += self._take(entries, root, folder_id)
             except OSError as error:
@@ -251,6 +251,12 @@ class _Scan:
     def _take_file(self, path: str, root: str, entry: os.DirEntry[str], folder_id: _Id) -> None:
         """Add a file of a folder if it is of the wanted kind and there is something to read it."""
         name, rules = entry.name, self._rules
+        if name.startswith(PART_PREFIX):
+            return
+        if name.startswith(ASIDE_PREFIX):
+            reason = "an interrupted run set it aside; finish that run with `fastsim apply`, or take it back with `fastsim undo`"
+            self.skipped[path] = Skipped(path, reason)
+            return
         if not rules.include_system and is_trashed(name):
             if rules.is_named_media(name):
                 self._system[(path,)] = SystemKind.TRASHED

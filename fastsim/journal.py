@@ -36,7 +36,7 @@ from fastsim.planfile import (
     snapshot_from_json,
     snapshot_to_json,
 )
-from fastsim.records import Op, Operation, Snapshot
+from fastsim.records import ASIDE_PREFIX, PART_PREFIX, Op, Operation, Snapshot
 
 JOURNAL_NAME = "fastsim_journal.jsonl"
 _FORMAT = "fastsim-journal"
@@ -264,9 +264,9 @@ def names_beside(digest: str, i: int, one: Operation) -> Names:
     label, source = f"{digest[:12]}-{i}", os.path.dirname(one.source)
     there = source if one.target is None else os.path.dirname(one.target)
     return Names(
-        os.path.join(there, f".fastsim-part-{label}"),
-        os.path.join(source, f".fastsim-part-{label}-undo"),
-        os.path.join(there, f".fastsim-aside-{label}{os.path.splitext(one.source)[1][:20]}"),
+        os.path.join(there, f"{PART_PREFIX}{label}"),
+        os.path.join(source, f"{PART_PREFIX}{label}-undo"),
+        os.path.join(there, f"{ASIDE_PREFIX}{label}{os.path.splitext(one.source)[1][:20]}"),
     )
 
 

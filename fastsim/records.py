@@ -21,6 +21,12 @@ Int64Array = NDArray[np.int64]
 Uint8Array = NDArray[np.uint8]
 
 
+PART_PREFIX = ".fastsim-part-"
+"""Names of unfinished copies begin so; a run that was killed may leave one."""
+ASIDE_PREFIX = ".fastsim-aside-"
+"""Names of files that are about to be removed begin so; after a kill such a file may be the only copy."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """What a file looked like when it was discovered; a file whose snapshot has changed is left alone."""
@@ -108,6 +114,8 @@ class LeftOut:
     """How many files of each format, by its name in `formats.FORMATS`, have no reader installed."""
     inside: Mapping[str, str] = field(default_factory=dict)
     """Inputs that lie in a system folder themselves, and are read, as they were named: {path: what that folder is}."""
+    earlier: tuple[str, ...] = ()
+    """Output folders of earlier runs, which were not entered."""
 
 
 @dataclass(frozen=True, slots=True)

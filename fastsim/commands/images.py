@@ -262,8 +262,11 @@ def _kind_of_groups(options: ImagesOptions) -> str:
 def _verified_lines(options: ImagesOptions, found: pipeline.Findings) -> Iterator[str]:
     """What could not be decided, or that a way to decide exists."""
     if found.verified is None:
-        if options.mode == Mode.CLEAN_DELETE:
-            yield "--verify would compare the pixels of each pair, and delete confirmed copies only."
+        if options.mode in (Mode.CLEAN_DELETE, Mode.CLEAN_MOVE) and found.groups:
+            yield (
+                "Scores alone can't tell pages, screens or nearly even pictures of one layout apart; "
+                "--verify compares pixels and removes confirmed copies only"
+            )
         return
     places = pairs.undecided(found.verified, config.DEFAULT_THRES)
     if places:

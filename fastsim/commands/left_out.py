@@ -13,8 +13,8 @@ _BY_NAME = {one.name: one for one in FORMATS}
 
 
 def left_out_lines(left_out: LeftOut) -> Iterator[str]:
-    """One line for system folders, one for each library that is missing, one for formats that nothing here reads, and
-    one for each input that lies in a system folder itself."""
+    """Yield one line for system folders, one for each missing library, one for formats without a reader, one for each
+    output folder of an earlier run, and one for each input that lies in a system folder itself."""
     if left_out.system:
         counted = ", ".join(_counted(n, what) for what, n in left_out.system.items())
         yield f"Left out: {counted}; --include-system reads them."
@@ -26,13 +26,15 @@ def left_out_lines(left_out: LeftOut) -> Iterator[str]:
             yield f"Not read: {', '.join(counts)}; to read them: {reader.install_command}"
     if None in missing:
         yield f"Not read: {', '.join(missing[None])}; fastsim has no reader for this format yet"
+    for path in left_out.earlier:
+        yield f"Left out: {shown(path)}, the output of an earlier run; name it as an INPUT to read it."
     for path, what in left_out.inside.items():
         yield f"{shown(path)} is a {what}; it is read, as an INPUT in it was named."
 
 
 def left_out_json(left_out: LeftOut) -> dict[str, object]:
-    """The same for --json: how many folders and files, by what they are."""
-    return {"system": dict(left_out.system), "unread": dict(left_out.unread)}
+    """Return the same for --json: counts of folders and files by what they are, and outputs of earlier runs."""
+    return {"system": dict(left_out.system), "unread": dict(left_out.unread), "earlier": list(left_out.earlier)}
 
 
 def _counted(n: int, what: str) -> str:

@@ -10,20 +10,24 @@ from typing import Any
 
 import pytest
 
-from fastsim.discover import RUN_MARK, discover, read_list
+from fastsim.discover import RUN_MARK, Listing, discover, read_list
 from fastsim.errors import UsageError
 from fastsim.formats import Kind
 from fastsim.journal import JOURNAL_NAME
-from fastsim.records import MediaFile, Skipped
+from fastsim.records import ASIDE_PREFIX, PART_PREFIX, MediaFile, Skipped
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 
 
-def scan(*inputs: str | Path, **options: Any) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
+def listing(*inputs: str | Path, **options: Any) -> Listing:
     settings: dict[str, Any] = {
         "recursive": True, "exclude": (), "follow_links": False, "outs": None, "kind": Kind.IMAGE, "bar": None,
     }  # fmt: skip
-    return discover([os.fspath(one) for one in inputs], **{**settings, **options})[:2]
+    return discover([os.fspath(one) for one in inputs], **{**settings, **options})
+
+
+def scan(*inputs: str | Path, **options: Any) -> tuple[tuple[MediaFile, ...], tuple[Skipped, ...]]:
+    return listing(*inputs, **options)[:2]
 
 
 def names(*inputs: str | Path, **options: Any) -> list[str]:
@@ -68,8 +72,18 @@ def test_the_output_of_an_earlier_run_is_not_read_unless_it_is_named(tree: Path)
     (tree / "sub" / JOURNAL_NAME).touch()
     files, skipped = scan(tree)
     assert [file.relative for file in files] == [".hidden.webp", "a.png", "b.JPG", "empty.bmp"]
-    assert [(one.path, one.reason[:28]) for one in skipped] == [(str(tree / "sub"), "the output of an earlier run")]
+    assert skipped == ()
+    assert listing(tree).left_out.earlier == (str(tree / "sub"),)
     assert len(scan(tree / "sub")[0]) == 3
+
+
+def test_what_a_killed_run_left_is_no_picture_of_its_own(tree: Path) -> None:
+    (tree / f"{PART_PREFIX}0123-4").write_bytes(b"\xff\xd8\xff half a copy")
+    aside = tree / f"{ASIDE_PREFIX}0123-5.jpg"
+    aside.write_bytes(b"\xff\xd8\xff the only copy")
+    files, skipped = scan(tree)
+    assert len(files) == 7
+    assert [one.path for one in skipped] == [str(aside)] and "fastsim undo" in skipped[0].reason
 
 
 def test_listed_files_that_are_gone_are_skipped_and_named_ones_are_an_error(tree: Path) -> None:
