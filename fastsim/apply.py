@@ -24,7 +24,7 @@ from fastsim.progress import Bar
 from fastsim.records import Op, Operation, OpResult, Plan, Snapshot, numbered
 from fastsim.trash import to_trash
 from fastsim.unchanged import Checker
-from fastsim.undo import CannotUndoError, Fate, take_back
+from fastsim.undo import CannotUndoError, Fate, bring_back, take_back
 
 __all__ = ["Outcome", "apply_plan", "check_outs"]
 
@@ -170,6 +170,9 @@ class _Run:
         if entry.done and not entry.undoing:
             return True
         one, names = entry.operation, names_beside(self._log.digest, i, entry.operation)
+        if one.target is not None:
+            with suppress(CannotUndoError, OSError):  # an undo that was killed while it removed the target
+                bring_back(names.aside, one.target, entry.result or one.snapshot)
         arrived = not os.path.lexists(names.aside) if one.target is None else os.path.lexists(one.target)
         if arrived and (entry.done if one.op == Op.COPY else not os.path.lexists(one.source)):
             transfer.remove_leftover(names.undo_part)

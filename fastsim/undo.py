@@ -205,7 +205,7 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
         return _take_from_aside(one, names.aside)
     if not entry.done:
         transfer.remove_leftover(names.part)
-    _bring_back(names.aside, one.target, entry.result or one.snapshot)  # of an undo that was killed
+    bring_back(names.aside, one.target, entry.result or one.snapshot)  # of an undo that was killed
     if not os.path.lexists(one.target):
         if one.op == Op.MOVE and not entry.failed and not os.path.lexists(one.source):
             raise CannotUndoError(one.source, f"it is neither there nor at {shown(one.target)}")
@@ -236,12 +236,12 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
 
 def _take_from_aside(one: Operation, aside: str) -> Fate:
     """Give a file that was about to be removed its name back."""
-    if _bring_back(aside, one.source, one.snapshot):
+    if bring_back(aside, one.source, one.snapshot):
         return Fate.RESTORED
     return Fate.UNTOUCHED if os.path.lexists(one.source) else Fate.GONE
 
 
-def _bring_back(aside: str, path: str, seen: Snapshot) -> bool:
+def bring_back(aside: str, path: str, seen: Snapshot) -> bool:
     """Give the file `aside` its name `path` back, if it is there; whether it had lost that.
 
     seen: what the file was. Raises CannotUndoError if something else has the name.

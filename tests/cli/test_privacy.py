@@ -19,6 +19,7 @@ COMMANDS: dict[str, list[list[str]]] = {
     "undo": [["made"]],
     "compare": [["photos/chart.png", "photos/backup/chart copy.png"]],
     "embed": [["photos", "--out", "vectors.npz"]],
+    "pairs": [["photos", "--verify", "--out", "pairs.csv"]],
     "doctor": [[]],
     "tune": [["photos"]],
     "cache info": [[]],
