@@ -31,8 +31,7 @@ from fastsim.options import (
 _OUTS = path(
     "--outs", "DIR",
     "A folder for each video goes there, named after it. Empty, new, or of an earlier run with the same settings, which "
-    "is then continued.",
-    "./fastsim_outputs",
+    "is then continued. By default ./fastsim_outputs, or ./fastsim_outputs_2, _3, ... where that is taken.",
 )  # fmt: skip
 _SAMPLING = (
     click.option("--skip", type=int, metavar="N", help="Take every N-th frame; 1 takes all.  [default: 10]"),

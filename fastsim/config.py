@@ -41,7 +41,8 @@ DELETE_THRES = 0.9
 """clean_delete below this threshold needs --force: too many of the pairs there are merely alike."""
 
 THRES_GUIDE = (
-    "0.95 strict: copies saved again, resized or lightly retouched; hardly a false pair; misses stronger edits. "
+    "0.95 strict: copies saved again, resized or lightly retouched; misses stronger edits. Pages, screens and codes of "
+    "one layout score as high; --verify tells them apart. "
     "0.85 balanced: also moderate crops, captions, borders, greyscale; look through the groups before deleting. "
     "0.75 loose: also strong edits and shots of one scene; finds most, and groups pictures that are merely alike."
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from fastsim import config, report
+from fastsim.chosen_outs import DEFAULT as DEFAULT_OUTS
 from fastsim.commands.left_out import left_out_json, left_out_lines
 from fastsim.commands.shared import environment_of, partly_lines, paths_of, skipped_lines, where
 from fastsim.commands.targets import check_json
@@ -32,7 +34,7 @@ class VideoOptions:
     """The options of `fastsim video` and `fastsim videos`, as typed."""
 
     inputs: tuple[str, ...]
-    outs: str
+    outs: str | None
     skip: int | None
     every: str | None
     start: str | None
@@ -74,17 +76,16 @@ def videos(**typed: Any) -> ExitCode:
     """`fastsim videos`: every video below the inputs."""
     options = VideoOptions(**typed)
     settings = resolve(options)
-    check_json(options.json, None if options.dry_run else options.outs)
-    outs = None if options.dry_run else options.outs
-    if outs is not None:  # before hours of work, not after
-        from fastsim.videos.journal import check_outs
-
-        check_outs(outs, settings.identity(load_model(settings.compute.model).sha256))
+    folder = options.outs or DEFAULT_OUTS
+    if not options.dry_run:  # before hours of work, not after
+        folder = _choose_outs(options.outs, settings.identity(load_model(settings.compute.model).sha256))
+    outs = None if options.dry_run else folder
+    check_json(options.json, outs)
     timings: Timings = {}
     try:
         with our_stderr(options.verbose) as stream:
             progress = for_stream(stream, options.quiet)
-            files, unlisted, left_out = scan(options.inputs, options, progress, timings, os.path.abspath(options.outs))
+            files, unlisted, left_out = scan(options.inputs, options, progress, timings, os.path.abspath(folder))
             from fastsim.videos.extract import extract
 
             found = extract(files, settings, outs if files else None, progress, timings)
@@ -94,19 +95,43 @@ def videos(**typed: Any) -> ExitCode:
             + ("" if options.dry_run else ": run the same command again to go on")
         )
         return ExitCode.INTERRUPTED
-    result = as_json(found.extracts, (*unlisted, *found.skipped), files, outs or options.outs)
+    result = as_json(found.extracts, (*unlisted, *found.skipped), files, folder)
     result["left_out"] = left_out_json(left_out)
     result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
     result["environment"] = environment_of(found.environment)
     with report.json_first(result, options.json):
         if not options.quiet:
-            for line in _summary(options, result, files, (*unlisted, *found.skipped)):
+            for line in _summary(options, folder, result, files, (*unlisted, *found.skipped)):
                 out(line)
             for line in left_out_lines(left_out):
                 out(line)
             out(where(found.environment))
             out(f"Time {report.summary_timings(timings)}")
     return ExitCode.SKIPPED if result["skipped"] else ExitCode.DONE
+
+
+def _choose_outs(typed: str | None, identity: Mapping[str, Any]) -> str:
+    """Return the output folder `typed`, or the first default name that is free or holds a run with these settings.
+
+    Raises UsageError where the folder that was typed can't take the run.
+    """
+    from fastsim.videos.journal import check_outs
+
+    if typed is not None:
+        check_outs(typed, identity)
+        return typed
+    names = (DEFAULT_OUTS if number == 1 else f"{DEFAULT_OUTS}_{number}" for number in count(1))
+    for name in names:
+        try:
+            check_outs(name, identity)
+        except UsageError:
+            if not os.path.isdir(name) or not os.access(name, os.R_OK | os.W_OK | os.X_OK):
+                raise
+        else:
+            if name != DEFAULT_OUTS:
+                complain(f"{DEFAULT_OUTS} holds another run or other files; this run goes to {quoted(name)}")
+            return name
+    raise AssertionError
 
 
 def scan(inputs: Sequence[str], options: Any, progress: Progress, timings: Timings, outs: str | None) -> Listing:
@@ -197,7 +222,7 @@ def as_json(
 
 
 def _summary(
-    options: VideoOptions, result: dict[str, Any], files: Sequence[MediaFile], skipped: Sequence[Skipped]
+    options: VideoOptions, folder: str, result: dict[str, Any], files: Sequence[MediaFile], skipped: Sequence[Skipped]
 ) -> Iterator[str]:
     counts = result["counts"]
     if not files:
@@ -220,7 +245,7 @@ def _summary(
     if options.dry_run:
         yield "Dry run: nothing was written."
     elif result["videos"]:
-        yield f"Pictures, contact sheets and tables: {shown(os.path.abspath(options.outs))}"
+        yield f"Pictures, contact sheets and tables: {shown(os.path.abspath(folder))}"
     broken = {entry["path"] for entry in result["videos"] if entry["problem"]}
     yield from skipped_lines([item for item in skipped if item.path not in broken], options.verbose)
     partly = [item for item in skipped if item.path in broken]

@@ -134,7 +134,7 @@ def _summary(options: DuplicatesOptions, found: Duplicates) -> Iterator[str]:
         return
     short = any(match.part.a_end - match.part.a_start < options.least for match in found.matches)
     yield (
-        f"{plural(len(found.videos), 'video')}, {plural(len(found.groups), 'group')} that share parts of "
+        f"{plural(len(found.videos), 'video')}, {plural(len(found.groups), 'group')} with common parts of "
         f"{options.least:g} seconds or more{', or all of a shorter video' if short else ''} "
         f"(similar at {options.thres:g} or more)"
     )

@@ -164,12 +164,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
-@given(data=st.data())
+@given(at=st.integers(0, 2**20), bit=st.integers(0, 7))
 def test_whatever_bit_is_flipped_a_cache_gives_right_rows_or_none(
-    data: st.DataObject, whole: bytes, tmp_path_factory: pytest.TempPathFactory
+    at: int, bit: int, whole: bytes, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("flipped")
-    at, bit = data.draw(st.integers(0, len(whole) - 1)), data.draw(st.integers(0, 7))
+    at %= len(whole)
     (folder / "embeddings.sqlite").write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
     for turn in range(2):
         notes: list[str] = []

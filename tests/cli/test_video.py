@@ -69,6 +69,18 @@ def test_the_first_frame_of_each_scene_is_kept(run: Run, clips: Path, tmp_path: 
     assert "5 videos" in done.stdout and "13 kept" in done.stdout
 
 
+def test_a_run_with_other_settings_takes_the_next_default_folder(run: Run, clips: Path, tmp_path: Path) -> None:
+    command = ("videos", clips / "back.webm")
+    run(*command, "--skip", "5")
+    before = tree(tmp_path / "fastsim_outputs")
+    other = run(*command, "--skip", "6")
+    assert "fastsim_outputs_2" in other.stdout and "goes to ./fastsim_outputs_2" in other.stderr
+    assert list((tmp_path / "fastsim_outputs_2").rglob("frame_*.jpg"))
+    run(*command, "--skip", "6")  # goes on there
+    assert tree(tmp_path / "fastsim_outputs") == before
+    assert not (tmp_path / "fastsim_outputs_3").exists()
+
+
 @pytest.mark.parametrize(("skip", "expected"), [(1, [0, 30]), (7, [0, 35]), (10, [0, 30]), (45, [0, 45])])
 def test_kept_frames_depend_on_the_stride_in_the_known_way(
     run: Run, clips: Path, tmp_path: Path, skip: int, expected: list[int]
@@ -227,7 +239,7 @@ def test_a_rerun_goes_on_where_a_killed_run_stopped(run: Run, clips: Path, tmp_p
         assert cv2.imread(str(path)) is not None, f"{path} is not whole"
     finished = {path.parent for path in outs.rglob("index.csv")}
     before = {path: path.stat().st_mtime_ns for folder in finished for path in folder.iterdir()}
-    refused = run(*command[:2], "--skip", "3", *command[4:], code=2)
+    refused = run(*command[:2], "--skip", "3", *command[4:], "--outs", "fastsim_outputs", code=2)
     assert "--outs" in refused.stderr and "--skip 2; now --skip 3" in refused.stderr
     run(*command)
     assert {path: path.stat().st_mtime_ns for path in before} == before, "what was done is not done again"
