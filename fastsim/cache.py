@@ -50,12 +50,15 @@ _VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEAR
 _APPLICATION = 0x46415354
 """SQLite's mark of whose file it is."""
 _SCHEMA = f"""
+BEGIN IMMEDIATE;
 PRAGMA application_id = {_APPLICATION};
 {_FILES.statement}
 {_VECTORS.statement}
 CREATE TABLE IF NOT EXISTS networks (id INTEGER PRIMARY KEY, key TEXT UNIQUE, device TEXT, runtime TEXT, precision TEXT);
 PRAGMA user_version = {_VERSION};
+COMMIT;
 """
+"""One transaction: another run must not see half of the tables, and take the file for a database of something else."""
 _CHUNK = 500
 """Parameters of one query; SQLite's own limit is higher everywhere."""
 _PENDING = 256
@@ -323,9 +326,13 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _check_owner(database: sqlite3.Connection) -> None:
     """Raise _OfTheUser for a database with tables of something else. Reads only."""
-    if database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION:
-        return
-    tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    database.execute("BEGIN")  # one view of the file for both questions: another run may be making it
+    try:
+        if database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION:
+            return
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    finally:
+        database.rollback()
     if tables and not {"files", "networks", "vectors"} <= tables:  # caches before version 7 had no mark
         raise _OfTheUser("a database of something else")
 

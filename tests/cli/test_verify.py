@@ -102,7 +102,7 @@ def test_clean_delete_removes_copies_only_and_says_otherwise_that_verify_exists(
     copy.mkdir()
     for path in folder.iterdir():
         (copy / path.name).write_bytes(path.read_bytes())
-    assert "--verify would" in run("images", copy, "--mode", "clean_delete", "--thres", "0.95", "--dry-run")
+    assert "--verify compares pixels" in run("images", copy, "--mode", "clean_delete", "--thres", "0.95", "--dry-run")
     run("images", copy, "--verify", "--mode", "clean_delete", "--yes", "--keep", "largest", "--outs", tmp_path / "outs")
     gone = {path.name for path in folder.iterdir()} - {path.name for path in copy.iterdir()}
     assert len(gone) == 2
