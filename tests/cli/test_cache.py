@@ -19,7 +19,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import Run, tree
 
@@ -152,7 +152,7 @@ def known(path: str, size: int = 5) -> MediaFile:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A cache file with the vectors ROWS and as many files."""
     folder = tmp_path_factory.mktemp("whole")
     cache = EmbeddingCache(folder, "network", pytest.fail)
@@ -160,18 +160,20 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
         cache.add(digest, row, ("cpu", "runtime", "float32"))
     cache.remember_digests([known(str(i)) for i in range(60)], {i: bytes([i] * 32) for i in range(60)})
     cache.close()
-    return (folder / "embeddings.sqlite").read_bytes()
+    return folder / "embeddings.sqlite"
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(at=st.integers(0, 2**20), bit=st.integers(0, 7))
+@example(at=24309, bit=0)
 def test_whatever_bit_is_flipped_a_cache_gives_right_rows_or_none(
-    at: int, bit: int, whole: bytes, tmp_path_factory: pytest.TempPathFactory
+    at: int, bit: int, whole: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder = tmp_path_factory.mktemp("flipped")
-    at %= len(whole)
-    (folder / "embeddings.sqlite").write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
-    for turn in range(2):
+    content = whole.read_bytes()
+    at %= len(content)
+    (folder / "embeddings.sqlite").write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
+    for turn in range(3):  # a page that the first run only writes to may be found damaged by the second
         notes: list[str] = []
         cache = EmbeddingCache(folder, "network", notes.append)
         for digest, row in cache.rows(list(ROWS)).items():
@@ -187,7 +189,7 @@ def test_whatever_bit_is_flipped_a_cache_gives_right_rows_or_none(
         cache.remember_digests([known(str(i)) for i in range(60)], {i: bytes([i] * 32) for i in range(60)})
         cache.close()
         assert len(notes) <= 2
-        assert turn == 0 or notes == []
+        assert turn < 2 or notes == []
 
 
 def vectors_of(run: Run, photos: Path, *more: str | Path) -> np.ndarray[Any, Any]:
