@@ -225,7 +225,13 @@ class EmbeddingCache:
 
     def _checksum(self, table: _Table, values: Sequence[object]) -> int:
         """Over all columns of a row; over the network's key as well where the row holds its number only."""
-        parts = [value if type(value) is bytes else str(value).encode() for value in values]
+        # With its type: one flipped bit can turn bytes into text of the same bytes.
+        parts = [
+            b"b" + value
+            if type(value) is bytes
+            else type(value).__name__[:1].encode() + str(value).encode("utf-8", "surrogateescape")
+            for value in values
+        ]
         return crc32(b"\0".join(parts), self._seed if table is _VECTORS else 0)
 
     def _open(self) -> sqlite3.Connection:
@@ -256,6 +262,8 @@ class EmbeddingCache:
             self._switch_off("it is a database of something else; give another --cache; the run goes on without it")
         except _OtherVersion as error:
             self._set_aside(f"is of another version of fastsim ({error})")
+        except UnicodeDecodeError:  # of SQLite's own message, where names in it are damaged
+            self._set_aside("was damaged")
         except (sqlite3.DatabaseError, OSError) as error:
             if _is_damage(error):
                 self._set_aside(f"was damaged ({error})")
