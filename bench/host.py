@@ -23,8 +23,8 @@ import common
 import numpy as np
 from PIL import Image
 
-from fastsim.arena import Arena, Digest, read_files
-from fastsim.headers import read_header
+from fastsim.inputs.arena import Arena, Digest, read_files
+from fastsim.inputs.headers import read_header
 
 SIDES = (16, 400)
 """Of the pictures, in pixels: about 1 kB and 60 kB of noise."""

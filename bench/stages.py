@@ -32,7 +32,7 @@ from fastsim.config import usable_cpus  # noqa: E402
 from fastsim.decode import jpeg, shrink  # noqa: E402
 from fastsim.decode.decoder import decode_file  # noqa: E402
 from fastsim.decode.libraries import opencv  # noqa: E402
-from fastsim.embedding.mish import fuse_mish  # noqa: E402
+from fastsim.embedding.graph.mish import fuse_mish  # noqa: E402
 from fastsim.model import card_size, load_model  # noqa: E402
 
 SIZE = card_size()

@@ -112,7 +112,7 @@ def reference(clip: Path, skip: int, seconds: float) -> list[int]:
     import av
 
     from fastsim import embedding
-    from fastsim.decode.pixels import Squarer
+    from fastsim.decode.video.pixels import Squarer
     from fastsim.embedding import unit_rows
     from fastsim.model import load_model
     from fastsim.records import FrameBatch

@@ -33,13 +33,13 @@ if TYPE_CHECKING:
         make_plan,
         undo_run,
     )
-    from fastsim.apply import Outcome
     from fastsim.errors import FastsimError
-    from fastsim.planfile import read_plan, write_plan
+    from fastsim.files.apply import Outcome
+    from fastsim.files.plan_file import read_plan, write_plan
+    from fastsim.files.undo import Undone
     from fastsim.records import Operation, Plan, Skipped
-    from fastsim.report import Member
+    from fastsim.report.results import Member
     from fastsim.similarity import nearest, similar_pairs
-    from fastsim.undo import Undone
 
 _HOMES = {
     "api": (
@@ -54,13 +54,13 @@ _HOMES = {
         "make_plan",
         "undo_run",
     ),
-    "apply": ("Outcome",),
+    "files.apply": ("Outcome",),
     "errors": ("FastsimError",),
-    "planfile": ("read_plan", "write_plan"),
+    "files.plan_file": ("read_plan", "write_plan"),
     "records": ("Operation", "Plan", "Skipped"),
-    "report": ("Member",),
+    "report.results": ("Member",),
     "similarity": ("nearest", "similar_pairs"),
-    "undo": ("Undone",),
+    "files.undo": ("Undone",),
 }
 """The module of each public name."""
 __all__ = [

@@ -26,7 +26,7 @@ _SETTINGS = {
 for _name, _value in _SETTINGS.items():
     os.environ.setdefault(_name, _value)  # before what reads them is imported
 
-from fastsim.cli import main  # noqa: E402
+from fastsim.cli.main import main  # noqa: E402
 
 
 def program() -> NoReturn:

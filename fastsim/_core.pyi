@@ -132,5 +132,5 @@ def headers(data: Uint8Array, start: Int64Array, out: Int32Array, /) -> None:
     """Reads the headers of encoded pictures.
 
     data: uint8[bytes], one file after the other; start: int64[n + 1], where each begins, and the end. out: int32[n, 7]: kind,
-    width, height, channels, bits, orientation, flags (csrc/headers.h; `fastsim.headers` has them by name).
+    width, height, channels, bits, orientation, flags (csrc/headers.h; `fastsim.inputs.headers` has them by name).
     """

@@ -8,20 +8,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict, Unpack
 
-from fastsim import __version__, apply, config, pipeline, plan, report, undo
-from fastsim.cache import default_folder
-from fastsim.commands.images import check_libraries
-from fastsim.commands.units import refuse_losses, settle_units
+from fastsim import __version__, config, pipeline
+from fastsim.cache.embeddings import default_folder
 from fastsim.config import Compute, Config, Pairs, Scan
+from fastsim.embed_files import to_vectors
 from fastsim.errors import UsageError
-from fastsim.keep import DEFAULT, POLICIES
-from fastsim.outs import check_outs
-from fastsim.progress import Callback, CallbackProgress, NullProgress, Progress, for_stream
+from fastsim.files import apply, plan, undo
+from fastsim.files.output_folder import check_outs
+from fastsim.files.unchanged import with_digests
+from fastsim.grouping.keep_rules import DEFAULT, POLICIES
+from fastsim.planning import check_libraries, refuse_losses, settle_units
 from fastsim.records import Float16Array, GroupBy, Int32Array, Mode, Plan, Skipped, by_keeper
-from fastsim.report import Member
-from fastsim.unchanged import with_digests
-from fastsim.vectors import to_vectors
-from fastsim.verified import Verifier
+from fastsim.report import results
+from fastsim.report.results import Member
+from fastsim.run.progress import Callback, CallbackProgress, NullProgress, Progress, for_stream
+from fastsim.verified_pairs import Verifier
 
 StrPath = str | bytes | os.PathLike[str]
 
@@ -116,7 +117,7 @@ def find(
     settings = Config(what, compute, _thres(thres, verify), keep or DEFAULT, pairs, verify=verify)
     found = pipeline.find(settings, progress)
     groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
-    members = report.members(groups, found.files, found.embeddings, found.reasons)
+    members = results.members(groups, found.files, found.embeddings, found.reasons)
     return Found(members, list(found.skipped), settings, group_by, keep is not None, found)
 
 
@@ -142,7 +143,8 @@ def find_pairs(
     verify: the nearest neighbours of each image, with what verification says of them (thres: 0 by default); else all
     pairs with a score of at least `thres` (0.75 by default). options: see `Options`. Raises FastsimError.
     """
-    from fastsim.commands.pairs import records, unverified
+    from fastsim.report.pairs import pair_records
+    from fastsim.verified_pairs import unverified
 
     least = _thres(thres, verify)
     compute, what, progress = _resolve(paths, options)
@@ -152,7 +154,7 @@ def find_pairs(
         found = Verifier(embeddings, files, compute, progress, {}).neighbours(least)
     else:
         found = unverified(embeddings, least, workers=compute.workers, device=compute.device)
-    return list(records(found, embeddings, files, verified=verify))
+    return list(pair_records(found, embeddings, files, verified=verify))
 
 
 def _thres(thres: float | None, verify: bool) -> float:

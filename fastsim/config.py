@@ -152,11 +152,11 @@ def resolve_device(name: str) -> str:
         return Device.CPU.value
     if not re.fullmatch(r"cuda(:\d+(,\d+)*)?", name):
         raise UsageError(f"--device {name}: auto, cpu, cuda, cuda:N or cuda:N,M is allowed")
-    from fastsim import cuda
+    from fastsim import gpu_probe
 
     numbers = name.removeprefix("cuda").removeprefix(":")
     for number in numbers.split(",") if numbers else ["0"]:
-        if problem := cuda.probe(int(number)).problem:
+        if problem := gpu_probe.probe(int(number)).problem:
             raise UsageError(f"--device {name}: {problem}")
     return f"cuda:{numbers or 0}"
 

@@ -13,9 +13,10 @@ import platform
 import sys
 from collections.abc import Iterator
 
-from fastsim import __version__, _core, cuda, formats
+from fastsim import __version__, _core, gpu_probe
 from fastsim.config import usable_cpus
 from fastsim.errors import FastsimError, pip_install
+from fastsim.inputs import formats
 from fastsim.model import load_model
 
 _LIBRARIES = (
@@ -95,7 +96,7 @@ def _reader(reader: formats.Reader | None) -> str:
 
 
 def _gpus() -> Iterator[str]:
-    found = cuda.probe()
+    found = gpu_probe.probe()
     yield "GPUs"
     for gpu in found.gpus:
         yield f"  {gpu.index}: {gpu.name}, {gpu.memory}, compute capability {gpu.capability:g}, driver {gpu.driver}"
@@ -103,8 +104,8 @@ def _gpus() -> Iterator[str]:
         yield f"  none: {found.problem}"
     for package, version in found.packages.items():
         yield f"  {package} {version}"
-    if "onnxruntime-gpu" in found.packages and cuda.version("onnxruntime"):
-        yield f"  {cuda.BOTH_RUNTIMES}"
+    if "onnxruntime-gpu" in found.packages and gpu_probe.version("onnxruntime"):
+        yield f"  {gpu_probe.BOTH_RUNTIMES}"
     if found.gpus:
         for library, purpose in (("libnvcuvid.so.1", "NVDEC, video"), ("libnvinfer.so.10", "--runtime tensorrt")):
             yield f"  {library:<17} {'found' if _loads(library) else 'not found'} ({purpose})"
@@ -120,7 +121,8 @@ def _loads(library: str) -> bool:
 
 def _choices() -> Iterator[str]:
     yield "  --device auto    -> cpu: the cuda backend has not been seen on a GPU yet, and is used only where it is asked for"
-    yield f"  --device cuda    -> {cuda.probe().problem or 'can be tried: DALI, ONNX Runtime, CuPy (extra cuda12 or cuda13)'}"
+    missing = gpu_probe.probe().problem
+    yield f"  --device cuda    -> {missing or 'can be tried: DALI, ONNX Runtime, CuPy (extra cuda12 or cuda13)'}"
     yield "  --runtime auto   -> openvino on cpu: the fastest for this network; onnxruntime on cuda"
 
 

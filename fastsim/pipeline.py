@@ -11,18 +11,22 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fastsim import group, keep, pairs, similarity, verified
+from fastsim import similarity
+from fastsim import verified_pairs as verified
 from fastsim.config import Config, Pairs, Scan
-from fastsim.discover import Listing, discover
-from fastsim.formats import Kind
-from fastsim.progress import Progress
+from fastsim.embed_files import Environment, to_vectors
+from fastsim.grouping import keep_rules
+from fastsim.grouping.components import Components, find_groups, group_pairs
+from fastsim.inputs import raw_pairs
+from fastsim.inputs.discover import Listing, discover
+from fastsim.inputs.formats import Kind
+from fastsim.inputs.sidecars import Sidecars
+from fastsim.inputs.system_folders import is_passing
 from fastsim.records import Embeddings, Group, Int64Array, LeftOut, MediaFile, Role, Skipped, VerifiedPairs
-from fastsim.sidecars import Sidecars
-from fastsim.system_folders import is_passing
-from fastsim.timing import Timings, stage
-from fastsim.traffic import Traffic
-from fastsim.vectors import Environment, to_vectors
-from fastsim.verified import Verifier
+from fastsim.run.progress import Progress
+from fastsim.run.timing import Timings, stage
+from fastsim.run.traffic import Traffic
+from fastsim.verified_pairs import Verifier
 
 
 @dataclass(slots=True)
@@ -52,7 +56,7 @@ def find(config: Config, progress: Progress) -> Findings:
     files, unlisted, left_out = scan(config.scan, progress, timings)
     paired = 0
     if config.pairs == Pairs.KEEP:
-        files, paired = pairs.without_paired_raws(files)
+        files, paired = raw_pairs.without_paired_raws(files)
     sidecars = Sidecars((file.path for file in files), pairs=config.pairs == Pairs.KEEP, sidecars=config.sidecars)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
     known = None
@@ -110,7 +114,7 @@ def compare(
     """All n-to-n scores, the groups that they make with the files to keep, and why each of those stays."""
     n, compute = len(embeddings), config.compute
     with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
-        components = group.Components(n)
+        components = Components(n)
         for block in similarity.pair_blocks(
             embeddings, config.thres, device=compute.device, workers=compute.workers, labels=components.labels, bar=bar,
             traffic=traffic,
@@ -118,8 +122,8 @@ def compare(
             components.add(block)
     with stage("group", timings):
         ranked = _ranked(components, embeddings, files, config, sidecars)
-        groups = group.find_groups(components, embeddings, ranked.rank, config.thres, workers=compute.workers)
-        return groups, keep.reasons(groups, ranked.row_of, ranked.order)
+        groups = find_groups(components, embeddings, ranked.rank, config.thres, workers=compute.workers)
+        return groups, keep_rules.reasons(groups, ranked.row_of, ranked.order)
 
 
 def compare_verified(
@@ -132,7 +136,7 @@ def compare_verified(
     embeddings, files = verifier.embeddings, verifier.files
     known = verifier.neighbours(config.thres)
     copies = verified.confirmed(known, config.thres)
-    components = group.Components(len(embeddings))
+    components = Components(len(embeddings))
     components.add(copies)
     crops = embeddings.ids[verified.cropped_rows(known)].tolist()
     ranked = _ranked(components, embeddings, files, config, sidecars, cropped=crops)
@@ -141,8 +145,8 @@ def compare_verified(
         known = verified.joined(known, verifier.check(untested))
         copies = verified.confirmed(known, config.thres)
     with stage("group", verifier.timings):
-        groups = group.group_pairs(components, embeddings, ranked.rank, copies)
-        return groups, keep.reasons(groups, ranked.row_of, ranked.order), known
+        groups = group_pairs(components, embeddings, ranked.rank, copies)
+        return groups, keep_rules.reasons(groups, ranked.row_of, ranked.order), known
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +155,11 @@ class _Ranked:
 
     rank: Int64Array
     row_of: dict[int, int]
-    order: keep.KeepOrder
+    order: keep_rules.KeepOrder
 
 
 def _ranked(
-    components: group.Components, embeddings: Embeddings, files: Sequence[MediaFile], config: Config,
+    components: Components, embeddings: Embeddings, files: Sequence[MediaFile], config: Config,
     sidecars: Sidecars, *, cropped: Sequence[int] = (),
 ) -> _Ranked:  # fmt: skip
     """The order in which files are kept."""
@@ -163,7 +167,7 @@ def _ranked(
     ids = embeddings.ids[rows].tolist()
     grouped = [files[file_id] for file_id in ids]
     with_raw = {one.id for one in grouped if any(companion.role == Role.RAW for companion in sidecars.of(one.path))}
-    order = keep.keep_order(
+    order = keep_rules.keep_order(
         grouped,
         embeddings.sizes[rows],
         config.keep,

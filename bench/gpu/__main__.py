@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from bench.common import table, write_json
 from bench.gpu.measuring import SMALL, Clock, Row, Sizes, versions
-from fastsim import cuda as gpus
+from fastsim import gpu_probe as gpus
 
 FAILED = "FAILED"
 Part = Callable[[Sizes, Clock], Iterator[Row]]

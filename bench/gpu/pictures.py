@@ -98,7 +98,7 @@ def _whole(folder: str, sizes: Sizes) -> Iterator[Row]:
     """From the folder to the groups, with the bytes that crossed between host and device."""
     from fastsim.config import Compute, Config, Scan
     from fastsim.pipeline import find
-    from fastsim.progress import NullProgress
+    from fastsim.run.progress import NullProgress
 
     workers = os.cpu_count() or 1
     compute = Compute(size=sizes.side, device=DEVICE, runtime="onnxruntime", workers=workers, batch=sizes.batch)

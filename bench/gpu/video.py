@@ -11,7 +11,7 @@ import av
 import numpy as np
 
 from bench.gpu.measuring import DEVICE, Clock, Row, Sizes, timed
-from fastsim.decode.sampling import Sampling
+from fastsim.decode.video.sampling import Sampling
 from fastsim.records import MediaFile, Snapshot
 from fastsim.videos import frames
 

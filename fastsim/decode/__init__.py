@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsim.decode.picture import Picture
-from fastsim.prefetch import prefetch_map
 from fastsim.records import INTACT_STILL, Content, FrameBatch, MediaFile, Skipped, Uint8Array
-from fastsim.traffic import Traffic
+from fastsim.run.prefetch import prefetch_map
+from fastsim.run.traffic import Traffic
 
 SMALL = 112
 """Pixels: with `auto`, a picture smaller than SMALL x SMALL is compared at SMALL, every other one at LARGE."""

@@ -25,9 +25,9 @@ from fastsim.decode.decoder import AT_ONCE, decode_file
 from fastsim.decode.libraries import MAX_PIXELS
 from fastsim.decode.picture import Picture, UnreadableError
 from fastsim.decode.stills import orientation_of
-from fastsim.prefetch import prefetch_map
 from fastsim.records import FrameBatch, MediaFile, Skipped
-from fastsim.traffic import Traffic
+from fastsim.run.prefetch import prefetch_map
+from fastsim.run.traffic import Traffic
 
 PIPELINES = 2
 """Batches that are decoded at a time, each by a pipeline of its own."""
@@ -170,7 +170,7 @@ class _Decoder:
         pipe, items = self._flying.popleft()
         try:
             pictures, ids = pipe.share_outputs()
-            pixels = _taken(pictures, self._device)
+            pixels = taken(pictures, self._device)
         except (RuntimeError, ValueError, IndexError, MemoryError) as error:
             del pipe
             yield from self._fallen_back(items, error)
@@ -267,7 +267,7 @@ def build(batch: int, workers: int, device: int | None) -> Any:
     return pipe
 
 
-def _taken(pictures: Any, device: int | None, *, on_default: bool = False) -> Any:
+def taken(pictures: Any, device: int | None, *, on_default: bool = False) -> Any:
     """The pixels in memory of their own: DALI uses its buffers again. On the device the copy is a copy there, waited for
     on a stream of its own, so that it does not wait for the network; on_default: on the default stream, for pixels that
     are used and dropped there, as their memory is then given out again in that stream's order."""

@@ -15,12 +15,12 @@ from typing import IO, Any
 
 from PIL import UnidentifiedImageError
 
-from fastsim import formats
 from fastsim.decode import containers, readers
 from fastsim.decode.libraries import MAX_PIXELS, PILLOW_FORMATS, TOO_LARGE, Image, plug_in
 from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
-from fastsim.signatures import HEAD_BYTES
+from fastsim.inputs import formats
+from fastsim.inputs.signatures import HEAD_BYTES
 
 MAX_BYTES = 2 * 2**30
 """A larger file is skipped: it would have to be held in memory whole."""

@@ -19,7 +19,7 @@ os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
 import cv2 as cv2  # noqa: E402, PLC0414
 from PIL import Image as Image  # noqa: E402, PLC0414
 
-from fastsim import formats  # noqa: E402
+from fastsim.inputs import formats  # noqa: E402
 
 _REGISTER = {formats.PILLOW_HEIF: "HEIF", formats.PILLOW_JXL: "JXL"}
 _lock = threading.Lock()

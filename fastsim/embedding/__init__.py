@@ -9,10 +9,9 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from fastsim.compiled import CompiledStore
+from fastsim.cache.compiled_networks import CompiledStore
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
-from fastsim.progress import Bar
 from fastsim.records import (
     INTACT_STILL,
     Content,
@@ -26,7 +25,8 @@ from fastsim.records import (
     Skipped,
     Views,
 )
-from fastsim.traffic import Traffic
+from fastsim.run.progress import Bar
+from fastsim.run.traffic import Traffic
 
 
 @dataclass(frozen=True, slots=True)

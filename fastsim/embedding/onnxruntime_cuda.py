@@ -21,7 +21,7 @@ from fastsim.embedding.row_store import RowStore, Sent
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
 from fastsim.records import DeviceRows, Float16Array, Float32Array, FrameBatch, Int64Array
-from fastsim.traffic import Traffic
+from fastsim.run.traffic import Traffic
 
 IN_FLIGHT = 3
 """Batches whose outputs have not been read yet."""
@@ -185,7 +185,7 @@ class Graph(NamedTuple):
 def graph_of(model: Model, softplus: bool = True) -> Graph:
     """The graph in float16 where the onnx package is there and the graph allows it."""
     try:
-        from fastsim.embedding.device_graph import device_graph
+        from fastsim.embedding.graph.device import device_graph
     except ImportError:
         return Graph(str(model.path), "float32 (float16 needs the package onnx)", False)
     return Graph(*device_graph(str(model.path), softplus=softplus), True)

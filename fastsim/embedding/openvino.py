@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastsim import __version__, _core
-from fastsim.compiled import CompiledStore
+from fastsim.cache.compiled_networks import CompiledStore
 from fastsim.embedding import RanOn
-from fastsim.embedding.mish import fuse_mish
+from fastsim.embedding.graph.mish import fuse_mish
 from fastsim.embedding.openvino_runtime import ov
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model

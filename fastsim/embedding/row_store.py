@@ -10,7 +10,7 @@ import cupy as cp
 import numpy as np
 
 from fastsim.records import Float16Array, Float32Array, Int64Array
-from fastsim.traffic import Traffic
+from fastsim.run.traffic import Traffic
 
 SHARE = 0.4
 """The part of the free device memory that the matrix and its sorted copy may take."""

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim.errors import of_device, pip_install
-from fastsim.progress import Bar
 from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock, VerifiedPairs
 from fastsim.rows import core_rows
-from fastsim.traffic import Traffic
+from fastsim.run.progress import Bar
+from fastsim.run.traffic import Traffic
 
 Labels = Callable[[int, int], Int32Array]
 """labels(start, stop) -> int32[stop - start]: the component that each row is known to be in so far."""

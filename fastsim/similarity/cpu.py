@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsim import _core
-from fastsim.progress import Bar
 from fastsim.records import Float16Array, Int32Array, PairBlock, Views
 from fastsim.rows import core_rows
+from fastsim.run.progress import Bar
 from fastsim.similarity import Labels
 from fastsim.similarity.sketch import add_sketch
 

@@ -17,13 +17,13 @@ import cupy as cp
 import numpy as np
 
 from fastsim.errors import FastsimError
-from fastsim.progress import Bar
 from fastsim.records import DeviceRows, Float16Array, Float32Array, Int32Array, PairBlock
+from fastsim.run.progress import Bar
+from fastsim.run.traffic import Traffic
 from fastsim.similarity import Labels, kernels, schedule
 from fastsim.similarity.cpu import Tile
 from fastsim.similarity.kernels import SLAB
 from fastsim.similarity.tensor_map import Matrix, tensor_map
-from fastsim.traffic import Traffic
 
 SIDE = 32768
 """Rows and columns of a tile: 2.7e11 operations at d = 256, about a millisecond, so that launching costs little."""

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsim.progress import Bar
 from fastsim.records import Float16Array, Float32Array, Int64Array, Views
 from fastsim.rows import core_rows
+from fastsim.run.progress import Bar
 from fastsim.similarity.sketch import SAMPLE, add_sketch, unit_rows
 
 STRIP = 256

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from fastsim.progress import Bar
 from fastsim.records import DeviceRows, Float16Array, Float32Array, PairBlock
+from fastsim.run.progress import Bar
+from fastsim.run.traffic import Traffic
 from fastsim.similarity import schedule
 from fastsim.similarity.cpu import NOTHING, Tile
 from fastsim.similarity.cuda import ROOM, SIDE, CudaLauncher, CudaTicket, open_launchers
 from fastsim.similarity.neighbours import Neighbours
-from fastsim.traffic import Traffic
 
 DEPTH = 2
 """Tiles in flight on each device: one runs while the lists take in another."""

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.progress import Bar
 from fastsim.records import STATUSES, Int64Array, PairBlock, Status, Transform, Uint8Array, VerifiedPairs
+from fastsim.run.progress import Bar
 from fastsim.verification.features import RECIPE, SIDE, Features, extract, no_features, thumbnail
 from fastsim.verification.geometry import Size, identity
 from fastsim.verification.inspection import LEAST_INLIERS, Inspection, Pictures, inspect

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim import _core
-from fastsim.progress import Bar
 from fastsim.records import Int64Array
+from fastsim.run.progress import Bar
 from fastsim.verification.features import Features
 
 MATCH = np.dtype([("index", np.int32), ("best", np.uint16), ("second", np.uint16)])

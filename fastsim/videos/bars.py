@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ExitStack
 
-from fastsim.progress import Bar, Progress
+from fastsim.run.progress import Bar, Progress
 from fastsim.videos import frames
 
 

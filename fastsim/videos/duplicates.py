@@ -9,21 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from fastsim import embedding, group, similarity
+from fastsim import embedding, similarity
+from fastsim.cache.frames import CachedFrames
 from fastsim.config import Compute
-from fastsim.decode.sampling import Sampling
-from fastsim.frame_cache import CachedFrames
+from fastsim.decode.video.sampling import Sampling
+from fastsim.embed_files import Environment, network_key
+from fastsim.grouping.components import Components
 from fastsim.model import load_model
-from fastsim.progress import Progress
 from fastsim.records import Embeddings, Float32Array, Int32Array, MediaFile, PairBlock, Skipped, Uint8Array
-from fastsim.timing import Timings, stage
-from fastsim.traffic import Traffic
-from fastsim.vectors import Environment, network_key
+from fastsim.run.progress import Progress
+from fastsim.run.timing import Timings, stage
+from fastsim.run.traffic import Traffic
 from fastsim.videos import frames
 from fastsim.videos.align import Part, Track, align
 from fastsim.videos.bars import Bars
+from fastsim.videos.embed_frames import Row, with_rows
 from fastsim.videos.known import Known
-from fastsim.videos.vectors import Row, with_rows
 
 FLAT = 6.0
 """Grey levels (standard deviation): a frame with less is black, blank or a fade, and like every other such frame."""
@@ -285,7 +286,7 @@ def _is_still(track: Track, part: Part) -> bool:
 
 
 def _groups(count: int, matches: Sequence[Match]) -> list[list[int]]:
-    components = group.Components(count)
+    components = Components(count)
     left = np.array([match.a for match in matches], np.int64)
     right = np.array([match.b for match in matches], np.int64)
     components.add(PairBlock(left, right, np.ones(len(matches), np.float32)))

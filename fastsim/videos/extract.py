@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fastsim import embedding
+from fastsim.embed_files import Environment
 from fastsim.model import load_model
-from fastsim.progress import Progress
 from fastsim.records import MediaFile, Skipped
-from fastsim.timing import Timings, stage
-from fastsim.traffic import Traffic
-from fastsim.vectors import Environment
+from fastsim.run.progress import Progress
+from fastsim.run.timing import Timings, stage
+from fastsim.run.traffic import Traffic
 from fastsim.videos import frames
 from fastsim.videos.bars import Bars
+from fastsim.videos.embed_frames import Row, with_rows
 from fastsim.videos.folders import folders
 from fastsim.videos.journal import NAME, Journal
 from fastsim.videos.keepers import CHUNK, Decision, Keepers
 from fastsim.videos.results import Extract, Kept, Settings
-from fastsim.videos.vectors import Row, with_rows
 from fastsim.videos.writing import Album
 
 _BLOCK = 32

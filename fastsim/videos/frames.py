@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from fastsim.decode import choose_size
-from fastsim.decode.sampling import Sampling
+from fastsim.decode.video.sampling import Sampling
 from fastsim.errors import shown
 from fastsim.records import MediaFile, Uint8Array
-from fastsim.traffic import Traffic
+from fastsim.run.traffic import Traffic
 from fastsim.videos.ahead import run_ahead
 
 BUDGET = 64 * 2**20
@@ -96,7 +96,7 @@ class _Wanted(NamedTuple):
 
 
 def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
-    from fastsim.decode.video import UnreadableError
+    from fastsim.decode.video.reader import UnreadableError
 
     for file in videos:
         try:
@@ -110,9 +110,9 @@ def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
 
 def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Iterator[Event]:
     """`after`: the video is open already, and its frames up to this number were given. Raises UnreadableError."""
-    from fastsim.decode.black_bars import picture_box
-    from fastsim.decode.pixels import Squarer
-    from fastsim.decode.video import Video
+    from fastsim.decode.video.black_bars import picture_box
+    from fastsim.decode.video.pixels import Squarer
+    from fastsim.decode.video.reader import Video
 
     squarer = Squarer(wanted.crop)
     with Video(file.path, wanted.threads) as video:
@@ -136,9 +136,9 @@ def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Itera
 def _on_device(file: MediaFile, wanted: _Wanted) -> Iterator[Event]:
     """As `_on_cpu`; what the GPU can't decode, or not to its end, the CPU does, and `note` is told. Raises
     UnreadableError."""
-    from fastsim.decode.dali_video import DeviceVideo
-    from fastsim.decode.video import Video
-    from fastsim.decode.video_index import UnsuitedError, index_of
+    from fastsim.decode.video.dali import DeviceVideo
+    from fastsim.decode.video.index import UnsuitedError, index_of
+    from fastsim.decode.video.reader import Video
 
     where, last = wanted.where, None
     try:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from fastsim import content
-from fastsim.cache import EmbeddingCache
+from fastsim.cache.embeddings import EmbeddingCache
+from fastsim.cache.frames import CachedFrames, FrameCache
 from fastsim.config import Compute
 from fastsim.embedding import RanOn
-from fastsim.frame_cache import CachedFrames, FrameCache
-from fastsim.progress import Progress
+from fastsim.inputs import equal_files
 from fastsim.records import MediaFile
+from fastsim.run.progress import Progress
 
 
 class Known:
@@ -29,7 +29,7 @@ class Known:
         with closing(EmbeddingCache(folder, key, progress.note)) as digests:
             seen = digests.known_digests(files)
             with progress.bar("hash", len(files), "files") as bar:
-                self._digests = content.digests(files, known=seen, workers=compute.workers, bar=bar)
+                self._digests = equal_files.digests(files, known=seen, workers=compute.workers, bar=bar)
             digests.remember_digests((file for file in files if file.id not in seen), self._digests)
         for file in files:
             digest = self._digests.get(file.id)

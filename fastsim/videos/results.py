@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fastsim.config import Compute
-from fastsim.decode.sampling import Sampling
+from fastsim.decode.video.sampling import Sampling
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from support import Run, tree
 
-from fastsim.cache import CachedRow, EmbeddingCache, info
+from fastsim.cache.embeddings import CachedRow, EmbeddingCache, info
 from fastsim.records import MediaFile, Snapshot
 
 COUNT = 11

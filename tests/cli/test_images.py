@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from support import Run, tree
 
-from fastsim.formats import FORMATS
+from fastsim.inputs.formats import FORMATS
 
 DUPLICATES = {
     frozenset({"holiday/hills.jpg", "backup/hills small.jpg", "backup/hills again.jpg"}),

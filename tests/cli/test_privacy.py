@@ -11,7 +11,7 @@ from pathlib import Path
 import no_sockets
 import pytest
 
-from fastsim.cli import app
+from fastsim.cli.app import app
 
 COMMANDS: dict[str, list[list[str]]] = {
     "images": [["photos"], ["photos", "--runtime", "onnxruntime", "--dry-run"]],

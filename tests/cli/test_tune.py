@@ -13,7 +13,7 @@ from support import Run, tree
 
 from fastsim import similarity
 from fastsim.records import Embeddings, PairBlock
-from fastsim.tune import LOWEST, THRESHOLDS, advise
+from fastsim.tuning.thresholds import LOWEST, THRESHOLDS, advise
 
 
 def tuned(run: Run, photos: Path, *more: str) -> dict[str, Any]:

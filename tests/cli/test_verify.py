@@ -14,8 +14,8 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 import fastsim
-from fastsim import cache
-from fastsim.group import Components, group_pairs
+from fastsim.cache import embeddings as cache
+from fastsim.grouping.components import Components, group_pairs
 from fastsim.records import Embeddings, PairBlock
 from fastsim.verification import store
 

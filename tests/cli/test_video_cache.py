@@ -12,7 +12,7 @@ import pytest
 from media.draw_videos import encode, shot
 from support import Run
 
-from fastsim.frame_cache import CachedFrames, FrameCache, files
+from fastsim.cache.frames import CachedFrames, FrameCache, files
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from oracle import assert_same_pairs, oracle
 
 from fastsim.records import DeviceRows, Embeddings
+from fastsim.run.traffic import Traffic
 from fastsim.similarity import effective, pair_blocks
-from fastsim.traffic import Traffic
 
 pytestmark = pytest.mark.gpu
 DEVICES = ("cpu", "cuda:0")

@@ -57,7 +57,7 @@ def test_the_command_finds_the_same_groups(run: Run, photos: Path, device: str) 
 def test_nothing_is_copied_between_the_decoder_and_the_pairs(photos: Path) -> None:
     from fastsim.config import Compute, Config, Scan
     from fastsim.pipeline import find
-    from fastsim.progress import NullProgress
+    from fastsim.run.progress import NullProgress
 
     for path in [*photos.rglob("*.png"), *photos.rglob("*.webp")]:
         path.unlink()

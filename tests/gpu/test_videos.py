@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support import Run
 
-from fastsim.decode.sampling import Sampling
+from fastsim.decode.video.sampling import Sampling
 from fastsim.records import MediaFile, Snapshot
 
 pytest.importorskip("av", reason="needs PyAV")

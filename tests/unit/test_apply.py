@@ -26,14 +26,14 @@ from disk import (
     with_sidecars,
 )
 
-from fastsim import transfer
-from fastsim.apply import Outcome, apply_plan
 from fastsim.errors import UsageError, shown
-from fastsim.journal import JOURNAL_NAME, Journal
-from fastsim.planfile import PLAN_NAME, read_plan
+from fastsim.files import transfer
+from fastsim.files.apply import Outcome, apply_plan
+from fastsim.files.journal import JOURNAL_NAME, Journal
+from fastsim.files.plan_file import PLAN_NAME, read_plan
+from fastsim.files.unchanged import with_digests
+from fastsim.files.undo import undo
 from fastsim.records import Mode, Op, Plan
-from fastsim.unchanged import with_digests
-from fastsim.undo import undo
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 OWN = {PLAN_NAME, JOURNAL_NAME}

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import MEDIA
 
-from fastsim import arena, headers
+from fastsim.inputs import arena, headers
 
 
 def sha(data: memoryview) -> bytes:

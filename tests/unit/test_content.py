@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsim.content import digests, find_copies, spread_rows, spread_skips
-from fastsim.progress import NullProgress
+from fastsim.inputs.equal_files import digests, find_copies, spread_rows, spread_skips
 from fastsim.records import Embeddings, MediaFile, Skipped, Snapshot
+from fastsim.run.progress import NullProgress
 
 
 def copies_of(folder: Path, contents: list[bytes]) -> tuple[list[MediaFile], dict[int, int]]:

@@ -16,12 +16,12 @@ from fastsim.config import Compute, Config, Scan
 from fastsim.embedding import embed
 from fastsim.model import load_model
 from fastsim.pipeline import find
-from fastsim.progress import NullProgress
 from fastsim.records import DeviceRows, Embeddings, FrameBatch, MediaFile, Snapshot
+from fastsim.run.progress import NullProgress
+from fastsim.run.traffic import Traffic
 from fastsim.similarity import effective
-from fastsim.traffic import Traffic
+from fastsim.videos.embed_frames import with_rows
 from fastsim.videos.frames import Ended, Opened, Taken
-from fastsim.videos.vectors import with_rows
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 pytest.importorskip("onnx", reason="needs onnx")

@@ -29,7 +29,7 @@ def run(source: str | bytes, pixels: np.ndarray) -> np.ndarray:
 def halved(path: str) -> bytes:
     import onnx
 
-    from fastsim.embedding.half import halve
+    from fastsim.embedding.graph.half import halve
 
     model = onnx.load(path)
     halve(model)

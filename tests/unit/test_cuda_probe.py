@@ -11,17 +11,17 @@ import fake_cupy
 import numpy as np
 import pytest
 
-from fastsim import cuda
+from fastsim import gpu_probe
 from fastsim.config import resolve_device, resolve_runtime
 from fastsim.errors import FastsimError, UsageError
 from fastsim.similarity import similar_pairs
 
-H200 = cuda.Gpu(0, "NVIDIA H200", "580.159.04", "143771 MiB", 9.0)
+H200 = gpu_probe.Gpu(0, "NVIDIA H200", "580.159.04", "143771 MiB", 9.0)
 CUDA13 = {"onnxruntime-gpu": "1.31.1", "nvidia-dali-cuda130": "2.4.0", "cupy-cuda13x": "14.2.0"}
 
 
-def gpu(driver: str = "580.1", capability: float = 9.0) -> tuple[cuda.Gpu, ...]:
-    return (cuda.Gpu(0, "GPU", driver, "1 MiB", capability),)
+def gpu(driver: str = "580.1", capability: float = 9.0) -> tuple[gpu_probe.Gpu, ...]:
+    return (gpu_probe.Gpu(0, "GPU", driver, "1 MiB", capability),)
 
 
 @pytest.mark.parametrize(
@@ -38,11 +38,15 @@ def gpu(driver: str = "580.1", capability: float = 9.0) -> tuple[cuda.Gpu, ...]:
     ],
 )
 def test_what_is_missing_is_said(
-    gpus: tuple[cuda.Gpu, ...], packages: dict[str, str], index: int, said: str | None, monkeypatch: pytest.MonkeyPatch
+    gpus: tuple[gpu_probe.Gpu, ...],
+    packages: dict[str, str],
+    index: int,
+    said: str | None,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(cuda, "version", packages.get)
-    monkeypatch.setattr(cuda.sys, "platform", "linux")
-    problem = cuda._problem(gpus, packages, index)
+    monkeypatch.setattr(gpu_probe, "version", packages.get)
+    monkeypatch.setattr(gpu_probe.sys, "platform", "linux")
+    problem = gpu_probe._problem(gpus, packages, index)
     if said is None:
         assert problem is None
     else:
@@ -52,14 +56,14 @@ def test_what_is_missing_is_said(
 
 def test_both_onnxruntimes_are_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     installed = CUDA13 | {"onnxruntime": "1.30.0"}
-    monkeypatch.setattr(cuda, "version", installed.get)
-    monkeypatch.setattr(cuda.sys, "platform", "linux")
-    assert cuda._problem(gpu(), installed, 0) == cuda.BOTH_RUNTIMES
+    monkeypatch.setattr(gpu_probe, "version", installed.get)
+    monkeypatch.setattr(gpu_probe.sys, "platform", "linux")
+    assert gpu_probe._problem(gpu(), installed, 0) == gpu_probe.BOTH_RUNTIMES
 
 
 def test_a_line_of_nvidia_smi_is_read() -> None:
-    assert cuda._parse("0, NVIDIA H200, 580.159.04, 143771 MiB, 9.0") == H200
-    assert cuda._parse("No devices were found") is None
+    assert gpu_probe._parse("0, NVIDIA H200, 580.159.04, 143771 MiB, 9.0") == H200
+    assert gpu_probe._parse("No devices were found") is None
 
 
 def test_without_a_driver_auto_is_cpu_and_cuda_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,14 +91,14 @@ def test_an_nvidia_smi_without_a_working_driver_is_said_in_one_line(
     (tmp_path / "nvidia-smi").write_text(SMI)
     (tmp_path / "nvidia-smi").chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(cuda, "version", CUDA13.get)
+    monkeypatch.setattr(gpu_probe, "version", CUDA13.get)
 
     def load(name: str) -> SimpleNamespace:
         if driver is None:
             raise OSError(f"{name}: cannot open shared object file")
         return SimpleNamespace(cuInit=lambda _flags: driver)
 
-    monkeypatch.setattr(cuda.ctypes, "CDLL", load)
+    monkeypatch.setattr(gpu_probe.ctypes, "CDLL", load)
     if said is None:
         assert resolve_device("cuda") == "cuda:0"
         return

@@ -7,7 +7,7 @@ import pytest
 from oracle import assert_same_pairs, oracle
 
 from fastsim import _core
-from fastsim.group import Components
+from fastsim.grouping.components import Components
 from fastsim.records import PairBlock
 from fastsim.similarity import cpu, effective, schedule
 from fastsim.similarity.cpu import Tile

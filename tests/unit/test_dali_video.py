@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 from media.draw_videos import X264, encode, film, stamp, with_matrix
 
-from fastsim.decode.sampling import Sampling
-from fastsim.decode.video import Video
-from fastsim.decode.video_index import UnsuitedError, index_of
+from fastsim.decode.video.index import UnsuitedError, index_of
+from fastsim.decode.video.reader import Video
+from fastsim.decode.video.sampling import Sampling
 from fastsim.records import MediaFile, Snapshot
-from fastsim.traffic import Traffic
+from fastsim.run.traffic import Traffic
 from fastsim.videos import frames
 
-dali_video = pytest.importorskip("fastsim.decode.dali_video", reason="needs nvidia-dali")
+dali_video = pytest.importorskip("fastsim.decode.video.dali", reason="needs nvidia-dali")
 
 VP9 = {"codec": "libvpx-vp9", "options": {"deadline": "realtime", "cpu-used": "8", "b": "2M"}}
 KINDS: dict[str, dict[str, Any]] = {

@@ -16,9 +16,9 @@ ort = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 
 from onnx import TensorProto, helper  # noqa: E402
 
-from fastsim.embedding import device_graph as graphs  # noqa: E402
-from fastsim.embedding.ending import OUTPUT, end_in_unit_rows  # noqa: E402
-from fastsim.embedding.softplus import spell_with_softplus  # noqa: E402
+from fastsim.embedding.graph import device as graphs  # noqa: E402
+from fastsim.embedding.graph.normalise import OUTPUT, end_in_unit_rows  # noqa: E402
+from fastsim.embedding.graph.softplus import spell_with_softplus  # noqa: E402
 
 
 def session(source: str | bytes) -> object:

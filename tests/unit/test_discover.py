@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from fastsim.discover import RUN_MARK, Listing, discover, read_list
 from fastsim.errors import UsageError
-from fastsim.formats import Kind
-from fastsim.journal import JOURNAL_NAME
+from fastsim.files.journal import JOURNAL_NAME
+from fastsim.inputs.discover import RUN_MARK, Listing, discover, read_list
+from fastsim.inputs.formats import Kind
 from fastsim.records import ASIDE_PREFIX, PART_PREFIX, MediaFile, Skipped
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fastsim.cli import app
-from fastsim.formats import IMAGES, VIDEOS
+from fastsim.cli.app import app
+from fastsim.inputs.formats import IMAGES, VIDEOS
 from fastsim.model import card_size
 
 ROOT = Path(__file__).parents[2]

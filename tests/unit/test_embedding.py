@@ -16,8 +16,8 @@ from fastsim.config import Compute, resolve_compute
 from fastsim.embedding import embed, open_network, unit_rows
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import load_model
-from fastsim.progress import NullProgress
 from fastsim.records import Embeddings, FrameBatch, Skipped
+from fastsim.run.progress import NullProgress
 
 onnx = pytest.importorskip("onnx")
 MEDIA = Path(__file__).parents[1] / "media" / "photos"

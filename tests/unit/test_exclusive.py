@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from disk import contents, fill, groups_of, listed, run, state
 
-from fastsim.exclusive import StoppedWaitingError, alone
-from fastsim.plan import make_plan
+from fastsim.files.lock import StoppedWaitingError, alone
+from fastsim.files.plan import make_plan
 from fastsim.records import GroupBy, Mode, Plan
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs flock")
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs flock")
 def own_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not to wait for runs of other tests."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("fastsim.exclusive._roots", lambda paths: set())
+    monkeypatch.setattr("fastsim.files.lock._roots", lambda paths: set())
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def holder(tmp_path: Path, path: Path) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the locks until it is killed."""
     code = f"""
         import sys, tempfile, time
-        import fastsim.exclusive as exclusive
+        import fastsim.files.lock as exclusive
         tempfile.tempdir = {str(tmp_path)!r}
         exclusive._roots = lambda paths: set()
         with exclusive.alone([{str(path)!r}], lambda: False, lambda: None):
@@ -73,7 +73,7 @@ def test_another_users_run_on_the_same_file_system_is_waited_for(
     """Its own lock is elsewhere; the folder at the root of the file system is one for both."""
     import fcntl
 
-    monkeypatch.setattr("fastsim.exclusive._roots", lambda paths: {str(tmp_path)})
+    monkeypatch.setattr("fastsim.files.lock._roots", lambda paths: {str(tmp_path)})
     other = os.open(tmp_path, os.O_RDONLY)
     fcntl.flock(other, fcntl.LOCK_EX)
     try:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from fastsim.formats import (
+from fastsim.inputs.formats import (
     FORMATS,
     IMAGES,
     NEVER_LOOKED_INTO,
@@ -26,7 +26,7 @@ from fastsim.formats import (
     by_suffix,
     suffixes,
 )
-from fastsim.signatures import HEAD_BYTES, is_apple_double
+from fastsim.inputs.signatures import HEAD_BYTES, is_apple_double
 
 PICTURE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (48, 64, 3)).astype(np.uint8))
 

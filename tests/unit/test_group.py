@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from oracle import make
 
-from fastsim import _core, group
-from fastsim.group import Components, find_groups
+from fastsim import _core
+from fastsim.grouping.components import Components, find_groups
 from fastsim.records import Embeddings, Group
 from fastsim.similarity import pair_blocks, similar_pairs
 
@@ -62,8 +62,8 @@ def test_groups_are_those_of_the_reference(n: int, d: int, thres: float, seed: i
 def test_batches_do_not_change_the_keepers(batch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     vectors, rank = make(400, 10, 1), np.random.default_rng(1).permutation(400)
     whole = [list(g.members()) for g in grouped(vectors, rank, 0.7)]
-    monkeypatch.setattr(group, "BATCH", batch)
-    monkeypatch.setattr(group, "SLICE", 7)
+    monkeypatch.setattr("fastsim.grouping.components.BATCH", batch)
+    monkeypatch.setattr("fastsim.grouping.components.SLICE", 7)
     assert [list(g.members()) for g in grouped(vectors, rank, 0.7)] == whole
 
 

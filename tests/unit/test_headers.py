@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from fastsim import _core, headers
+from fastsim import _core
+from fastsim.inputs import headers
 
 
 def encoded(mode: str, kind: str, size: tuple[int, int] = (37, 21), **options: object) -> bytes:

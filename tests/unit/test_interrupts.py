@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from disk import contents, fill, listed, other_file_system, plan_of, reasons, run, state
 
-from fastsim import transfer
-from fastsim.apply import apply_plan
-from fastsim.interrupts import held_back
-from fastsim.journal import JOURNAL_NAME
-from fastsim.planfile import PLAN_NAME, write_plan
+from fastsim.files import transfer
+from fastsim.files.apply import apply_plan
+from fastsim.files.journal import JOURNAL_NAME
+from fastsim.files.plan_file import PLAN_NAME, write_plan
+from fastsim.files.undo import undo
 from fastsim.records import Mode
-from fastsim.undo import undo
+from fastsim.run.interrupts import held_back
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 OWN = {PLAN_NAME, JOURNAL_NAME}
@@ -102,8 +102,8 @@ def test_a_long_copy_is_rolled_back(tmp_path: Path, mode: Mode, monkeypatch: pyt
 
 WORKER = """
 import sys
-from fastsim.apply import apply_plan
-from fastsim.planfile import read_plan
+from fastsim.files.apply import apply_plan
+from fastsim.files.plan_file import read_plan
 plan = read_plan(sys.argv[1])
 print("go", flush=True)
 apply_plan(plan, bar=None)

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from fastsim.errors import FastsimError, UsageError
-from fastsim.journal import Journal, journal_in, read_header
+from fastsim.files.journal import Journal, journal_in, read_header
+from fastsim.files.undo import undo
 from fastsim.records import Op, Operation, Snapshot
-from fastsim.undo import undo
 
 ONE = Operation(Op.MOVE, os.path.abspath("a\udcff\n"), os.path.abspath("b"), Snapshot(1, 2, 3))
 TWO = Operation(Op.COPY, os.path.abspath("c"), os.path.abspath("d"), Snapshot(4, 5, 6))

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastsim.errors import UsageError
-from fastsim.keep import ALONE, POLICIES, REASONS, keep_order, reasons
+from fastsim.grouping.keep_rules import ALONE, POLICIES, REASONS, keep_order, reasons
 from fastsim.records import Group, MediaFile, Snapshot
 
 #         bytes, mtime, width, height, path

@@ -12,55 +12,25 @@ import pytest
 import fastsim
 
 PACKAGE = Path(fastsim.__file__).parent
-SHARED = {
-    "records",
-    "errors",
-    "progress",
-    "prefetch",
-    "interrupts",
-    "model",
-    "traffic",
-    "compiled",
-    "rows",
-    "digest",
-    "provenance",
-    "_core",
-    "formats",
-    "signatures",
-}
-STAGES = {
-    "discover": {"recognition", "selection", "system_folders"},
-    "recognition": set(),
-    "selection": {"system_folders"},
-    "system_folders": set(),
-    "content": set(),
-    "decode": {"decode"},
-    "embedding": {"embedding"},
-    "similarity": {"similarity"},
-    "verification": {"verification"},
-    "group": set(),
-    "keep": {"originals"},
-    "originals": set(),
-    "pairs": {"sidecar_names"},
-    "sidecars": {"sidecar_names"},
-    "sidecar_names": {"originals"},
-    "losses": set(),
-    "plan": set(),
-    "planfile": set(),
-    "journal": {"planfile"},
-    "transfer": set(),
-    "trash": set(),
-    "unchanged": set(),
-    "removal": {"transfer", "unchanged"},
-    "exclusive": set(),
-    "run_record": {"journal", "planfile"},
-    "apply": {"exclusive", "journal", "outs", "planfile", "removal", "transfer", "trash", "unchanged", "undo"},
-    "earlier_run": {"journal"},
-    "outs": {"earlier_run", "journal", "planfile", "transfer", "undo"},
-    "undo": {"exclusive", "journal", "planfile", "removal", "run_record", "transfer"},
-    "report": {"console", "own_files"},
-}
-"""Each stage, and what it may import of the package beyond SHARED."""
+LAYERS = (
+    {"errors", "_core", "rows", "records"},
+    {"run"},
+    {"inputs", "gpu_probe", "model"},
+    {"cache", "decode", "embedding", "similarity", "verification", "grouping", "files"},
+    {"config", "report", "tuning"},
+    {"embed_files", "verified_pairs"},
+    {"pipeline", "videos", "doctor"},
+    {"planning"},
+    {"api"},
+    {"cli"},
+    {"__main__"},
+)
+"""Every module or package at the top, from the bottom up. A module imports from layers below its own, or from its own
+package."""
+
+WITHIN = {("files", "inputs"), ("embedding", "cache"), ("rows", "records"), ("rows", "_core")}
+"""Imports inside a layer that are allowed."""
+
 
 BACKENDS = {
     "cv2": ["decode/libraries.py", "verification/opencv.py", "videos/pictures.py"],
@@ -69,18 +39,16 @@ BACKENDS = {
     "tifffile": ["decode/tiff.py"],
     "rawpy": ["decode/readers.py"],
     "pillow_heif": ["decode/libraries.py"],
-    "av": ["decode/black_bars.py", "decode/pixels.py", "decode/sparse.py", "decode/video.py", "decode/video_index.py"],
-    "openvino": ["embedding/openvino.py", "embedding/mish.py"],
+    "av": [f"decode/video/{name}.py" for name in ("black_bars", "index", "pixels", "reader", "sparse")],
+    "openvino": ["embedding/openvino.py", "embedding/graph/mish.py"],
     "onnxruntime": ["embedding/onnxruntime_import.py"],
-    "onnx": ["embedding/device_graph.py", "embedding/half.py", "embedding/softplus.py", "embedding/ending.py"],
+    "onnx": [f"embedding/graph/{name}.py" for name in ("device", "half", "normalise", "softplus")],
     "cupy": ["decode/dali.py", "embedding/onnxruntime_cuda.py", "embedding/row_store.py", "similarity/cuda.py"],
-    "nvidia": ["decode/dali.py", "decode/dali_video.py"],
+    "nvidia": ["decode/dali.py", "decode/video/dali.py"],
 }
 
 
-def sources(stage: str) -> list[Path]:
-    folder = PACKAGE / stage
-    return sorted(folder.rglob("*.py")) if folder.is_dir() else [PACKAGE / f"{stage}.py"]
+MODULES = {".".join(path.relative_to(PACKAGE).with_suffix("").parts): path for path in PACKAGE.rglob("*.py")}
 
 
 def imports(path: Path) -> set[str]:
@@ -90,30 +58,93 @@ def imports(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
-            found.update(
-                f"{node.module}.{alias.name}" if node.module == "fastsim" else node.module for alias in node.names
-            )
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
     return found
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_imports_no_other_stage(stage: str) -> None:
-    for path in sources(stage):
-        used = {name.split(".")[1] for name in imports(path) if name.startswith("fastsim.")} - {"__version__"}
-        assert used <= SHARED | STAGES[stage], f"{path.name} imports {used - SHARED - STAGES[stage]}"
+def module_of(name: str) -> str | None:
+    """The module of this package that an imported name comes from, None for names from elsewhere."""
+    parts = name.split(".")
+    if parts[0] != "fastsim" or len(parts) == 1:
+        return None
+    for length in range(len(parts), 1, -1):
+        inner = ".".join(parts[1:length])
+        for candidate in (inner, f"{inner}.__init__"):
+            if candidate in MODULES:
+                return candidate
+    return "_core" if parts[1] == "_core" else None
+
+
+def top(module: str) -> str:
+    return module.split(".", maxsplit=1)[0]
+
+
+def test_every_module_has_a_layer() -> None:
+    assert {top(module) for module in MODULES} - {"__init__"} == set().union(*LAYERS) - {"_core"}
+
+
+@pytest.mark.parametrize("package", sorted(set().union(*LAYERS) - {"_core"}))
+def test_a_module_imports_only_from_layers_below_it(package: str) -> None:
+    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    for module, path in MODULES.items():
+        if top(module) != package:
+            continue
+        used = {top(found) for name in imports(path) if (found := module_of(name))} - {package, "__init__"}
+        wrong = {one for one in used if level[one] >= level[package] and (package, one) not in WITHIN}
+        assert not wrong, f"{module} imports {wrong}"
+
+
+def test_modules_do_not_import_each_other_in_a_circle() -> None:
+    graph = {
+        module: {found for name in imports(path) if (found := module_of(name)) and found != module and found in MODULES}
+        for module, path in MODULES.items()
+    }
+    # A package's own names stand in its __init__, which imports its backends late; those import the names.
+    late = {(f"{top(module)}.__init__", module) for module in MODULES}
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"import circle: {' -> '.join((*path[path.index(module) :], module))}"
+        if module not in done:
+            for found in graph[module]:
+                if (module, found) not in late:
+                    visit(found, (*path, module))
+            done.add(module)
+
+    for module in graph:
+        if module != "__init__":
+            visit(module, ())
+
+
+def test_no_module_reaches_for_another_modules_private_names() -> None:
+    for module, path in MODULES.items():
+        for name in imports(path):
+            private = name.split(".")[-1]
+            assert not private.startswith("_") or private in ("_core", "__version__"), f"{module} imports {name}"
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        modules = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fastsim")
+            for alias in node.names
+            if f"{node.module}.{alias.name}".removeprefix("fastsim.") in MODULES
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_") and isinstance(node.value, ast.Name):
+                assert node.value.id not in modules, f"{module} uses {node.value.id}.{node.attr}"
 
 
 def test_backends_are_imported_in_their_own_module_only() -> None:
     for path in PACKAGE.rglob("*.py"):
         name = path.relative_to(PACKAGE).as_posix()
         for module in imports(path):
-            top = module.split(".")[0]
-            assert top not in BACKENDS or name in BACKENDS[top], f"{name} imports {module}"
+            library = top(module)
+            assert library not in BACKENDS or name in BACKENDS[library], f"{name} imports {module}"
 
 
 def test_importing_the_package_and_its_help_loads_nothing_heavy() -> None:
     code = (
-        "import sys, fastsim.cli; "
+        "import sys, fastsim.cli.app; "
         "print([m for m in ('numpy', 'cv2', 'openvino', 'av', 'PIL', 'onnxruntime', 'cupy', 'nvidia') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -9,7 +9,7 @@ pytest.importorskip("openvino")
 import openvino as ov
 from openvino import opset13 as op
 
-from fastsim.embedding.mish import fuse_mish
+from fastsim.embedding.graph.mish import fuse_mish
 from fastsim.model import load_model
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsim.originals import copy_marks, without_edit
+from fastsim.inputs.copy_names import copy_marks, without_edit
 
 COPIES = """a (1).jpg|a(2).jpg|a - Copy.jpg|a - Copy (2).jpg|zz copy of a.jpg|Copy of a.jpg|Copy (2) of a.jpg|Kopie von a.jpg|
 Kopie (2) von a.jpg|a - Kopie.jpg|a - Kopie (3).jpg|a Kopie 2.jpg|a copy.jpg|a copy 2.jpg|a~2.jpg|a_edited.jpg|a-edited.jpg|

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsim.prefetch import prefetch_map
+from fastsim.run.prefetch import prefetch_map
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 4), st.integers(1, 9))

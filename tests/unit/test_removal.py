@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from disk import fill, listed, reasons, run, state
 
-from fastsim import removal
-from fastsim.digest import digest_of
-from fastsim.plan import make_plan
+from fastsim.files import removal
+from fastsim.files.plan import make_plan
+from fastsim.files.unchanged import Checker, with_digests
+from fastsim.files.undo import undo
+from fastsim.inputs.digest import digest_of
 from fastsim.records import Group, GroupBy, MediaFile, Mode, Op, Operation, Plan, Snapshot
-from fastsim.unchanged import Checker, with_digests
-from fastsim.undo import undo
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 REMOVING = [Mode.CLEAN_DELETE, Mode.CLEAN_MOVE, Mode.GROUP_MOVE, "trash"]
@@ -249,7 +249,7 @@ class TestChecker:
     def test_the_content_of_one_keeper_is_read_once(self, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
         seen = replace(Snapshot.of(path), inode=1, digest=digest_of(path))
         read: list[str] = []
-        monkeypatch.setattr("fastsim.unchanged.digest_of", lambda name: (read.append(name), digest_of(name))[1])
+        monkeypatch.setattr("fastsim.files.unchanged.digest_of", lambda name: (read.append(name), digest_of(name))[1])
         checker = Checker()
         for _ in range(3):
             assert checker.change(path, os.stat(path), seen, final=True) == ""

@@ -8,15 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from fastsim import own_files, report
 from fastsim.errors import FastsimError
+from fastsim.files import owned
 from fastsim.records import Op, Operation, OpResult, Plan, Snapshot
+from fastsim.report.results import as_json, write_json
 
 PLAN = Plan("/out", tuple(Operation(Op.COPY, f"/in/{i}", f"/out/{i}", Snapshot(i, i, i)) for i in range(3)))
 
 
 def actions(results: list[OpResult]) -> list[bool]:
-    found = report.as_json(
+    found = as_json(
         groups=[], skipped=[], plan=PLAN, results=results, numbers={}, timings={}, environment={}
     )  # fmt: skip
     assert [action["source"] for action in found["actions"]] == ["/in/0", "/in/1", "/in/2"]
@@ -30,23 +31,23 @@ def test_operations_that_an_interrupted_run_did_not_reach_are_there_as_not_done(
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
     path = tmp_path / "r.json"
-    report.write_json({"a": 1}, str(path))
+    write_json({"a": 1}, str(path))
     before = path.read_text()
     with pytest.raises(TypeError):
-        report.write_json({"a": object()}, str(path))
+        write_json({"a": object()}, str(path))
     assert path.read_text() == before
-    report.write_json({"a": "\udcff"}, str(path))
+    write_json({"a": "\udcff"}, str(path))
     assert json.loads(path.read_text())["a"] == "\udcff"
     assert os.listdir(tmp_path) == ["r.json"]
 
 
 def test_nothing_is_written_through_a_link_nor_in_its_place(tmp_path: Path) -> None:
-    report.write_json({"a": 1}, str(tmp_path / "own.json"))
+    write_json({"a": 1}, str(tmp_path / "own.json"))
     before = (tmp_path / "own.json").read_text()
     for name, behind in (("link.json", "own.json"), ("broken.json", "nowhere.json")):
         (tmp_path / name).symlink_to(tmp_path / behind)
         with pytest.raises(FastsimError, match=f"{name}: it is a symbolic link"):
-            report.write_json({}, str(tmp_path / name))
+            write_json({}, str(tmp_path / name))
         assert (tmp_path / name).is_symlink()
     assert (tmp_path / "own.json").read_text() == before
     assert not (tmp_path / "nowhere.json").exists()
@@ -54,10 +55,10 @@ def test_nothing_is_written_through_a_link_nor_in_its_place(tmp_path: Path) -> N
 
 def test_what_appears_while_the_run_works_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "late.json"
-    own_files.check_target("--json", str(path), own_files.JSON)
+    owned.check_target("--json", str(path), owned.JSON)
     with (
         pytest.raises(FastsimError, match="was not written by this command"),
-        own_files.whole_file("--json", str(path), own_files.JSON) as stream,
+        owned.whole_file("--json", str(path), owned.JSON) as stream,
     ):
         stream.write(b"result")
         path.write_text("mine")
@@ -68,4 +69,4 @@ def test_what_appears_while_the_run_works_is_not_replaced(tmp_path: Path) -> Non
 def test_what_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FastsimError, match=r"--json .*file/r.json"):
-        report.write_json({}, str(tmp_path / "file/r.json"))
+        write_json({}, str(tmp_path / "file/r.json"))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fastsim.plan import matching
-from fastsim.sidecar_names import EDITS, FolderNames
+from fastsim.files.plan import matching
+from fastsim.inputs.sidecar_names import EDITS, FolderNames
 
 
 def owners(name: str, *others: str, pairs: bool = True, sidecars: bool = True) -> set[str]:

@@ -7,7 +7,7 @@ import pytest
 from oracle import assert_same_pairs, make, oracle
 
 from fastsim import _core
-from fastsim.group import Components
+from fastsim.grouping.components import Components
 from fastsim.records import Embeddings
 from fastsim.similarity import cpu, pair_blocks, similar_pairs, sketch
 from fastsim.similarity.sketch import choose_sketch, principal_basis

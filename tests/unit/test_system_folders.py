@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fastsim.system_folders import SystemKind, folder_kind, holder, is_trashed
+from fastsim.inputs.system_folders import SystemKind, folder_kind, holder, is_trashed
 
 KNOWN = {
     SystemKind.TRASH: [

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from disk import contents, fill, listed, plan_of, reasons, run
 
+from fastsim.files.unchanged import with_digests
+from fastsim.files.undo import undo
 from fastsim.records import Mode, Op, Plan
-from fastsim.unchanged import with_digests
-from fastsim.undo import undo
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the trash of freedesktop.org")
 

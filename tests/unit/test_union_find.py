@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from fastsim.group import Components
+from fastsim.grouping.components import Components
 from fastsim.records import PairBlock
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media.draw_videos import decoded, encode, film, shot
 
-from fastsim.decode.clock import Clock, Timing
-from fastsim.decode.sampling import Sampling, Selector
-from fastsim.decode.video import Video
+from fastsim.decode.video.clock import Clock, Timing
+from fastsim.decode.video.reader import Video
+from fastsim.decode.video.sampling import Sampling, Selector
 
 SAMPLINGS = [Sampling(1), Sampling(2), Sampling(7), Sampling(every=0.5), Sampling(every=0.13), Sampling(3, start=1.5)]
 RATE = 10

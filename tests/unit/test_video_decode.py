@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media.draw_videos import decoded, encode, film, scene, shot, silence, stamp, stamped, with_matrix
 
-from fastsim.decode.pixels import Box, Squarer, Turn, crop_box, whole_picture
-from fastsim.decode.sampling import Sampling, Selector
-from fastsim.decode.sparse import SparseDecoder
-from fastsim.decode.video import UnreadableError, Video
+from fastsim.decode.video.pixels import Box, Squarer, Turn, crop_box, whole_picture
+from fastsim.decode.video.reader import UnreadableError, Video
+from fastsim.decode.video.sampling import Sampling, Selector
+from fastsim.decode.video.sparse import SparseDecoder
 
 PLAN = [(k, 30) for k in range(4)]
 KINDS = {

@@ -13,11 +13,11 @@ import pytest
 from media.draw import Picture
 from media.draw_videos import encode, scene, shot
 
-from fastsim.decode.black_bars import picture_box
-from fastsim.decode.hdr import Transfer, to_sdr
-from fastsim.decode.pixels import Box, Squarer
-from fastsim.decode.sampling import Sampling
-from fastsim.decode.video import Video
+from fastsim.decode.video.black_bars import picture_box
+from fastsim.decode.video.hdr import Transfer, to_sdr
+from fastsim.decode.video.pixels import Box, Squarer
+from fastsim.decode.video.reader import Video
+from fastsim.decode.video.sampling import Sampling
 
 HARD = {"preset": "ultrafast", "crf": "34", "g": "12"}
 
@@ -61,7 +61,7 @@ def test_plain_videos_are_not_opened_a_second_time(tmp_path: Path, monkeypatch: 
     path = encode(tmp_path / "plain.mp4", scenes(160, 120), options=HARD)
     with Video(str(path), 1) as video:
         frame = next(iter(video.frames(Sampling(1))))
-        monkeypatch.setattr("fastsim.decode.black_bars._looks", lambda _path: pytest.fail("opened again"))
+        monkeypatch.setattr("fastsim.decode.video.black_bars._looks", lambda _path: pytest.fail("opened again"))
         assert picture_box(str(path), frame.stored) is None
 
 

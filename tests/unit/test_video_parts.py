@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fastsim.commands.video import seconds_of
+from fastsim.cli.commands.video import seconds_of
 from fastsim.config import Compute
-from fastsim.decode.clock import Clock, Timing
-from fastsim.decode.presentation import Presentation, UnprovenError
-from fastsim.decode.sampling import Sampling, Selector
+from fastsim.decode.video.clock import Clock, Timing
+from fastsim.decode.video.presentation import Presentation, UnprovenError
+from fastsim.decode.video.sampling import Sampling, Selector
 from fastsim.errors import FastsimError, UsageError
 from fastsim.records import MediaFile, Snapshot
 from fastsim.videos.ahead import run_ahead

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastsim import _core, embedding
-from fastsim.group import Components, find_groups
+from fastsim.grouping.components import Components, find_groups
 from fastsim.records import Content, Embeddings, Views, joined
 from fastsim.similarity import all_scores, pair_blocks
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 import bench  # noqa: F401  # the installed package, or the checkout with its core
-from fastsim import cuda
+from fastsim import gpu_probe
 
 
 def told(name: str, work: Callable[[], object]) -> None:
@@ -72,7 +72,7 @@ def jpeg() -> bytes:
 
 
 if __name__ == "__main__":
-    told("doctor", lambda: cuda.probe().problem or "nothing is missing")
+    told("doctor", lambda: gpu_probe.probe().problem or "nothing is missing")
     told("cupy", cupy)
     told("onnxruntime", onnxruntime)
     if "dali" in sys.argv:

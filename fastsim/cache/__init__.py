@@ -1,0 +1,1 @@
+"""What earlier runs worked out, on disk: vectors, rows of video frames, compiled networks."""

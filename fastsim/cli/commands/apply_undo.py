@@ -1,0 +1,112 @@
+"""`fastsim apply` and `fastsim undo`: plans carried out, and runs taken back."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+
+from fastsim.cli.commands.shared import ask, confirm, outcome_code, outcome_lines, run_plan, tell_waiting
+from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
+from fastsim.files import plan_file
+from fastsim.files.journal import JOURNAL_NAME, Journal, journal_in
+from fastsim.files.output_folder import check_outs
+from fastsim.files.run_record import RunRecord
+from fastsim.files.undo import Undone, undo_record
+from fastsim.records import Plan
+from fastsim.report.results import plural
+from fastsim.run.progress import for_stream
+from fastsim.run.terminal import complain, our_stderr, out
+
+_SHOWN = 10
+
+
+def apply(*, plan: str, yes: bool, quiet: bool) -> ExitCode:
+    """`fastsim apply`: carry out a plan file, or finish an interrupted run."""
+    steps = _at_its_place(plan_file.read_plan(plan), plan)
+    if not steps.operations:
+        if not quiet:
+            out("The plan holds no operations: nothing to do.")
+        return ExitCode.DONE
+    check_outs(steps.outs, _argv_of(steps))
+    confirm(steps, yes)
+    outcome = run_plan(steps, quiet=quiet)
+    if not quiet:
+        for line in outcome_lines(steps, outcome):
+            out(line)
+    return outcome_code(outcome)
+
+
+def undo(*, journal: str, yes: bool, quiet: bool) -> ExitCode:
+    """`fastsim undo`: take a run back."""
+    with Journal(journal_in(journal)) as log:
+        record = RunRecord(log)
+        _approve(record, journal, yes)
+        with our_stderr() as stream, for_stream(stream, quiet).bar("undo", len(log.entries), "files") as bar:
+            undone = undo_record(record, bar=bar, waiting=tell_waiting)
+    for failure in undone.failed[:_SHOWN]:
+        complain(f"{shown(failure.path)}: {failure.reason}")
+    if len(undone.failed) > _SHOWN:
+        complain(f"and {plural(len(undone.failed) - _SHOWN, 'more file')} for such reasons")
+    if not quiet:
+        for line in _undo_lines(undone, journal):
+            out(line)
+    if undone.interrupted:
+        complain(f"interrupted; run fastsim undo {quoted(journal)} again to go on")
+        return ExitCode.INTERRUPTED
+    return ExitCode.SKIPPED if undone.failed or undone.gone or undone.trashed else ExitCode.DONE
+
+
+def _undo_lines(undone: Undone, journal: str) -> Iterator[str]:
+    """What was taken back, what can't be, and what to do about that."""
+    if undone.restored:
+        yield f"Moved back: {plural(undone.restored, 'file')}."
+    if undone.removed:
+        yield f"Copies removed: {plural(undone.removed, 'file')}."
+    outs = os.path.dirname(journal_in(journal))
+    if undone.gone:
+        yield (
+            f"Deleted, cannot be restored: {plural(undone.gone, 'file')}; "
+            f"{shown(os.path.join(outs, plan_file.PLAN_NAME))} lists them with the file that was kept for each."
+        )
+    if undone.trashed:
+        yield f"In the trash: {plural(undone.trashed, 'file')}; restore them from there."
+    if undone.failed:
+        yield (
+            f"Could not be taken back: {plural(len(undone.failed), 'file')}, left as they are (see above). Plan and "
+            f"journal stay; run fastsim undo {quoted(journal)} again when the reasons are gone."
+        )
+    elif undone.complete:
+        yield "Everything is as it was before the run."
+
+
+def _approve(record: RunRecord, journal: str, yes: bool) -> None:
+    """Show what a journal of someone else would have moved, and ask. Raises UsageError, FastsimError."""
+    why = record.stranger()
+    if not why or yes:
+        return
+    moves = record.moves()
+    head = f"{shown(journal)} may be someone else's: {why}. It moves back {plural(len(moves), 'file')}"
+    if not sys.stdin.isatty():
+        example = f", such as {shown(moves[0][0])} to {shown(moves[0][1])}" if moves else ""
+        raise UsageError(f"{head}{example}; add --yes if that is right")
+    out(f"{head}:")
+    for source, target in moves[:_SHOWN]:
+        out(f"  {shown(source)} -> {shown(target)}")
+    if len(moves) > _SHOWN:
+        out(f"  and {len(moves) - _SHOWN:,} more")
+    if not ask("Go on?"):
+        raise FastsimError("not confirmed; no file was changed")
+
+
+def _at_its_place(plan: Plan, path: str) -> Plan:
+    """`plan`, for the folder that it lies in if that is the output folder of its run, moved or renamed."""
+    folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
+    if os.path.basename(path) != plan_file.PLAN_NAME and not os.path.isdir(path):
+        return plan
+    return plan_file.relocated(plan, folder) if os.path.exists(os.path.join(folder, JOURNAL_NAME)) else plan
+
+
+def _argv_of(plan: Plan) -> list[str] | None:
+    argv = plan.header.get("argv")
+    return [str(word) for word in argv] if isinstance(argv, list) else None

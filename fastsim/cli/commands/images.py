@@ -1,0 +1,316 @@
+"""`fastsim images`: find, plan, apply, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, TypeVar
+
+from fastsim import __version__, config, pipeline
+from fastsim.cli.commands.json_option import check_json
+from fastsim.cli.commands.shared import (
+    cache_folder,
+    confirm,
+    environment_of,
+    outcome_code,
+    outcome_lines,
+    paths_of,
+    run_plan,
+    skipped_lines,
+    where,
+)
+from fastsim.config import Config, Pairs, Scan
+from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
+from fastsim.files import plan_file
+from fastsim.files.apply import Outcome
+from fastsim.files.default_output import ChosenOuts, choose_outs, settle
+from fastsim.files.plan import make_plan
+from fastsim.files.unchanged import with_digests
+from fastsim.grouping.keep_rules import DEFAULT, POLICIES, UNCROPPED
+from fastsim.planning import Settled, check_libraries, refuse_losses, settle_units, unit_lines
+from fastsim.records import GroupBy, Mode, Plan, by_keeper
+from fastsim.report import pairs, results
+from fastsim.report.left_out import left_out_json, left_out_lines
+from fastsim.report.listing import Names, planned_groups, summary_groups
+from fastsim.report.results import Member, in_bytes, plural
+from fastsim.run.progress import for_stream
+from fastsim.run.terminal import UnprintableError, complain, our_stderr, out
+from fastsim.run.timing import stage
+
+_SHOWN_GROUPS = 3
+Word = TypeVar("Word", bound=StrEnum)
+
+
+@dataclass(frozen=True, slots=True)
+class ImagesOptions:
+    """The options of `fastsim images`, as typed."""
+
+    inputs: tuple[str, ...]
+    outs: str | None
+    size: str | None
+    model: str | None
+    thres: float
+    verify: bool
+    mode: str
+    keep: str | None
+    group_by: str
+    device: str
+    runtime: str
+    recursive: bool
+    exclude: tuple[str, ...]
+    follow_links: bool
+    include_system: bool
+    pairs: str
+    no_sidecars: bool
+    dry_run: bool
+    plan: str | None
+    yes: bool
+    force: bool
+    trash: bool
+    json: str | None
+    cache: str | None
+    no_cache: bool
+    workers: int | None
+    batch: int | None
+    quiet: bool
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What the run came to."""
+
+    settled: Settled
+    plan: Plan
+    outcome: Outcome | None
+    """None where nothing was done."""
+
+
+def images(**typed: Any) -> ExitCode:
+    """`fastsim images`: find, plan, apply, report."""
+    options = ImagesOptions(**typed)
+    mode, group_by = _check(options)
+    acts = not (options.dry_run or options.plan)
+    outs = choose_outs(options.outs, sys.argv, acts=acts)
+    settings = _resolve(options, outs.path)
+    if mode != Mode.GROUP_COPY and not options.dry_run:
+        check_libraries(settings.scan)
+    if options.plan:
+        plan_file.check_plan_target(options.plan)
+        if options.json and os.path.realpath(options.plan) == os.path.realpath(options.json):
+            raise UsageError(f"--plan and --json {shown(options.json)}: the same file; name a file each")
+    check_json(options.json, outs.path if acts else None)
+    with our_stderr(options.verbose) as stream:
+        progress = for_stream(stream, options.quiet)
+        found = pipeline.find(settings, progress)
+        with stage("plan", found.timings):
+            settled = settle_units(found, mode, group_by)
+            if mode == Mode.CLEAN_DELETE and options.keep is None and not options.dry_run:
+                refuse_losses(settled.losses, found)
+            make = partial(
+                make_plan, found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
+                trash=options.trash, header=_header(options), units=settled.units,
+            )  # fmt: skip
+            if acts:
+                outs, plan = settle(outs, sys.argv, lambda folder: make(outs=folder))
+            else:
+                plan = make(outs=os.path.abspath(outs.path))
+    outcome = None
+    if acts and plan.operations:
+        confirm(plan, options.yes)
+        with stage("apply", found.timings):
+            outcome = run_plan(with_digests(plan) if mode == Mode.CLEAN_DELETE else plan, quiet=options.quiet)
+    elif options.plan:
+        plan_file.write_plan(with_digests(plan), options.plan)
+    try:
+        _tell(options, found, _Result(settled, plan, outcome), outs)
+    except UnprintableError:
+        for line in () if outcome is None else outcome_lines(plan, outcome):
+            complain(line)
+        raise
+    except KeyboardInterrupt:
+        if outcome is None:
+            raise
+        complain(f"interrupted while telling of it; what was done is in {shown(outcome.journal or plan.outs)}")
+        return ExitCode.INTERRUPTED
+    return _exit_code(found, outcome)
+
+
+def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, outs: ChosenOuts) -> None:
+    """Write the JSON file and print the plan and the summary. Raises FastsimError for the file after all is printed."""
+    plan, outcome = result.plan, result.outcome
+    told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
+    groups = results.members(told, found.files, found.embeddings, {**found.reasons, **result.settled.units.held})
+    problem = None
+    if options.json:
+        numbers = {**results.counts(found.files, found.skipped, groups), "companions": result.settled.count()}
+        as_json = results.as_json(
+            groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
+            numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
+            damaged=results.damaged(found.files, found.embeddings),
+        )  # fmt: skip
+        as_json["left_out"] = left_out_json(found.left_out)
+        if found.verified is not None:
+            places = pairs.not_different(found.verified)
+            as_json["pairs"] = list(pairs.pair_records(found.verified, found.embeddings, found.files, places=places))
+        try:
+            results.write_json(as_json, options.json)
+        except FastsimError as error:
+            problem = error
+    if options.dry_run:
+        for line in planned_groups(groups, plan, Names(found.files)):
+            out(line)
+    if not options.quiet:
+        for line in _summary(options, found, result, groups):
+            out(line)
+        if outcome is not None and (note := outs.note()):
+            out(note)
+    if problem is not None:
+        for line in outcome_lines(plan, outcome) if outcome is not None and options.quiet else ():
+            complain(line)  # how to take the run back must be said all the same
+        raise problem
+
+
+def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
+    """Refuse what can't be or is not safe, before any work. Raises UsageError."""
+    config.check_thres(options.thres)
+    mode = _word(Mode, "--mode", options.mode)
+    group_by = _word(GroupBy, "--group-by", options.group_by)
+    if options.keep is not None and options.keep not in POLICIES:
+        raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {options.keep!r})")
+    _word(Pairs, "--pairs", options.pairs)
+    if options.keep == UNCROPPED and not options.verify:
+        raise UsageError(f"--keep {UNCROPPED} needs --verify, which finds out what is a crop of what; add --verify")
+    if options.trash and mode != Mode.CLEAN_DELETE:
+        raise UsageError(f"--trash goes with --mode clean_delete, not with {mode}; leave one of them out")
+    if mode == Mode.CLEAN_DELETE and options.thres < config.DELETE_THRES and not (options.force or options.verify):
+        raise UsageError(
+            f"--mode clean_delete with --thres {options.thres:g}: refused under {config.DELETE_THRES:g}, where files "
+            "may be merely alike; use --thres 0.95, or --verify, or --mode clean_move (can be undone), or --force if you are sure"
+        )
+    acts = not (options.dry_run or options.plan)
+    asks = mode == Mode.CLEAN_DELETE and acts and not options.yes
+    if asks and not (sys.stdin is not None and sys.stdin.isatty()):
+        raise UsageError("--mode clean_delete: there is no terminal to ask on; add --yes, or look first with --dry-run")
+    return mode, group_by
+
+
+def _word(kind: type[Word], option: str, value: str) -> Word:
+    try:
+        return kind(value)
+    except ValueError:
+        raise UsageError(f"{option} {value}: {', '.join(kind)} is allowed") from None
+
+
+def _resolve(options: ImagesOptions, outs: str) -> Config:
+    named, listed = paths_of(options.inputs)
+    return Config(
+        scan=Scan(
+            named, options.recursive, options.exclude, options.follow_links, os.path.abspath(outs), listed,
+            options.include_system,
+        ),
+        compute=config.resolve_compute(
+            size=options.size, model=options.model, device=options.device, runtime=options.runtime,
+            workers=options.workers, batch=options.batch, cache=cache_folder(options.cache, options.no_cache),
+        ),
+        thres=options.thres,
+        keep=options.keep or DEFAULT,
+        pairs=options.pairs,
+        sidecars=not options.no_sidecars,
+        verify=options.verify,
+    )  # fmt: skip
+
+
+def _header(options: ImagesOptions) -> dict[str, object]:
+    return {
+        "version": __version__,
+        "argv": list(sys.argv),
+        "mode": options.mode,
+        "thres": options.thres,
+        **({"verify": True} if options.verify else {}),
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _exit_code(found: pipeline.Findings, outcome: Outcome | None) -> ExitCode:
+    code = ExitCode.DONE if outcome is None else outcome_code(outcome)
+    return ExitCode.SKIPPED if code == ExitCode.DONE and found.skipped else code
+
+
+def _kind_of_groups(options: ImagesOptions) -> str:
+    if not options.verify:
+        return f"look-alikes at {options.thres:g} or more"
+    return "verified copies" + (f" at {options.thres:g} or more" if options.thres > 0 else "")
+
+
+def _verified_lines(options: ImagesOptions, found: pipeline.Findings) -> Iterator[str]:
+    """What could not be decided, or that a way to decide exists."""
+    if found.verified is None:
+        if options.mode in (Mode.CLEAN_DELETE, Mode.CLEAN_MOVE) and found.groups:
+            yield (
+                "Scores alone can't tell pages, screens or nearly even pictures of one layout apart; "
+                "--verify compares pixels and removes confirmed copies only"
+            )
+        return
+    places = pairs.undecided(found.verified, config.DEFAULT_THRES)
+    if places:
+        yield (
+            f"{plural(len(places), 'pair')} at {config.DEFAULT_THRES:g} or more could not be decided (too even, or of "
+            "several frames); no file was removed for it:"
+        )
+    told = list(
+        pairs.pair_records(found.verified, found.embeddings, found.files, places=places[: _shown(options, places)])
+    )
+    for one in told:
+        yield f"  {one['score']:.3f}  {shown(one['left'])}  {shown(one['right'])}"
+    if len(told) < len(places):
+        yield f"  and {len(places) - len(told):,} more; --verbose or --json FILE lists all of them"
+
+
+def _shown(options: ImagesOptions, places: Sequence[int]) -> int:
+    return len(places) if options.verbose else 5
+
+
+def _summary(
+    options: ImagesOptions, found: pipeline.Findings, result: _Result, groups: Sequence[Sequence[Member]]
+) -> Iterator[str]:
+    """What a person wants to know at the end, most important first."""
+    plan, outcome = result.plan, result.outcome
+    numbers = results.counts(found.files, found.skipped, groups)
+    if not found.files:
+        yield f"No images found in {', '.join(map(shown, options.inputs))}; no file was changed."
+        yield from skipped_lines(found.skipped, options.verbose)
+        yield from left_out_lines(found.left_out)
+        return
+    yield (
+        f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of {_kind_of_groups(options)}; "
+        f"{plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) "
+        "could go, the best of each group kept"
+    )
+    if not options.dry_run:  # which has listed them all
+        limit = len(groups) if options.verbose else _SHOWN_GROUPS
+        yield from summary_groups(groups, limit, Names(found.files))
+    yield from unit_lines(result.settled, found)
+    if outcome is not None:
+        yield from outcome_lines(plan, outcome)
+    elif options.plan:
+        yield f"Plan: {plural(len(plan.operations), 'operation')} in {shown(options.plan)}; carry it out with: "
+        yield f"  fastsim apply {quoted(options.plan)}"
+    elif options.dry_run:
+        yield "Dry run: no file was changed."
+    else:
+        yield "Nothing to do: no file was changed."
+    yield from _verified_lines(options, found)
+    yield from results.summary_frames(found.embeddings)
+    yield from results.summary_damaged(results.damaged(found.files, found.embeddings), options.verbose)
+    yield from skipped_lines(found.skipped, options.verbose)
+    yield from left_out_lines(found.left_out)
+    yield where(found.environment)
+    if options.verbose and found.environment.traffic.as_dict():
+        yield f"Moved {found.environment.traffic}"
+    yield f"Time {results.summary_timings(found.timings)}"

@@ -1,0 +1,155 @@
+"""What the commands share: inputs from stdin, provenance, exit codes, and the lines that end a run."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+
+from fastsim import __version__
+from fastsim.cache.embeddings import default_folder
+from fastsim.embed_files import Environment
+from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
+from fastsim.files.apply import Outcome, apply_plan
+from fastsim.inputs.discover import read_list
+from fastsim.records import Op, Plan, Skipped
+from fastsim.report import results
+from fastsim.report.results import in_bytes, plural
+from fastsim.run.progress import for_stream
+from fastsim.run.terminal import complain, our_stderr
+
+
+def paths_of(inputs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """(the inputs that were named, those of the list on stdin if one of them is `-`)."""
+    named = tuple(path for path in inputs if path != "-")
+    return named, read_list(sys.stdin.buffer) if len(named) < len(inputs) else ()
+
+
+def cache_folder(chosen: str | None, off: bool) -> str | None:
+    """Where the embedding cache lies, or None for none. Raises UsageError for both at once."""
+    if off and chosen is not None:
+        raise UsageError(f"--cache {chosen} and --no-cache exclude each other; leave one of them out")
+    return None if off else chosen or str(default_folder())
+
+
+def confirm(plan: Plan, yes: bool) -> None:
+    """Ask before files are deleted. Raises UsageError if the answer is no, or nobody is there to answer."""
+    doomed = [step for step in plan.operations if step.op in (Op.DELETE, Op.TRASH)]
+    if not doomed or yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("this plan deletes files and there is no terminal to ask on; add --yes if that is right")
+    what = "Delete" if doomed[0].op == Op.DELETE else "Move to the trash"
+    size = in_bytes(sum(step.snapshot.size for step in doomed))
+    if not ask(f"{what} {plural(len(doomed), 'file')} ({size}), keeping one of each group?"):
+        raise FastsimError("not confirmed; no file was changed")
+
+
+def ask(question: str) -> bool:
+    """Put a yes/no question to the terminal. What was typed before it stands there is no answer."""
+    print(f"{question} [y/N] ", end="", flush=True)
+    _drop_typed_ahead()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _drop_typed_ahead() -> None:
+    try:
+        import termios
+
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+    except ImportError:  # Windows
+        if sys.platform == "win32":
+            import msvcrt
+
+            while msvcrt.kbhit():
+                msvcrt.getwch()
+    except (termios.error, OSError, ValueError):
+        pass  # no terminal after all
+
+
+def tell_waiting() -> None:
+    """Say why nothing happens."""
+    complain("another fastsim is moving or deleting files; waiting for it (Ctrl-C ends this run)")
+
+
+def run_plan(plan: Plan, *, quiet: bool) -> Outcome:
+    """Carry `plan` out. What ended it early is said on stderr, quiet or not."""
+    with our_stderr() as stream, for_stream(stream, quiet).bar("apply", len(plan.operations), "files") as bar:
+        outcome = apply_plan(plan, bar=bar, waiting=tell_waiting)
+    if outcome.stopped:
+        complain(outcome.stopped)
+    return outcome
+
+
+def outcome_code(outcome: Outcome) -> ExitCode:
+    if outcome.interrupted:
+        return ExitCode.INTERRUPTED
+    if outcome.stopped:
+        return ExitCode.ERROR
+    return ExitCode.SKIPPED if any(not result.done for result in outcome.results) else ExitCode.DONE
+
+
+def environment_of(ran: Environment) -> dict[str, object]:
+    return {
+        "version": __version__,
+        "argv": list(sys.argv),
+        "device": ran.ran_on.device,
+        "runtime": ran.ran_on.runtime,
+        "precision": ran.ran_on.precision,
+        "model": ran.model,
+        "model_sha256": ran.model_sha256,
+        "size": ran.size or "auto",
+        "cached": ran.cached,
+        "moved": ran.traffic.as_dict(),
+    }
+
+
+def where(ran: Environment) -> str:
+    """`Ran on cpu, OpenVINO 2026.4, ...`: where the network ran, or that it was not needed."""
+    size = f"{ran.size} px" if ran.size else "auto size"
+    cached = f"; {plural(ran.cached, 'vector')} from the cache" if ran.cached else ""
+    on, model = ran.ran_on, f"model {ran.model_sha256[:12]}"
+    if on.precision == "not run":
+        return f"The network was not needed ({on.device}, {on.runtime}, {size}, {model}){cached}"
+    return f"Ran on {on.device}, {on.runtime}, {on.precision}, {size}, {model}{cached}"
+
+
+def skipped_lines(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:
+    if skipped:
+        yield f"Skipped {plural(len(skipped), 'file')}, left untouched:"
+        yield from results.summary_skipped(skipped, everything)
+
+
+def partly_lines(partly: Sequence[Skipped], everything: bool) -> Iterator[str]:
+    """Videos that were read up to a break, or without their damaged frames."""
+    if partly:
+        yield f"Read in part, {plural(len(partly), 'video')}:"
+        yield from results.summary_skipped(partly, everything)
+
+
+_DONE_WORDS: Mapping[Op, str] = {
+    Op.COPY: "Copied",
+    Op.MOVE: "Moved",
+    Op.DELETE: "Deleted",
+    Op.TRASH: "Moved to the trash:",
+}
+
+
+def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
+    """What was done, what was not, and the way back."""
+    op = plan.operations[0].op
+    done = [result.operation for result in outcome.results if result.done]
+    failed = [result for result in outcome.results if result.reason]
+    size = in_bytes(sum(step.snapshot.size for step in done))
+    where = f" to {shown(plan.outs)}" if op in (Op.COPY, Op.MOVE) else ""
+    earlier = f" ({outcome.before:,} of them by an earlier run)" if outcome.before else ""
+    yield f"{_DONE_WORDS[op]} {plural(len(done), 'file')} ({size}){where}{earlier}."
+    if failed:
+        yield f"Not done, left as they are: {plural(len(failed), 'file')}:"
+        for result in failed[:10]:
+            yield f"  {shown(result.operation.source)}: {result.reason}"
+        if len(failed) > 10:
+            yield f"  and {len(failed) - 10} more (the journal in --outs names all)"
+    if outcome.plan and op in (Op.DELETE, Op.TRASH) and done:
+        yield f"Listed with the file that was kept for each: {shown(outcome.plan)}"
+    if outcome.journal and op in (Op.COPY, Op.MOVE) and not outcome.stopped:
+        yield f"Take it back: fastsim undo {quoted(outcome.journal)}"

@@ -1,0 +1,313 @@
+"""Videos on the CPU, by FFmpeg: the frames that are wanted, each known by its number and its time.
+
+A frame's number is its place among all frames that the video decodes to, in the order in which they are shown, from 0.
+Its time is its presentation time minus that of the stream's start, by a clock that always rises (clock.py). Neither
+depends on what is skipped, nor on how.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from typing import Any
+
+import av
+from av.error import FFmpegError
+
+from fastsim.decode.video.clock import Clock, Timing
+from fastsim.decode.video.hdr import transfer_of
+from fastsim.decode.video.pixels import PLAIN, Look, Squarer, turn_of, whole_picture
+from fastsim.decode.video.presentation import Presentation, UnprovenError
+from fastsim.decode.video.sampling import Sampling, Selector
+from fastsim.decode.video.sparse import SparseDecoder, can_be_sparse
+from fastsim.records import Uint8Array
+
+_MOST_ERRORS = 250
+"""Packets in a row that can't be decoded, after which the rest of the video is given up."""
+
+_DISCONTINUOUS = 0x200
+"""Flag of formats whose clock may be set anew at any place: FFmpeg's AVFMT_TS_DISCONT."""
+
+_MOST_ASPECT = 8
+"""A pixel that is said to be longer than this is a mistake."""
+
+_COVER = 0x400
+"""Flag of a stream that is a cover picture: FFmpeg's AV_DISPOSITION_ATTACHED_PIC."""
+
+
+class UnreadableError(Exception):
+    """Nothing can be had of the file; the text says why, in one line."""
+
+
+class _LostError(Exception):
+    """Good frames may be lost at the end of a damaged video, as several threads decode it."""
+
+
+class TakenFrame:
+    """One frame. Holds the decoder's own memory (about 1.5 bytes a pixel) until it is dropped."""
+
+    __slots__ = ("_image", "_look", "index", "seconds")
+
+    def __init__(self, index: int, seconds: float, image: av.VideoFrame, look: Look = PLAIN) -> None:
+        self.index = index
+        self.seconds = seconds
+        self._image = image
+        self._look = look
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as it is shown."""
+        width, height = self._look.shown(self._image.width, self._image.height)
+        return (height, width) if turn_of(self._image).transpose else (width, height)
+
+    @property
+    def bytes(self) -> int:
+        return sum(plane.buffer_size for plane in self._image.planes)
+
+    @property
+    def stored(self) -> Any:
+        """The frame as it is stored (av.VideoFrame)."""
+        return self._image
+
+    def square(self, squarer: Squarer, size: int) -> Uint8Array:
+        """RGB uint8[size, size, 3] for the network."""
+        return squarer.square(self._image, size, self._look)
+
+    def picture(self) -> Uint8Array:
+        """BGR uint8[h, w, 3]: all of it."""
+        return whole_picture(self._image, self._look)
+
+
+class Video:
+    """An opened video. `frames` is read once; then `frames_read` and `problem` hold."""
+
+    def __init__(self, path: str, threads: int) -> None:
+        """Raises UnreadableError."""
+        self.path = path
+        self._threads = threads + 1 if threads > 1 else 1  # FFmpeg's own choice: its threads wait for each other
+        self._stopped = False
+        self._jumped = False
+        """The clock was set anew, so that the length that the container states means little."""
+        self.frames_read = 0
+        """Frames of the video up to where reading ended, taken or not."""
+        self.problem = ""
+        """One line if the video broke off or had damaged parts; what was read before and between them is good."""
+        self.reached = 0.0
+        """Seconds: the time of the last frame that was read."""
+        self._open()
+
+    def __enter__(self) -> Video:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.container.close()
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds, by the container's word; None where it says nothing of the pictures."""
+        stream = self.stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        with suppress(KeyError, ValueError):
+            hours, minutes, seconds = stream.metadata["DURATION"].split(":")
+            return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+        if self.container.duration and len(self.container.streams) == 1:
+            return float(self.container.duration) / 1e6
+        return None
+
+    def expected_frames(self) -> int | None:
+        """About how many frames there are, for a progress bar."""
+        if self.stream.frames:
+            return int(self.stream.frames)
+        seconds = self.duration or (self.container.duration or 0) / 1e6
+        return round(seconds / self._step) if seconds else None
+
+    @property
+    def timing(self) -> Timing:
+        """What the container says of the clock."""
+        # AVI has no presentation times; FFmpeg makes them up, and those begin too late by the frames that are reordered.
+        form = self.container.format
+        origin = None if form.name == "avi" else self.stream.start_time
+        end = self.duration
+        if end is not None and self._counts_from_zero and origin:
+            end -= origin * self._time_base
+        may_restart = bool(form.flags & _DISCONTINUOUS)
+        return Timing(self._time_base, origin, self._step, may_restart, None if may_restart else end)
+
+    def frames(self, sampling: Sampling) -> Iterator[TakenFrame]:
+        """The frames that `sampling` takes, in the order in which they are shown.
+
+        A break in the file ends them early, and damaged frames are left out; `problem` then says so. Raises
+        UnreadableError if there is not a single frame.
+        """
+        try:
+            yield from self._surely(sampling)
+        except MemoryError:
+            self.problem = "not enough memory to decode it"
+        if not self.frames_read:
+            why = self.problem[self.problem.find("(") :] if "(" in self.problem else ""
+            raise UnreadableError(f"no frame in it can be decoded {why}".rstrip())
+        self.look_for_a_break()
+
+    def _surely(self, sampling: Sampling) -> Iterator[TakenFrame]:
+        """The frames, by the fastest way that loses none: where one fails, the next goes on behind its last frame."""
+        last = -1
+        sparse = sampling.is_sparse and can_be_sparse(self.context)
+        while True:
+            try:
+                for frame in self._sparsely(sampling) if sparse else self._in_full(Selector(sampling)):
+                    if frame.index > last:
+                        last = frame.index
+                        yield frame
+                return
+            except UnprovenError:
+                sparse = False
+            except _LostError:
+                self._threads = 1
+            self._reopen()
+
+    def _open(self) -> None:
+        try:
+            status = os.stat(self.path)
+            if not stat.S_ISREG(status.st_mode):
+                raise UnreadableError("not a regular file")
+            if status.st_size == 0:
+                raise UnreadableError("empty file")
+            # Playlists and the like name other files and addresses: none of them is opened.
+            options = {"protocol_whitelist": "file"}
+            self.container = _opened(self.path, options)
+        except FFmpegError as error:
+            reason = _lower(error.strerror or str(error))
+            raise UnreadableError(f"not a video, or of an unknown or broken format ({reason})") from None
+        except OSError as error:
+            raise UnreadableError(_lower(error.strerror or str(error))) from None
+        except (ValueError, MemoryError) as error:
+            raise UnreadableError(f"not a video that can be opened ({_lower(str(error))})") from None
+        # PyAV before 14.1 does not tell covers from videos.
+        streams = [s for s in self.container.streams.video if not getattr(s, "disposition", 0) & _COVER]
+        best = self.container.streams.best("video")
+        if not streams:
+            audio = bool(self.container.streams.audio)
+            self.container.close()
+            raise UnreadableError("audio only: it has no pictures" if audio else "it has no video stream")
+        self.stream: Any = best if best in streams else streams[0]
+        self.context: Any = getattr(self.stream, "codec_context", None)
+        if self.context is None:
+            self.container.close()
+            raise UnreadableError("its codec is unknown here")
+        self.context.thread_type = "AUTO"
+        self.context.thread_count = self._threads
+        self._time_base = float(self.stream.time_base or 1)
+        # Not the average rate: for a raw stream that is 25, whatever the stream says of itself.
+        rate = self.stream.guessed_rate or self.stream.average_rate
+        self._step = float(1 / rate) if rate else 0.04
+        stated = self.stream.sample_aspect_ratio
+        self._aspect = stated if stated and stated != self.context.sample_aspect_ratio else None
+
+    def _reopen(self) -> None:
+        self.container.close()
+        self.frames_read, self.problem, self._jumped = 0, "", False
+        self._open()
+
+    def _in_full(self, select: Selector) -> Iterator[TakenFrame]:
+        """Decode everything; give the frames that are taken. Raises _LostError."""
+        clock = Clock(self.timing)
+        for image in self.decoded():
+            index, seconds = self.frames_read, clock(image.pts)
+            self._jumped = clock.was_reset
+            self.frames_read += 1
+            self.reached = seconds
+            if select(index, seconds):
+                yield TakenFrame(index, seconds, image, self.look_of(image))
+            if select.done:
+                self._stopped = True
+                return
+
+    def look_of(self, image: Any) -> Look:
+        # What the container says of the shape of pixels goes before what the stream says, which may change in it.
+        aspect = self._aspect or self.context.sample_aspect_ratio
+        transfer = transfer_of(image, self.context)
+        plain = not aspect or aspect == 1 or not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT
+        if plain and transfer is None:
+            return PLAIN
+        return Look(Fraction(1) if plain else Fraction(aspect.numerator, aspect.denominator), transfer)
+
+    def decoded(self) -> Iterator[Any]:
+        """Every frame; errors of single packets are counted, an error of the container ends it."""
+        errors = in_a_row = 0
+        for packet in self.packets():
+            try:
+                frames = self.context.decode(packet)
+            except FFmpegError as error:
+                errors, in_a_row = errors + 1, in_a_row + 1
+                self.problem = f"damaged frames in it ({_lower(error.strerror or str(error))})"
+                if in_a_row > _MOST_ERRORS:
+                    return
+                continue
+            in_a_row = 0
+            yield from frames
+        for _ in range(self._threads + 2):  # each thread of the decoder may have an error to tell
+            try:
+                yield from self.context.decode(None)
+                return
+            except EOFError:
+                return
+            except FFmpegError as error:
+                if self._threads > 1:  # PyAV drops the frames that came out before the error
+                    raise _LostError from None
+                self.problem = f"damaged frames in it ({_lower(error.strerror or str(error))})"
+
+    def packets(self) -> Iterator[Any]:
+        """The video's packets, without the empty one at the end."""
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size:
+                    yield packet
+        except FFmpegError as error:
+            self.problem = f"the file breaks off ({_lower(error.strerror or str(error))})"
+
+    def _sparsely(self, sampling: Sampling) -> Iterator[TakenFrame]:
+        """As `_in_full`, but frames that nobody wants and no other needs are not decoded. Raises UnprovenError."""
+        select = Selector(sampling)
+        timing = self.timing
+        plan = Presentation(select, Clock(timing))
+        start = None
+        if sampling.start is not None and timing.origin is not None:
+            start = timing.origin + sampling.start / self._time_base
+        for slot, image in SparseDecoder(self.context, plan, start).frames(self.packets()):
+            self.frames_read, self.reached = slot.index + 1, slot.seconds
+            if slot.wanted:
+                yield TakenFrame(slot.index, slot.seconds, image, self.look_of(image))
+        self.frames_read, self._stopped = plan.count, select.done
+
+    @property
+    def _counts_from_zero(self) -> bool:
+        """The length that the container states counts from stamp 0, not from the first frame."""
+        return "matroska" in self.container.format.name
+
+    def look_for_a_break(self) -> None:
+        """A file that was cut off says how long it should be: note where it ends instead."""
+        whole = self.duration
+        if self._stopped or self._jumped or whole is None or self.problem.startswith("the file breaks off"):
+            return
+        if self._counts_from_zero and self.stream.start_time:
+            whole -= self.stream.start_time * self._time_base
+        missing = whole - self.reached
+        if missing > max(1.0, 0.02 * whole, 3.0 * whole / self.frames_read):
+            self.problem = f"it ends at {self.reached:.1f} s of {whole:.1f} s: cut off or damaged"
+
+
+def _opened(path: str, options: dict[str, str]) -> Any:
+    """Open a container, whatever the encoding of its titles and comments."""
+    try:
+        return av.open(path, options=options, metadata_errors="ignore")
+    except TypeError:  # PyAV 19 and later: no such argument, and metadata that is not UTF-8 is never an error
+        return av.open(path, options=options)
+
+
+def _lower(text: str) -> str:
+    line = (text.strip().splitlines() or [""])[0][:200]
+    return line[:1].lower() + line[1:]

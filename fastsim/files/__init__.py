@@ -1,0 +1,1 @@
+"""Plans, and the only code that changes the user's files."""

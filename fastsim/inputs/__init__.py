@@ -1,0 +1,1 @@
+"""Which files take part, what they are, and what belongs to them."""

@@ -1,0 +1,330 @@
+"""Find the files of the input: each once, in a fixed order, whatever the spelling, the links and the overlaps."""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from typing import BinaryIO, NamedTuple
+
+from fastsim.errors import UsageError, shown
+from fastsim.inputs.formats import Format, Kind, plain_suffixes
+from fastsim.inputs.recognition import recognise
+from fastsim.inputs.selection import Rules, globs
+from fastsim.inputs.signatures import is_apple_double
+from fastsim.inputs.system_folders import SystemKind, holder, is_trashed
+from fastsim.records import ASIDE_PREFIX, PART_PREFIX, LeftOut, MediaFile, Skipped, Snapshot
+from fastsim.run.progress import Bar
+
+RUN_MARK = "fastsim_journal.jsonl"
+"""A folder that holds this file is the output of a run (a test holds it to the name that journal uses)."""
+
+_Id = tuple[object, ...]
+"""Equal for two paths that are one thing on disk."""
+
+
+class Listing(NamedTuple):
+    """What discovery found."""
+
+    files: tuple[MediaFile, ...]
+    """Ids 0 .. n-1, in the order of the bytes of their real, absolute paths."""
+    skipped: tuple[Skipped, ...]
+    """What could not be read."""
+    left_out: LeftOut
+
+
+def discover(
+    inputs: Sequence[str],
+    *,
+    listed: Sequence[str] = (),
+    recursive: bool,
+    exclude: Sequence[str],
+    follow_links: bool,
+    outs: str | None,
+    kind: Kind,
+    bar: Bar | None,
+    include_system: bool = False,
+) -> Listing:
+    """List the files below `inputs` that are of one kind, by their suffix or, where that is unknown, by their content.
+
+    inputs: folders and files; a file named here is taken whatever it is, and an input that is a link is resolved.
+    listed: the same from a list that a program made, where one that is gone by now is skipped and ends nothing.
+    exclude: globs; a file or folder is left out where one matches its name, its path below the input, or its whole path
+    (`*` crosses `/`). outs: a folder that is never entered. include_system: enter folders of `system_folders`, too,
+    which are otherwise counted in `left_out`; an input that lies in one is read in any case.
+
+    Every file is listed once, even where inputs overlap. Without `follow_links`, links inside folders are passed over.
+    With it, they are followed, but one whose target is in the list already is dropped, so that a link is never kept in
+    place of its own target. Output folders of earlier runs are not entered, and named in `left_out`. Files that no
+    installed library reads are counted in `left_out`. Fifos, sockets, devices and the `._` files of Macs are passed
+    over; empty and hidden files are listed.
+    Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
+    """
+    real_outs = None if outs is None else os.path.realpath(outs)
+    rules = Rules(kind, globs(exclude), recursive, follow_links, real_outs, include_system, plain_suffixes(kind))
+    scan = _Scan(rules, bar)
+    for text in inputs:
+        scan.add_input(text)
+    for text in listed:
+        try:
+            scan.add_input(text, listed=True)
+        except MissingInputError as error:
+            scan.skipped[os.path.abspath(text)] = Skipped(os.path.abspath(text), error.reason)
+    scan.add_linked()
+    skipped = tuple(sorted(scan.skipped.values(), key=lambda skipped: os.fsencode(skipped.path)))
+    return Listing(scan.files(), skipped, scan.left_out())
+
+
+def read_list(stream: BinaryIO) -> tuple[str, ...]:
+    """The paths of a list: one a line, or each ended by NUL if the list holds a NUL (`find -print0`).
+
+    Where every line ends with a carriage return (a list that was made on Windows), that is no part of the names.
+    """
+    data = stream.read()
+    if b"\0" in data:
+        return tuple(os.fsdecode(part) for part in data.split(b"\0") if part)
+    lines = [line for line in data.split(b"\n") if line]
+    if os.name == "nt" or all(line.endswith(b"\r") for line in lines):
+        lines = [line.removesuffix(b"\r") for line in lines]
+    return tuple(os.fsdecode(line) for line in lines if line)
+
+
+class MissingInputError(UsageError):
+    """An input that does not exist, or can't be reached."""
+
+    def __init__(self, text: str, reason: str) -> None:
+        super().__init__(f"{shown(text)}: {reason}; give files or folders that exist, or - for a list")
+        self.reason = reason
+
+
+class _Scan:
+    """The state of one discovery: what was found, which folders were entered, and which links wait for their turn."""
+
+    def __init__(self, rules: Rules, bar: Bar | None) -> None:
+        self.skipped: dict[str, Skipped] = {}
+        self._rules = rules
+        self._bar = bar
+        self._found: dict[_Id, tuple[str, str, Snapshot]] = {}
+        self._contents: set[_Id] = set()
+        self._entered: set[_Id] = set()
+        self._links: list[tuple[str, str]] = []
+        self._system: dict[_Id, SystemKind] = {}
+        self._unread: dict[_Id, Format] = {}
+        self._inside: dict[str, SystemKind] = {}
+        self._earlier: list[str] = []
+        self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
+
+    def left_out(self) -> LeftOut:
+        """What was counted and not read."""
+        system = Counter(kind.value for kind in self._system.values())
+        unread = Counter(one.name for one in self._unread.values())
+        return LeftOut(
+            dict(system.most_common()), dict(unread.most_common()),
+            {path: kind.value for path, kind in self._inside.items()}, tuple(sorted(self._earlier)),
+        )  # fmt: skip
+
+    def add_input(self, text: str, listed: bool = False) -> None:
+        """Take one input of the command line, or one of a list. Raises UsageError, MissingInputError where it can't be
+        found."""
+        if not text:
+            raise UsageError("INPUT '': it is empty; give folders or files (. is the current folder), or - for a list")
+        try:
+            path = os.path.realpath(text, strict=True)
+            status = os.stat(path)
+        except (OSError, ValueError) as error:
+            reason = "no such file or folder" if isinstance(error, FileNotFoundError) else _reason(error)
+            raise MissingInputError(text, reason) from None
+        if self._rules.in_outs(path):
+            raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
+        if not self._rules.include_system and (held := holder(path)) is not None:
+            self._inside[held[1]] = held[0]
+        if stat.S_ISDIR(status.st_mode):
+            # A set of its own for each input: two inputs may overlap, and --exclude sees other relative paths in each.
+            entered: set[_Id] = set()
+            self._walk(path, path, entered)
+            self._entered |= entered
+        elif not stat.S_ISREG(status.st_mode):
+            raise UsageError(f"{shown(text)}: neither a file nor a folder; give files or folders")
+        elif not self._rules.excluded(os.path.basename(path), os.path.basename(path), path):
+            self._add_named(path, status, listed)
+
+    def _add_named(self, path: str, status: os.stat_result, listed: bool) -> None:
+        """Add a file that was named itself, whatever it is; what a list holds is no shadow file of a Mac."""
+        folder, name = os.path.split(path)
+        try:
+            if listed and name.startswith("._"):
+                with open(path, "rb") as stream:
+                    if is_apple_double(stream.read(4)):
+                        return
+            found = recognise(path, name, self._rules.kind)
+        except OSError:  # the decoder says what is wrong
+            found = None
+        if found is not None and not found.is_readable():
+            self._unread[_content_id(status)] = found
+            return
+        folder_id = _folder_id(folder)
+        if status.st_nlink > 1 or status.st_ino == 0:
+            path = os.path.join(folder, _name_in_folder(folder, name))
+        self._add(path, path, status, folder_id)
+        if self._bar is not None:
+            self._bar.advance()
+
+    def add_linked(self) -> None:
+        """Follow the links that were seen, by their paths, and after all that is real: that comes first."""
+        while self._links:
+            links, self._links = sorted(self._links, key=lambda link: os.fsencode(link[0])), []
+            for path, root in links:
+                self._add_link(path, root)
+
+    def _add_link(self, path: str, root: str) -> None:
+        try:
+            status = os.stat(path)
+        except OSError as error:
+            if self._rules.is_named_media(path) or not os.path.splitext(path)[1]:
+                self.skipped[path] = Skipped(path, f"a link that can't be followed: {_reason(error)}")
+            return
+        real = os.path.realpath(path)
+        if not self._rules.include_system and (held := holder(real)) is not None and holder(root) is None:
+            self._system[(held[1],)] = held[0]
+            return
+        if stat.S_ISDIR(status.st_mode):
+            self._walk(path, root, self._entered)
+            return
+        if not stat.S_ISREG(status.st_mode) or _content_id(status) in self._contents or self._rules.in_outs(real):
+            return
+        if self._is_wanted(path, os.path.basename(path), status):
+            self._add(path, root, status, _folder_id(os.path.dirname(path)))
+
+    def files(self) -> tuple[MediaFile, ...]:
+        found = sorted(self._found.values(), key=lambda one: os.fsencode(one[0]))
+        return tuple(MediaFile(i, *one) for i, one in enumerate(found))
+
+    def _walk(self, top: str, root: str, entered: set[_Id]) -> None:
+        """Take the files of the folder `top` and of those below it that are not in `entered` yet."""
+        waiting = [top]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                folder_id = _folder_id(folder)
+                if folder_id == self._outs_id or folder_id in entered:
+                    continue
+                entered.add(folder_id)
+                with os.scandir(folder) as found:
+                    entries = list(found)
+                if folder != root and any(entry.name == RUN_MARK for entry in entries):
+                    # Else copies would be kept, and their originals be cleaned away.
+                    self._earlier.append(folder)
+                    continue
+                waiting += self._take(entries, root, folder_id)
+            except OSError as error:
+                self.skipped[folder] = Skipped(folder, f"folder not read: {_reason(error)}")
+
+    def _take(self, entries: list[os.DirEntry[str]], root: str, folder_id: _Id) -> list[str]:
+        """Add the files among `entries`, put links aside, and return the folders."""
+        folders, before = [], len(self._found)
+        rules, start = self._rules, len(root.rstrip(os.sep)) + 1
+        for entry in entries:
+            path, name = entry.path, entry.name
+            if rules.excluded(name, path[start:], path):
+                continue
+            if entry.is_symlink() or _is_junction(entry):
+                if rules.follow_links and (rules.recursive or not os.path.isdir(path)):
+                    self._links.append((path, root))
+            elif entry.is_dir(follow_symlinks=False):
+                if rules.recursive and not self._is_system(path, name):
+                    folders.append(path)
+            elif entry.is_file(follow_symlinks=False):
+                self._take_file(path, root, entry, folder_id)
+        if self._bar is not None:
+            self._bar.advance(len(self._found) - before)
+        return folders
+
+    def _is_system(self, path: str, name: str) -> bool:
+        """Whether a folder is left out as one of the system; it is counted then."""
+        kind = self._rules.system_kind(name, os.path.basename(os.path.dirname(path)))
+        if kind is not None:
+            self._system[(path,)] = kind
+        return kind is not None
+
+    def _take_file(self, path: str, root: str, entry: os.DirEntry[str], folder_id: _Id) -> None:
+        """Add a file of a folder if it is of the wanted kind and there is something to read it."""
+        name, rules = entry.name, self._rules
+        if name.startswith(PART_PREFIX):
+            return
+        if name.startswith(ASIDE_PREFIX):
+            reason = "an interrupted run set it aside; finish that run with `fastsim apply`, or take it back with `fastsim undo`"
+            self.skipped[path] = Skipped(path, reason)
+            return
+        if not rules.include_system and is_trashed(name):
+            if rules.is_named_media(name):
+                self._system[(path,)] = SystemKind.TRASHED
+            return
+        try:
+            plain = rules.is_plain(name)
+            found = None if plain else recognise(path, name, rules.kind)
+            if found is None and not plain:
+                return
+            # On Windows a DirEntry knows no inode, and a stale size.
+            status = os.stat(path) if os.name == "nt" else entry.stat(follow_symlinks=False)
+            if found is None or found.is_readable():
+                self._add(path, root, status, folder_id)
+            else:
+                self._unread[_content_id(status)] = found
+        except OSError as error:
+            if self._rules.is_named_media(name):
+                self.skipped[path] = Skipped(path, _reason(error))
+
+    def _is_wanted(self, path: str, name: str, status: os.stat_result) -> bool:
+        """Whether a file is of the wanted kind, and can be read here; where it can't, it is counted. Raises OSError."""
+        found = recognise(path, name, self._rules.kind)
+        if found is None:
+            return False
+        if not found.is_readable():
+            self._unread[_content_id(status)] = found
+            return False
+        return True
+
+    def _add(self, path: str, root: str, status: os.stat_result, folder_id: _Id) -> None:
+        """Add a file unless it is there by another path. Hard links are files of their own: two names, be it that only
+        case tells them apart. The name has to be spelled as its folder has it."""
+        content = _content_id(status)
+        if status.st_nlink > 1 or status.st_ino == 0:
+            self._found.setdefault((folder_id, os.path.basename(path)), (path, root, Snapshot.from_stat(status)))
+        else:
+            self._found.setdefault(content, (path, root, Snapshot.from_stat(status)))
+        self._contents.add(content)
+
+
+def _folder_id(path: str) -> _Id:
+    status = os.stat(path)
+    return (status.st_dev, status.st_ino) if status.st_ino else (path,)
+
+
+def _name_in_folder(folder: str, name: str) -> str:
+    """How `folder` itself spells `name`: one that ignores case or the form of accents opens other spellings, too."""
+    try:
+        names = os.listdir(folder)
+    except OSError:
+        return name
+    if name in names:
+        return name
+    folded = unicodedata.normalize("NFC", name).casefold()
+    return next((one for one in names if unicodedata.normalize("NFC", one).casefold() == folded), name)
+
+
+def _content_id(status: os.stat_result) -> _Id:
+    # Size and time too: file systems without real inodes make numbers up, and may give one to two files.
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+
+def _is_junction(entry: os.DirEntry[str]) -> bool:
+    """A Windows junction: a link to a folder that does not call itself a link (known from Python 3.12 on)."""
+    test = getattr(entry, "is_junction", None)
+    return test is not None and bool(test())
+
+
+def _reason(error: Exception) -> str:
+    strerror = getattr(error, "strerror", None) or str(error)
+    return str(strerror)[:1].lower() + str(strerror)[1:]

@@ -1,0 +1,28 @@
+"""RAW files and the JPEG or HEIC files that a camera wrote of the same shot: one unit, of which the latter is compared."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+
+from fastsim.inputs.sidecar_names import FolderNames, is_raw
+from fastsim.records import MediaFile
+
+
+def without_paired_raws(files: Sequence[MediaFile]) -> tuple[tuple[MediaFile, ...], int]:
+    """`files`, numbered anew, without the RAW files whose shot is there as a JPEG or HEIC; and how many those were."""
+    if not any(is_raw(file.path) for file in files):
+        return tuple(files), 0
+    folders: dict[str, list[str]] = {}
+    for file in files:
+        folder, name = os.path.split(file.path)
+        folders.setdefault(folder, []).append(name)
+    names = {folder: FolderNames(inside) for folder, inside in folders.items()}
+
+    def is_paired(path: str) -> bool:
+        folder, name = os.path.split(path)
+        return is_raw(name) and bool(names[folder].owners(name, pairs=True, sidecars=False))
+
+    left = [file for file in files if not is_paired(file.path)]
+    return tuple(replace(file, id=i) for i, file in enumerate(left)), len(files) - len(left)

@@ -1,0 +1,120 @@
+"""Pictures and what belongs to them, for a plan and for what is said about it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from fastsim import pipeline
+from fastsim.config import Scan
+from fastsim.errors import UsageError, shown
+from fastsim.files.plan import Units, leaving
+from fastsim.grouping.losses import Losses, find_losses, has_equal_raws
+from fastsim.inputs.system_folders import SystemKind, holder
+from fastsim.records import Companion, GroupBy, Mode, Role
+from fastsim.report.results import plural
+
+_HELD = "stays, as its RAW file has no copy beside the file that would be kept"
+_WORDS = {
+    Role.RAW: "a RAW file goes that has no copy beside the file that stays",
+    Role.FILM: "the film of a Live Photo or motion photo goes, and the file that stays has none",
+    Role.EDITS: "edits in a sidecar go, and the file that stays has none",
+    Role.SOUND: "a voice note goes, and the file that stays has none",
+}
+_REMOVES = (Mode.CLEAN_MOVE, Mode.CLEAN_DELETE)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What goes with the pictures of a plan, and what is lost by it."""
+
+    units: Units
+    losses: Losses
+
+    def count(self) -> int:
+        """Files that go with pictures."""
+        return sum(map(len, self.units.companions.values()))
+
+
+def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Settled:
+    """Find what goes with the files that `mode` copies or takes away.
+
+    With `clean_delete`, a shot whose RAW file has no equal beside its keeper is held back: it is not the same.
+    """
+    ids = leaving(found.groups, mode, group_by)
+    going, held = _going(found, ids, mode), {}
+    staying: dict[int, Sequence[Companion]] = {}
+    if mode in _REMOVES:
+        keeper_of = {member: keeper for group in found.groups for member, keeper, _ in group.members()}
+        staying = {keeper: found.sidecars.of(found.files[keeper].path) for keeper in set(keeper_of.values())}
+        if mode == Mode.CLEAN_DELETE:
+            held = {
+                i: _HELD for i in ids
+                if not has_equal_raws(going.get(found.files[i].path, ()), staying[keeper_of[i]])
+            }  # fmt: skip
+            if held:  # what they share with others stays, too
+                ids = [i for i in ids if i not in held]
+                going = _going(found, ids, mode)
+    by_id = {i: going[path] for i in ids if (path := found.files[i].path) in going}
+    losses = find_losses(found.groups, found.embeddings, by_id, staying, held)
+    return Settled(Units(going, held, found.reasons), losses)
+
+
+def _going(found: pipeline.Findings, ids: Sequence[int], mode: Mode) -> dict[str, tuple[Companion, ...]]:
+    return found.sidecars.going_with([found.files[i].path for i in ids], copied=mode == Mode.GROUP_COPY)
+
+
+def refuse_losses(losses: Losses, found: pipeline.Findings) -> None:
+    """Stop a deletion in which the default of --keep loses something. Raises UsageError."""
+    if losses.fewer_pixels and losses.example is not None:
+        stays, goes = (shown(found.files[i].path) for i in losses.example)
+        raise UsageError(
+            f"--mode clean_delete stops: in {plural(losses.fewer_pixels, 'group')} the file with the most bytes has "
+            f"fewer pixels than one that would go ({stays} for {goes}); add --keep resolution, or --keep largest if "
+            "bytes are what counts; no file was changed"
+        )
+    if losses.companions:
+        role, n = next(iter(losses.companions.items()))
+        raise UsageError(
+            f"--mode clean_delete stops: in {plural(n, 'group')} {_WORDS[role]}; use --mode clean_move (can be undone), "
+            "or add --keep with the rule that you want if that is right; no file was changed"
+        )
+
+
+def unit_lines(settled: Settled, found: pipeline.Findings) -> Iterator[str]:
+    """How many files go with their pictures, which stay for their RAW file, and what the rule loses."""
+    raws = sum(one.role == Role.RAW for companions in settled.units.companions.values() for one in companions)
+    for n, what, option in (
+        (settled.count() - raws, "sidecar", "--no-sidecars"),
+        (raws, "RAW file", "--pairs split"),
+    ):
+        if n:
+            goes = "goes with its picture" if n == 1 else "go with their pictures"
+            yield f"{plural(n, what)} {goes} ({option} leaves {'it' if n == 1 else 'them'})"
+    if found.paired:
+        yield (
+            f"{plural(found.paired, 'RAW file')} not compared: the JPEG or HEIC of the same shot stands for both "
+            "(--pairs split compares them)"
+        )
+    if settled.units.held:
+        yield f"{plural(len(settled.units.held), 'file')} kept: each has a RAW file without a copy beside its keeper"
+    losses = settled.losses
+    if losses.fewer_pixels:
+        yield (
+            f"In {plural(losses.fewer_pixels, 'group')} the file that stays has fewer pixels than one that goes; "
+            "--keep resolution keeps the most pixels"
+        )
+    for role, n in losses.companions.items():
+        yield f"In {plural(n, 'group')} {_WORDS[role]}"
+
+
+def check_libraries(scan: Scan) -> None:
+    """Refuse to take files out of a photo library, which would miss them. Raises UsageError."""
+    for path in () if scan.include_system else (*scan.inputs, *scan.listed):
+        held = holder(os.path.realpath(path))
+        if held is not None and held[0] == SystemKind.LIBRARY:
+            raise UsageError(
+                f"{shown(path)}: inside a photo library, which breaks when files are taken out of it; use --mode "
+                "group_copy, or --include-system if that is what you want"
+            )

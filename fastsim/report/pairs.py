@@ -1,0 +1,108 @@
+"""Similar pairs in words and as tables, with the results of verification."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastsim import __version__
+from fastsim.files import owned
+from fastsim.records import STATUSES, Embeddings, MediaFile, Status, Transform, VerifiedPairs
+
+COLUMNS = (
+    "left", "right", "score", "status", "inliers", "agreement", "overlap", "scale", "rotation", "mirrored",
+    "left_x", "left_y", "left_width", "left_height", "right_x", "right_y", "right_width", "right_height",
+)  # fmt: skip
+"""What is told of a pair. Without verification, and of pictures that could not be aligned, the rest is empty."""
+
+
+def pair_records(
+    pairs: VerifiedPairs, embeddings: Embeddings, files: Sequence[MediaFile], *, verified: bool = True,
+    places: Sequence[int] | None = None,
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Each pair under COLUMNS, with its paths. `places`: those of the pairs that are wanted; None: of all."""
+    ids = embeddings.ids
+    for k in range(len(pairs)) if places is None else places:
+        told: dict[str, Any] = dict.fromkeys(COLUMNS)
+        told["left"], told["right"] = (files[int(ids[row[k]])].path for row in (pairs.left, pairs.right))
+        told["score"] = round(float(pairs.score[k]), 6)
+        if verified:
+            told["status"] = STATUSES[pairs.status[k]].value
+            told["inliers"], told["agreement"] = int(pairs.inliers[k]), round(float(pairs.agreement[k]), 4)
+            if (found := pairs.transforms.get(k)) is not None:
+                told |= _told(found)
+        yield told
+
+
+def _told(found: Transform) -> dict[str, Any]:
+    names = ("x", "y", "width", "height")
+    return {
+        "overlap": round(max(found.share_left, found.share_right), 4), "scale": round(found.scale, 4),
+        "rotation": round(found.rotation, 2) + 0.0, "mirrored": found.mirrored,
+        **{f"left_{name}": value for name, value in zip(names, found.rectangle_left, strict=True)},
+        **{f"right_{name}": value for name, value in zip(names, found.rectangle_right, strict=True)},
+    }  # fmt: skip
+
+
+def in_words(found: Transform, left: str, right: str) -> str:
+    """`b is a crop of a: 62 % of it, mirrored, scale 0.5`."""
+    whole_left, whole_right = found.share_left >= 0.95, found.share_right >= 0.95
+    if whole_left and whole_right:
+        parts = [f"{right} is a copy of {left}"]
+    elif whole_right:
+        parts = [f"{right} is a crop of {left}: {found.share_left:.0%} of it".replace("%", " %")]
+    elif whole_left:
+        parts = [f"{left} is a crop of {right}: {found.share_right:.0%} of it".replace("%", " %")]
+    else:
+        shares = f"{found.share_left:.0%} of {left}, {found.share_right:.0%} of {right}".replace("%", " %")
+        parts = [f"{left} and {right} show the same in part: {shares}"]
+    if found.mirrored:
+        parts.append("mirrored")
+    if abs(found.rotation) >= 1:
+        parts.append(f"turned by {found.rotation:.0f} degrees")
+    if abs(found.scale - 1) >= 0.01:
+        parts.append(f"scale {found.scale:.2g}")
+    return ", ".join(parts)
+
+
+def encoded_pairs(rows: list[dict[str, Any]], suffix: str) -> bytes:
+    """Encode the rows of `records` as `.json`, `.csv` or `.parquet` (needs pyarrow)."""
+    if suffix == ".json":
+        return (json.dumps({"note": owned.NOTE, "pairs": rows}, indent=1) + "\n").encode("ascii")
+    if suffix == ".csv":
+        stream = io.StringIO(newline="")
+        writer = csv.writer(stream)
+        writer.writerow([owned.CSV.start.decode().rstrip(","), *COLUMNS])
+        writer.writerows([__version__, *("" if row[name] is None else row[name] for name in COLUMNS)] for row in rows)
+        return stream.getvalue().encode("utf-8", "surrogateescape")
+    import pyarrow as arrow
+    from pyarrow import parquet
+
+    texts = {"left": arrow.string(), "right": arrow.string(), "status": arrow.string(), "mirrored": arrow.bool_()}
+    floats = dict.fromkeys(("score", "agreement", "overlap", "scale", "rotation"), arrow.float64())
+    kinds = {name: (texts | floats).get(name, arrow.int64()) for name in COLUMNS}
+    told = [
+        {**row, **{side: os.fsencode(row[side]).decode("utf-8", "replace") for side in ("left", "right")}}
+        for row in rows
+    ]
+    sink = io.BytesIO()
+    parquet.write_table(arrow.Table.from_pylist(told, arrow.schema(list(kinds.items()))), sink)
+    return sink.getvalue()
+
+
+def not_different(pairs: VerifiedPairs) -> list[int]:
+    """The places of pairs that are copies or could not be decided."""
+    return [int(place) for place in np.flatnonzero(pairs.status != STATUSES.index(Status.DIFFERENT))]
+
+
+def undecided(pairs: VerifiedPairs, least: float) -> list[int]:
+    """The places of pairs that could not be decided and score at least `least`, the highest score first."""
+    places = pairs.having(Status.UNKNOWN)
+    places = places[pairs.score[places] >= least]
+    return [int(place) for place in places[np.argsort(-pairs.score[places], kind="stable")]]

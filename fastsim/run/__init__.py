@@ -1,0 +1,1 @@
+"""Shared by all stages of a run: terminal, progress, timings, traffic, interrupts, prefetching."""

@@ -1,0 +1,1 @@
+"""Threshold advice from the user's own images."""

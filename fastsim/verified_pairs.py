@@ -1,0 +1,119 @@
+"""Vectors to verified pairs: the nearest neighbours of each picture are its candidates, and each candidate is verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastsim import similarity
+from fastsim.config import Compute
+from fastsim.records import STATUSES, Embeddings, Int64Array, MediaFile, PairBlock, Status, Uint8Array, VerifiedPairs
+from fastsim.run.progress import Progress
+from fastsim.run.timing import Timings, stage
+
+if TYPE_CHECKING:
+    from fastsim.verification import Subjects
+
+NEIGHBOURS = 24
+"""Candidates of each picture, at most."""
+FLOOR = 0.3
+"""Score that a candidate needs: copies that were cropped or turned may score little more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verifier:
+    """Verification of the rows of `embeddings`; `files[i].id` must be i."""
+
+    embeddings: Embeddings
+    files: Sequence[MediaFile]
+    compute: Compute
+    progress: Progress
+    timings: Timings
+
+    def neighbours(self, thres: float) -> VerifiedPairs:
+        """Verify each pair of which one is among the nearest neighbours of the other, and that scores at least `thres`."""
+        from fastsim import verification
+        from fastsim.similarity.neighbours import find_nearest
+
+        n, floor = len(self.embeddings), max(FLOOR, min(thres, 1.0 - 1e-6))
+        with stage("candidates", self.timings), self.progress.bar("candidates", n, "images") as bar:
+            near = find_nearest(
+                self.embeddings.vectors, NEIGHBOURS, floor, workers=self.compute.workers, bar=bar,
+                views=self.embeddings.views,
+            )  # fmt: skip
+            pairs = verification.candidate_pairs(near.index, near.score)
+        return self.check(pairs)
+
+    def check(self, pairs: PairBlock) -> VerifiedPairs:
+        """Verify the pairs, sorted by (left, right)."""
+        from fastsim import verification
+
+        cache = Path(self.compute.cache) if self.compute.cache else None
+        with stage("verify", self.timings), self.progress.bar("verify", len(pairs), "pairs") as bar:
+            return verification.verify(pairs, self._subjects(), workers=self.compute.workers, cache=cache, bar=bar)
+
+    def _subjects(self) -> Subjects:
+        from fastsim import verification
+        from fastsim.decode import grey
+
+        ids, sizes, views = self.embeddings.ids.tolist(), self.embeddings.sizes, self.embeddings.views
+        paths = [self.files[file_id].path for file_id in ids]
+
+        def load(row: int, longest: int) -> Uint8Array | None:
+            return grey.decode_grey(paths[row], longest)
+
+        return verification.Subjects(
+            load=load,
+            same_pixels=lambda a, b: grey.same_pixels(paths[a], paths[b]),
+            size=lambda row: (int(sizes[row, 0]), int(sizes[row, 1])),
+            digests={row: self.embeddings.digests[i] for row, i in enumerate(ids) if i in self.embeddings.digests},
+            moving=frozenset(np.flatnonzero(views.kind).tolist()) if views is not None else frozenset(),
+        )
+
+
+def confirmed(pairs: VerifiedPairs, thres: float) -> PairBlock:
+    """The copies that score at least `thres`."""
+    places = pairs.having(Status.COPY)
+    places = places[pairs.score[places] >= min(thres, 1.0 - 1e-6)]
+    return PairBlock(pairs.left[places], pairs.right[places], pairs.score[places])
+
+
+def joined(first: VerifiedPairs, second: VerifiedPairs) -> VerifiedPairs:
+    """The pairs of both, sorted by (left, right)."""
+    parts = [
+        np.concatenate([getattr(first, name), getattr(second, name)])
+        for name in ("left", "right", "score", "status", "inliers", "agreement")
+    ]
+    order = np.lexsort([parts[1], parts[0]])
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    transforms = {int(place[k]): one for k, one in first.transforms.items()}
+    transforms |= {int(place[len(first) + k]): one for k, one in second.transforms.items()}
+    left, right, score, status, inliers, agreement = (part[order] for part in parts)
+    return VerifiedPairs(left, right, score, status, inliers, agreement, transforms)
+
+
+def cropped_rows(pairs: VerifiedPairs) -> Int64Array:
+    """int64[m]: rows of pictures that are a part of another one, by a confirmed pair."""
+    found = set()
+    for place in pairs.having(Status.COPY).tolist():
+        one = pairs.transforms.get(place)
+        if one is not None and min(one.share_left, one.share_right) < 0.95 <= max(one.share_left, one.share_right):
+            found.add(int(pairs.left[place] if one.share_left > one.share_right else pairs.right[place]))
+    return np.array(sorted(found), np.int64)
+
+
+def unverified(embeddings: Embeddings, thres: float, *, workers: int, device: str) -> VerifiedPairs:
+    """All pairs that score at least `thres`, none of them decided, sorted by (left, right)."""
+    blocks = list(similarity.pair_blocks(embeddings, thres, device=device, workers=workers))
+    left = np.concatenate([np.empty(0, np.int64), *(block.left for block in blocks)])
+    right = np.concatenate([np.empty(0, np.int64), *(block.right for block in blocks)])
+    score = np.concatenate([np.empty(0, np.float32), *(block.score for block in blocks)])
+    order, n = np.lexsort([right, left]), len(left)
+    unknown = np.full(n, STATUSES.index(Status.UNKNOWN), np.int8)
+    nothing = np.zeros(n, np.int32), np.zeros(n, np.float32)
+    return VerifiedPairs(left[order], right[order], score[order], unknown, *nothing)
