@@ -10,7 +10,8 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 from fastsim import __version__, config, pipeline
 from fastsim.cache.embeddings import default_folder
-from fastsim.config import Compute, Config, Pairs, Scan
+from fastsim.choices import GroupBy, Mode, Pairs
+from fastsim.config import Compute, Config, Scan
 from fastsim.embed_files import to_vectors
 from fastsim.errors import UsageError
 from fastsim.files import apply, plan, undo
@@ -18,7 +19,7 @@ from fastsim.files.output_folder import check_outs
 from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_rules import DEFAULT, POLICIES
 from fastsim.planning import check_libraries, refuse_losses, settle_units
-from fastsim.records import Float16Array, GroupBy, Int32Array, Mode, Plan, Skipped, by_keeper
+from fastsim.records import Float16Array, Int32Array, Plan, Skipped, by_keeper
 from fastsim.report import results
 from fastsim.report.results import Member
 from fastsim.run.progress import Callback, CallbackProgress, NullProgress, Progress, for_stream

@@ -6,35 +6,10 @@ import importlib.util
 import os
 import re
 from dataclasses import dataclass, field
-from enum import StrEnum
 
-from fastsim.errors import UsageError, pip_install
+from fastsim.choices import Device, Pairs, Runtime
+from fastsim.errors import UsageError, pip_install, shown
 from fastsim.model import card_size
-
-
-class Device(StrEnum):
-    """The words that --device takes besides `cuda:N` and `cuda:N,M`."""
-
-    AUTO = "auto"
-    CPU = "cpu"
-    CUDA = "cuda"
-
-
-class Runtime(StrEnum):
-    """The words that --runtime takes."""
-
-    AUTO = "auto"
-    OPENVINO = "openvino"
-    ONNXRUNTIME = "onnxruntime"
-    TENSORRT = "tensorrt"
-
-
-class Pairs(StrEnum):
-    """What a RAW file and the JPEG or HEIC file of the same shot are."""
-
-    KEEP = "keep"
-    SPLIT = "split"
-
 
 DEFAULT_THRES = 0.75
 DELETE_THRES = 0.9
@@ -115,7 +90,7 @@ def resolve_compute(
     runtime = resolve_runtime(runtime, device)
     for name, value in (("--workers", workers), ("--batch", batch)):
         if value is not None and value < 1:
-            raise UsageError(f"{name} {value}: at least 1 is needed")
+            raise UsageError(f"{name} must be at least 1 (got {value})")
     return Compute(
         size=resolve_size(size or str(card_size(model))), model=model, device=device, runtime=runtime,
         workers=workers or usable_cpus(), batch=batch or usual_batch(device), cache=cache,
@@ -138,9 +113,7 @@ def resolve_size(text: str) -> int | None:
         return None
     if text.isdecimal() and int(text) in _FIXED_SIZES:
         return int(text)
-    raise UsageError(
-        f"--size {text}: auto or a multiple of 16 from 64 to 512 is allowed (224, 160, 128 and 112 are usual)"
-    )
+    raise UsageError(f"--size must be auto or a multiple of 16 from 64 to 512, such as 128 (got {shown(text)!r})")
 
 
 def resolve_device(name: str) -> str:
@@ -151,7 +124,7 @@ def resolve_device(name: str) -> str:
     if name in (Device.AUTO, Device.CPU):
         return Device.CPU.value
     if not re.fullmatch(r"cuda(:\d+(,\d+)*)?", name):
-        raise UsageError(f"--device {name}: auto, cpu, cuda, cuda:N or cuda:N,M is allowed")
+        raise UsageError(f"--device must be one of auto, cpu, cuda, cuda:N, cuda:N,M (got {shown(name)!r})")
     from fastsim import gpu_probe
 
     numbers = name.removeprefix("cuda").removeprefix(":")
@@ -164,7 +137,7 @@ def resolve_device(name: str) -> str:
 def resolve_runtime(name: str, device: str = "cpu") -> str:
     """--runtime: what runs the network on `device`. Raises UsageError for one that is unknown or not installed."""
     if name not in tuple(Runtime):
-        raise UsageError(f"--runtime {name}: {', '.join(Runtime)} is allowed")
+        raise UsageError(f"--runtime must be one of {', '.join(Runtime)} (got {shown(name)!r})")
     if device != Device.CPU:
         if name == Runtime.OPENVINO:
             raise UsageError(f"--runtime {name}: it runs on the CPU only; use --runtime auto with --device {device}")
@@ -181,7 +154,7 @@ def resolve_runtime(name: str, device: str = "cpu") -> str:
 def check_thres(thres: float) -> float:
     """--thres, 0 to 1. Raises UsageError."""
     if not 0.0 <= thres <= 1.0:
-        raise UsageError(f"--thres {thres:g}: 0 to 1 is allowed (0.95 strict, 0.85 balanced, 0.75 loose)")
+        raise UsageError(f"--thres must be from 0 to 1, such as 0.95 strict, 0.85 balanced, 0.75 loose (got {thres:g})")
     return thres
 
 

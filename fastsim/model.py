@@ -88,7 +88,7 @@ class Model:
         colour = _choice(self.path, card, "colour", ("RGB", "BGR"), "RGB")
         white = card.get("range", 1)
         if white not in (1, 255):
-            raise UsageError(f"{self.card_path}: input.range is {white!r}; 1 or 255 is allowed ({_CARD_HINT})")
+            raise UsageError(f"{self.card_path}: input.range must be 1 or 255 (got {white!r}; {_CARD_HINT})")
         mean, std = (_three(self.card_path, card, key, default) for key, default in (("mean", 0.0), ("std", 1.0)))
         if not all(value > 0 and math.isfinite(value) for value in std):
             raise UsageError(f"{self.card_path}: input.std is {list(std)}; numbers above 0 are needed ({_CARD_HINT})")
@@ -160,7 +160,7 @@ def card_size(path: str | None = None) -> int:
     if size is None:
         return USUAL_SIZE
     if not (type(size) is int and size in range(64, 513, 16)):
-        raise UsageError(f"{card}: input.size is {size!r}; a multiple of 16 from 64 to 512 is allowed ({_CARD_HINT})")
+        raise UsageError(f"{card}: input.size must be a multiple of 16 from 64 to 512 (got {size!r}; {_CARD_HINT})")
     return size
 
 
@@ -187,7 +187,7 @@ def _check_keys(path: Path, card: dict[str, Any]) -> None:
     known = (*_INPUT_KEYS, "name", "dtype")
     unknown = [key for key in section if key not in known] if isinstance(section, dict) else []
     if unknown:
-        raise UsageError(f"{path}: input.{unknown[0]} is unknown; {', '.join(_INPUT_KEYS)} are allowed ({_CARD_HINT})")
+        raise UsageError(f"{path}: input.{unknown[0]} is unknown; the keys are {', '.join(_INPUT_KEYS)} ({_CARD_HINT})")
 
 
 def _layout_of(shape: Sequence[int | None]) -> str | None:
@@ -198,7 +198,7 @@ def _layout_of(shape: Sequence[int | None]) -> str | None:
 def _choice(path: Path, card: dict[str, Any], key: str, allowed: tuple[str, ...], default: str | None) -> str | None:
     value = card.get(key, default)
     if value is not None and value not in allowed:
-        raise UsageError(f"{path.with_suffix('.json')}: input.{key} is {value!r}; {' or '.join(allowed)} is allowed")
+        raise UsageError(f"{path.with_suffix('.json')}: input.{key} must be {' or '.join(allowed)} (got {value!r})")
     return value
 
 

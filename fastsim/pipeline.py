@@ -13,7 +13,8 @@ import numpy as np
 
 from fastsim import similarity
 from fastsim import verified_pairs as verified
-from fastsim.config import Config, Pairs, Scan
+from fastsim.choices import Pairs
+from fastsim.config import Config, Scan
 from fastsim.embed_files import Environment, to_vectors
 from fastsim.grouping import keep_rules
 from fastsim.grouping.components import Components, find_groups, group_pairs

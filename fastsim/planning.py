@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from fastsim import pipeline
+from fastsim.choices import GroupBy, Mode
 from fastsim.config import Scan
 from fastsim.errors import UsageError, shown
 from fastsim.files.plan import Units, leaving
 from fastsim.grouping.losses import Losses, find_losses, has_equal_raws
 from fastsim.inputs.system_folders import SystemKind, holder
-from fastsim.records import Companion, GroupBy, Mode, Role
+from fastsim.records import Companion, Role
 from fastsim.report.results import plural
 
 _HELD = "stays, as its RAW file has no copy beside the file that would be kept"

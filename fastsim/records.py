@@ -327,22 +327,6 @@ class Companion:
     role: Role
 
 
-class Mode(StrEnum):
-    """What becomes of the groups: each gets a folder of its own, or all but the keepers go away."""
-
-    GROUP_COPY = "group_copy"
-    GROUP_MOVE = "group_move"
-    CLEAN_MOVE = "clean_move"
-    CLEAN_DELETE = "clean_delete"
-
-
-class GroupBy(StrEnum):
-    """What a group folder holds: a whole component, or one keeper and what it covers."""
-
-    COMPONENT = "component"
-    KEEPER = "keeper"
-
-
 class Op(StrEnum):
     """What `apply` can do to one file."""
 

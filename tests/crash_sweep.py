@@ -23,10 +23,11 @@ from typing import Any
 
 from disk import contents, fill, listed, plan_of, state, with_sidecars
 
+from fastsim.choices import Mode
 from fastsim.files.apply import apply_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.files.undo import undo
-from fastsim.records import Mode, Plan
+from fastsim.records import Plan
 
 CALLS = (
     "link", "unlink", "replace", "rename", "symlink", "write", "mkdir", "rmdir", "open", "fsync", "ftruncate", "utime",

@@ -14,11 +14,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fastsim.choices import GroupBy, Mode
 from fastsim.files.apply import Outcome, apply_plan
 from fastsim.files.plan import make_plan
 from fastsim.inputs.discover import discover
 from fastsim.inputs.formats import Kind
-from fastsim.records import Group, GroupBy, MediaFile, Mode, Plan, Snapshot
+from fastsim.records import Group, MediaFile, Plan, Snapshot
 
 ODD_NAMES = ("plain.jpg", "new\nline.jpg", "tab\t and 'quotes\".jpg", "ümläut 写真.jpg", os.fsdecode(b"\xff\xfe.jpg"))
 State = dict[str, tuple[object, ...]]

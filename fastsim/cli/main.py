@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from fastsim.cli import (
-    app_video,  # noqa: F401 - registers the commands for videos
-    exits,
-)
+import os
+
+import typer.main
+from typer._completion_classes import completion_init
+
+from fastsim.cli import exits
 from fastsim.cli.app import app
 
 
 def main() -> None:
-    """The `fastsim` program. Errors are one line on stderr; the exit code says what kind (see `ExitCode`)."""
-    exits.run(lambda: app.main(prog_name="fastsim", standalone_mode=False))
+    """Run the command line. Errors are one line on stderr; the exit code says what kind (see `ExitCode`)."""
+    if "_FASTSIM_COMPLETE" in os.environ:  # a shell asks; Typer registers them only beside its own --install-completion
+        completion_init()
+    exits.run(lambda: typer.main.get_command(app).main(prog_name="fastsim", standalone_mode=False))

@@ -88,7 +88,7 @@ def opener(
         from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 
         return partial(OnnxRuntimeNetwork, model, device=device, threads=threads)
-    raise UsageError(f"--runtime {runtime}: unknown; auto, openvino or onnxruntime is allowed")
+    raise UsageError(f"--runtime must be one of auto, openvino, onnxruntime (got {runtime!r})")
 
 
 def open_network(

@@ -7,13 +7,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from fastsim.choices import GroupBy, Mode
 from fastsim.errors import shown
 from fastsim.records import (
     Companion,
     Group,
-    GroupBy,
     MediaFile,
-    Mode,
     Op,
     Operation,
     Plan,

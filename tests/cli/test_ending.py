@@ -62,13 +62,19 @@ def test_closed_standard_streams_do_no_harm(photos: Path, closed: str) -> None:
 
 def test_wrong_use_is_one_line_with_the_value_that_was_typed(run: Run) -> None:
     for words, expected in (
-        (("images", ".", "--thres", "abc"), "--thres abc: a number is needed"),
-        (("images", ".", "--workers=x"), "--workers x: a whole number is needed"),
-        (("images", ".", "--bogus"), "no such option '--bogus'"),
-        (("images", ".", "--thress", "1"), "no such option '--thress' (did you mean --thres "),
+        (("images", ".", "--thres", "abc"), "--thres must be a number (got 'abc')"),
+        (("images", ".", "--workers=x"), "--workers must be a whole number (got 'x')"),
+        (("images", ".", "--bogus"), "no such option: --bogus"),
+        (("images", ".", "--thress", "1"), "no such option: --thress (did you mean --thres "),
         (("images", ".", "--thres"), "option '--thres' requires an argument"),
         (("apply",), "missing argument 'PLAN'"),
+        (
+            ("images", ".", "--mode", "foo"),
+            "--mode must be one of group_copy, group_move, clean_move, clean_delete (got 'foo')",
+        ),
+        (("videos", ".", "--format=gif"), "--format must be one of jpg, jpeg, png, webp (got 'gif')"),
         (("bogus",), "no such command 'bogus'"),
+        (("image",), "no such command 'image' (did you mean 'images'?)"),
     ):
         done = run(*words, code=2)
         assert done.stderr.startswith(f"fastsim: {expected}")
@@ -78,17 +84,19 @@ def test_wrong_use_is_one_line_with_the_value_that_was_typed(run: Run) -> None:
 
 @POSIX
 @pytest.mark.parametrize(
-    ("typed", "offered"), [("im", "plain,images"), ("images --th", "plain,--thres"), ("images ./p", "file,./p"),
-                           ("images . --outs ./o", "file,./o"), ("undo ./o", "file,./o"),
-                           ("images . --mode clean_d", "plain,clean_delete"), ("images . --keep n", "plain,newest"),
-                           ("images . --group-by k", "plain,keeper"), ("tune . --runtime t", "plain,tensorrt"),
-                           ("embed . --device cu", "plain,cuda"), ("video a.mp4 --format w", "plain,webp"),
-                           ("compare --size 16", "plain,160")],
+    ("typed", "offered"), [("im", "images"), ("images --th", "--thres"), ("images . --mode clean_d", "clean_delete"),
+                           ("images . --keep n", "newest"), ("images . --group-by k", "keeper"),
+                           ("tune . --runtime t", "tensorrt"), ("embed . --device cu", "cuda"),
+                           ("video a.mp4 --format w", "webp"), ("compare --size 16", "160"),
+                           ("images ./p", ""), ("images . --outs ./o", ""), ("undo ./o", "")],
 )  # fmt: skip
-def test_a_shell_completes_commands_options_and_paths(photos: Path, typed: str, offered: str) -> None:
+def test_a_shell_completes_commands_options_and_values_and_is_left_to_complete_paths(
+    photos: Path, typed: str, offered: str
+) -> None:
     words = f"fastsim {typed}"
-    setting = f"COMP_WORDS={shlex.quote(words)} COMP_CWORD={len(words.split()) - 1} _FASTSIM_COMPLETE=bash_complete"
+    setting = f"COMP_WORDS={shlex.quote(words)} COMP_CWORD={len(words.split()) - 1} _FASTSIM_COMPLETE=complete_bash"
     assert shell(f"{setting} $F", photos).stdout == f"{offered}\n"
+    assert "complete -o default" in shell("_FASTSIM_COMPLETE=source_bash $F", photos).stdout
 
 
 def test_an_empty_word_is_refused_and_does_not_mean_the_current_folder(run: Run, photos: Path) -> None:
@@ -179,7 +187,7 @@ def test_a_full_disk_for_the_json_does_not_hide_what_was_done_and_the_way_back(p
 def test_an_interrupt_while_python_still_imports_is_one_line() -> None:
     """Ctrl-C comes when the one module is imported by the other."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for module, by in (("contextlib", "__main__"), ("fastsim.cli.app", "__main__"), ("click", "fastsim.cli.app")):
+    for module, by in (("contextlib", "__main__"), ("fastsim.cli.app", "__main__"), ("typer", "fastsim.cli.app")):
         code = f"""
 import builtins, os, runpy, signal, sys
 find = builtins.__import__

@@ -17,9 +17,9 @@ from disk import contents, fill, listed, plan_of, run_until, state
 from disk import run as carry_out
 from support import Run
 
+from fastsim.choices import Mode
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.files.plan_file import PLAN_NAME, write_plan
-from fastsim.records import Mode
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX system")
 

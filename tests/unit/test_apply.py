@@ -26,6 +26,7 @@ from disk import (
     with_sidecars,
 )
 
+from fastsim.choices import Mode
 from fastsim.errors import UsageError, shown
 from fastsim.files import transfer
 from fastsim.files.apply import Outcome, apply_plan
@@ -33,7 +34,7 @@ from fastsim.files.journal import JOURNAL_NAME, Journal
 from fastsim.files.plan_file import PLAN_NAME, read_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.files.undo import undo
-from fastsim.records import Mode, Op, Plan
+from fastsim.records import Op, Plan
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 OWN = {PLAN_NAME, JOURNAL_NAME}

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from disk import contents, fill, groups_of, listed, run, state
 
+from fastsim.choices import GroupBy, Mode
 from fastsim.files.lock import StoppedWaitingError, alone
 from fastsim.files.plan import make_plan
-from fastsim.records import GroupBy, Mode, Plan
+from fastsim.records import Plan
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs flock")
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from disk import contents, fill, listed, other_file_system, plan_of, reasons, run, state
 
+from fastsim.choices import Mode
 from fastsim.files import transfer
 from fastsim.files.apply import apply_plan
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.files.plan_file import PLAN_NAME, write_plan
 from fastsim.files.undo import undo
-from fastsim.records import Mode
 from fastsim.run.interrupts import held_back
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")

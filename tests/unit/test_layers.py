@@ -13,7 +13,7 @@ import fastsim
 
 PACKAGE = Path(fastsim.__file__).parent
 LAYERS = (
-    {"errors", "_core", "rows", "records"},
+    {"choices", "errors", "_core", "rows", "records"},
     {"run"},
     {"inputs", "gpu_probe", "model"},
     {"cache", "decode", "embedding", "similarity", "verification", "grouping", "files"},

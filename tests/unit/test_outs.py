@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from disk import fill, listed, plan_of, reasons, run
 
+from fastsim.choices import Mode
 from fastsim.errors import UsageError
 from fastsim.files.apply import check_outs
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.files.plan_file import PLAN_NAME
-from fastsim.records import Mode
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 

@@ -14,11 +14,12 @@ from disk import ODD_NAMES
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fastsim.choices import GroupBy, Mode
 from fastsim.errors import UsageError
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.files.plan import describe, make_plan
 from fastsim.files.plan_file import PLAN_NAME, plan_digest, read_plan, write_plan
-from fastsim.records import Group, GroupBy, MediaFile, Mode, Op, Operation, Plan, Snapshot, numbered
+from fastsim.records import Group, MediaFile, Op, Operation, Plan, Snapshot, numbered
 
 ROOT, OUTS = os.path.abspath(os.sep + "in"), os.path.abspath(os.sep + "out")
 

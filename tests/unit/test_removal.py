@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from disk import fill, listed, reasons, run, state
 
+from fastsim.choices import GroupBy, Mode
 from fastsim.files import removal
 from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import Checker, with_digests
 from fastsim.files.undo import undo
 from fastsim.inputs.digest import digest_of
-from fastsim.records import Group, GroupBy, MediaFile, Mode, Op, Operation, Plan, Snapshot
+from fastsim.records import Group, MediaFile, Op, Operation, Plan, Snapshot
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 REMOVING = [Mode.CLEAN_DELETE, Mode.CLEAN_MOVE, Mode.GROUP_MOVE, "trash"]

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from disk import contents, fill, listed, plan_of, reasons, run, run_until, state
 
+from fastsim.choices import Mode
 from fastsim.errors import UsageError
 from fastsim.files import provenance
 from fastsim.files.journal import JOURNAL_NAME, Journal
 from fastsim.files.plan_file import PLAN_NAME, read_plan, relocated
 from fastsim.files.run_record import RunRecord
 from fastsim.files.undo import undo
-from fastsim.records import Mode
 
 OWN = {PLAN_NAME, JOURNAL_NAME}
 MOVING = [Mode.GROUP_COPY, Mode.GROUP_MOVE, Mode.CLEAN_MOVE]

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from disk import contents, fill, listed, plan_of, reasons, run
 
+from fastsim.choices import Mode
 from fastsim.files.unchanged import with_digests
 from fastsim.files.undo import undo
-from fastsim.records import Mode, Op, Plan
+from fastsim.records import Op, Plan
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the trash of freedesktop.org")
 

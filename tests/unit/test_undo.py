@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 from disk import contents, fill, listed, other_file_system, plan_of, state
 
+from fastsim.choices import Mode
 from fastsim.errors import UsageError
 from fastsim.files import transfer
 from fastsim.files.apply import apply_plan
 from fastsim.files.journal import JOURNAL_NAME, Journal, names_beside
 from fastsim.files.undo import undo
-from fastsim.records import Mode, Plan, Skipped
+from fastsim.records import Plan, Skipped
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 OWN = {"fastsim_plan.jsonl", JOURNAL_NAME}

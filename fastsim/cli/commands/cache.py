@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from fastsim.cache import compiled_networks, embeddings
-from fastsim.cli.commands.shared import cache_folder
+from fastsim.cache.embeddings import default_folder
 from fastsim.errors import ExitCode, FastsimError, quoted, shown
 from fastsim.report.results import in_bytes, plural
 from fastsim.run.terminal import out
@@ -57,4 +57,4 @@ def clear(chosen: str | None) -> ExitCode:
 
 
 def _folder(chosen: str | None) -> Path:
-    return Path(str(cache_folder(chosen, off=False)))
+    return Path(chosen or default_folder())

@@ -7,24 +7,24 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from functools import partial
-from typing import Any, TypeVar
 
 from fastsim import __version__, config, pipeline
+from fastsim.choices import GroupBy, Mode
 from fastsim.cli.commands.json_option import check_json
 from fastsim.cli.commands.shared import (
-    cache_folder,
+    compute_of,
     confirm,
     environment_of,
     outcome_code,
     outcome_lines,
-    paths_of,
     run_plan,
+    scan_of,
     skipped_lines,
     where,
 )
-from fastsim.config import Config, Pairs, Scan
+from fastsim.cli.image_options import ImagesOptions
+from fastsim.config import Config
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.files import plan_file
 from fastsim.files.apply import Outcome
@@ -33,7 +33,7 @@ from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_rules import DEFAULT, POLICIES, UNCROPPED
 from fastsim.planning import Settled, check_libraries, refuse_losses, settle_units, unit_lines
-from fastsim.records import GroupBy, Mode, Plan, by_keeper
+from fastsim.records import Plan, by_keeper
 from fastsim.report import pairs, results
 from fastsim.report.left_out import left_out_json, left_out_lines
 from fastsim.report.listing import Names, planned_groups, summary_groups
@@ -43,42 +43,6 @@ from fastsim.run.terminal import UnprintableError, complain, our_stderr, out
 from fastsim.run.timing import stage
 
 _SHOWN_GROUPS = 3
-Word = TypeVar("Word", bound=StrEnum)
-
-
-@dataclass(frozen=True, slots=True)
-class ImagesOptions:
-    """The options of `fastsim images`, as typed."""
-
-    inputs: tuple[str, ...]
-    outs: str | None
-    size: str | None
-    model: str | None
-    thres: float
-    verify: bool
-    mode: str
-    keep: str | None
-    group_by: str
-    device: str
-    runtime: str
-    recursive: bool
-    exclude: tuple[str, ...]
-    follow_links: bool
-    include_system: bool
-    pairs: str
-    no_sidecars: bool
-    dry_run: bool
-    plan: str | None
-    yes: bool
-    force: bool
-    trash: bool
-    json: str | None
-    cache: str | None
-    no_cache: bool
-    workers: int | None
-    batch: int | None
-    quiet: bool
-    verbose: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +55,10 @@ class _Result:
     """None where nothing was done."""
 
 
-def images(**typed: Any) -> ExitCode:
-    """`fastsim images`: find, plan, apply, report."""
-    options = ImagesOptions(**typed)
-    mode, group_by = _check(options)
+def images(options: ImagesOptions) -> ExitCode:
+    """Run `fastsim images`: find, plan, apply, report."""
+    _check(options)
+    mode, group_by = options.mode, options.group_by
     acts = not (options.dry_run or options.plan)
     outs = choose_outs(options.outs, sys.argv, acts=acts)
     settings = _resolve(options, outs.path)
@@ -102,11 +66,11 @@ def images(**typed: Any) -> ExitCode:
         check_libraries(settings.scan)
     if options.plan:
         plan_file.check_plan_target(options.plan)
-        if options.json and os.path.realpath(options.plan) == os.path.realpath(options.json):
-            raise UsageError(f"--plan and --json {shown(options.json)}: the same file; name a file each")
-    check_json(options.json, outs.path if acts else None)
-    with our_stderr(options.verbose) as stream:
-        progress = for_stream(stream, options.quiet)
+        if options.json.json and os.path.realpath(options.plan) == os.path.realpath(options.json.json):
+            raise UsageError(f"--plan and --json {shown(options.json.json)}: the same file; name a file each")
+    check_json(options.json.json, outs.path if acts else None)
+    with our_stderr(options.output.verbose) as stream:
+        progress = for_stream(stream, options.output.quiet)
         found = pipeline.find(settings, progress)
         with stage("plan", found.timings):
             settled = settle_units(found, mode, group_by)
@@ -124,7 +88,7 @@ def images(**typed: Any) -> ExitCode:
     if acts and plan.operations:
         confirm(plan, options.yes)
         with stage("apply", found.timings):
-            outcome = run_plan(with_digests(plan) if mode == Mode.CLEAN_DELETE else plan, quiet=options.quiet)
+            outcome = run_plan(with_digests(plan) if mode == Mode.CLEAN_DELETE else plan, quiet=options.output.quiet)
     elif options.plan:
         plan_file.write_plan(with_digests(plan), options.plan)
     try:
@@ -147,7 +111,7 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     groups = results.members(told, found.files, found.embeddings, {**found.reasons, **result.settled.units.held})
     problem = None
-    if options.json:
+    if options.json.json:
         numbers = {**results.counts(found.files, found.skipped, groups), "companions": result.settled.count()}
         as_json = results.as_json(
             groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
@@ -159,80 +123,62 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
             places = pairs.not_different(found.verified)
             as_json["pairs"] = list(pairs.pair_records(found.verified, found.embeddings, found.files, places=places))
         try:
-            results.write_json(as_json, options.json)
+            results.write_json(as_json, options.json.json)
         except FastsimError as error:
             problem = error
     if options.dry_run:
         for line in planned_groups(groups, plan, Names(found.files)):
             out(line)
-    if not options.quiet:
+    if not options.output.quiet:
         for line in _summary(options, found, result, groups):
             out(line)
         if outcome is not None and (note := outs.note()):
             out(note)
     if problem is not None:
-        for line in outcome_lines(plan, outcome) if outcome is not None and options.quiet else ():
+        for line in outcome_lines(plan, outcome) if outcome is not None and options.output.quiet else ():
             complain(line)  # how to take the run back must be said all the same
         raise problem
 
 
-def _check(options: ImagesOptions) -> tuple[Mode, GroupBy]:
-    """Refuse what can't be or is not safe, before any work. Raises UsageError."""
-    config.check_thres(options.thres)
-    mode = _word(Mode, "--mode", options.mode)
-    group_by = _word(GroupBy, "--group-by", options.group_by)
+def _check(options: ImagesOptions) -> None:
+    """Refuse what is impossible or unsafe, before any work. Raises UsageError."""
+    mode, thres = options.mode, config.check_thres(options.match.threshold)
     if options.keep is not None and options.keep not in POLICIES:
         raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {options.keep!r})")
-    _word(Pairs, "--pairs", options.pairs)
-    if options.keep == UNCROPPED and not options.verify:
+    if options.keep == UNCROPPED and not options.match.verify:
         raise UsageError(f"--keep {UNCROPPED} needs --verify, which finds out what is a crop of what; add --verify")
     if options.trash and mode != Mode.CLEAN_DELETE:
         raise UsageError(f"--trash goes with --mode clean_delete, not with {mode}; leave one of them out")
-    if mode == Mode.CLEAN_DELETE and options.thres < config.DELETE_THRES and not (options.force or options.verify):
+    if mode == Mode.CLEAN_DELETE and thres < config.DELETE_THRES and not (options.force or options.match.verify):
         raise UsageError(
-            f"--mode clean_delete with --thres {options.thres:g}: refused under {config.DELETE_THRES:g}, where files "
+            f"--mode clean_delete with --thres {thres:g}: refused under {config.DELETE_THRES:g}, where files "
             "may be merely alike; use --thres 0.95, or --verify, or --mode clean_move (can be undone), or --force if you are sure"
         )
     acts = not (options.dry_run or options.plan)
     asks = mode == Mode.CLEAN_DELETE and acts and not options.yes
     if asks and not (sys.stdin is not None and sys.stdin.isatty()):
         raise UsageError("--mode clean_delete: there is no terminal to ask on; add --yes, or look first with --dry-run")
-    return mode, group_by
-
-
-def _word(kind: type[Word], option: str, value: str) -> Word:
-    try:
-        return kind(value)
-    except ValueError:
-        raise UsageError(f"{option} {value}: {', '.join(kind)} is allowed") from None
 
 
 def _resolve(options: ImagesOptions, outs: str) -> Config:
-    named, listed = paths_of(options.inputs)
     return Config(
-        scan=Scan(
-            named, options.recursive, options.exclude, options.follow_links, os.path.abspath(outs), listed,
-            options.include_system,
-        ),
-        compute=config.resolve_compute(
-            size=options.size, model=options.model, device=options.device, runtime=options.runtime,
-            workers=options.workers, batch=options.batch, cache=cache_folder(options.cache, options.no_cache),
-        ),
-        thres=options.thres,
+        scan=scan_of(options.input, outs),
+        compute=compute_of(options.network, options.cache),
+        thres=options.match.threshold,
         keep=options.keep or DEFAULT,
         pairs=options.pairs,
         sidecars=not options.no_sidecars,
-        verify=options.verify,
-    )  # fmt: skip
+        verify=options.match.verify,
+    )
 
 
 def _header(options: ImagesOptions) -> dict[str, object]:
     return {
         "version": __version__,
         "argv": list(sys.argv),
-        "mode": options.mode,
-        "thres": options.thres,
-        **({"verify": True} if options.verify else {}),
+        "mode": options.mode.value,
+        "thres": options.match.threshold,
+        **({"verify": True} if options.match.verify else {}),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
@@ -243,9 +189,9 @@ def _exit_code(found: pipeline.Findings, outcome: Outcome | None) -> ExitCode:
 
 
 def _kind_of_groups(options: ImagesOptions) -> str:
-    if not options.verify:
-        return f"look-alikes at {options.thres:g} or more"
-    return "verified copies" + (f" at {options.thres:g} or more" if options.thres > 0 else "")
+    if not options.match.verify:
+        return f"look-alikes at {options.match.threshold:g} or more"
+    return "verified copies" + (f" at {options.match.threshold:g} or more" if options.match.threshold > 0 else "")
 
 
 def _verified_lines(options: ImagesOptions, found: pipeline.Findings) -> Iterator[str]:
@@ -273,7 +219,7 @@ def _verified_lines(options: ImagesOptions, found: pipeline.Findings) -> Iterato
 
 
 def _shown(options: ImagesOptions, places: Sequence[int]) -> int:
-    return len(places) if options.verbose else 5
+    return len(places) if options.output.verbose else 5
 
 
 def _summary(
@@ -283,8 +229,8 @@ def _summary(
     plan, outcome = result.plan, result.outcome
     numbers = results.counts(found.files, found.skipped, groups)
     if not found.files:
-        yield f"No images found in {', '.join(map(shown, options.inputs))}; no file was changed."
-        yield from skipped_lines(found.skipped, options.verbose)
+        yield f"No images found in {', '.join(map(shown, options.input.named))}; no file was changed."
+        yield from skipped_lines(found.skipped, options.output.verbose)
         yield from left_out_lines(found.left_out)
         return
     yield (
@@ -293,7 +239,7 @@ def _summary(
         "could go, the best of each group kept"
     )
     if not options.dry_run:  # which has listed them all
-        limit = len(groups) if options.verbose else _SHOWN_GROUPS
+        limit = len(groups) if options.output.verbose else _SHOWN_GROUPS
         yield from summary_groups(groups, limit, Names(found.files))
     yield from unit_lines(result.settled, found)
     if outcome is not None:
@@ -307,10 +253,10 @@ def _summary(
         yield "Nothing to do: no file was changed."
     yield from _verified_lines(options, found)
     yield from results.summary_frames(found.embeddings)
-    yield from results.summary_damaged(results.damaged(found.files, found.embeddings), options.verbose)
-    yield from skipped_lines(found.skipped, options.verbose)
+    yield from results.summary_damaged(results.damaged(found.files, found.embeddings), options.output.verbose)
+    yield from skipped_lines(found.skipped, options.output.verbose)
     yield from left_out_lines(found.left_out)
     yield where(found.environment)
-    if options.verbose and found.environment.traffic.as_dict():
+    if options.output.verbose and found.environment.traffic.as_dict():
         yield f"Moved {found.environment.traffic}"
     yield f"Time {results.summary_timings(found.timings)}"

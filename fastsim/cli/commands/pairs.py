@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from fastsim import config, pipeline
-from fastsim.cli.commands.shared import cache_folder, paths_of, skipped_lines, where
-from fastsim.config import Scan
-from fastsim.embed_files import to_vectors
+from fastsim import config
+from fastsim.cli.commands.shared import compute_of, embed_inputs, scan_of, skipped_lines, where
+from fastsim.cli.image_options import PairsOptions
 from fastsim.errors import ExitCode, UsageError, pip_install, shown
 from fastsim.files import owned
 from fastsim.records import STATUSES, VerifiedPairs
@@ -27,41 +26,31 @@ _KINDS = {".csv": owned.CSV, ".json": owned.JSON, ".parquet": owned.Kind(start=b
 """A Parquet file has no place for a mark of ours at its ends: an existing one is never replaced."""
 
 
-def write_pairs(
-    *, inputs: Sequence[str], out: str, verify: bool, size: str | None, model: str | None, thres: float, device: str,
-    runtime: str, recursive: bool, exclude: tuple[str, ...], follow_links: bool, include_system: bool,
-    workers: int | None, batch: int | None, cache: str | None, no_cache: bool, quiet: bool, verbose: bool,
-) -> ExitCode:  # fmt: skip
-    """`fastsim pairs`: find, verify, write."""
-    config.check_thres(thres)
+def write_pairs(options: PairsOptions) -> ExitCode:
+    """Run `fastsim pairs`: find, verify, write."""
+    thres, verify, quiet = config.check_thres(options.match.threshold), options.match.verify, options.output.quiet
+    out = options.out or ""
     kind = _kind(out)
     owned.check_target("--out", out, kind)
-    compute = config.resolve_compute(
-        size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
-        cache=cache_folder(cache, no_cache),
-    )  # fmt: skip
+    compute = compute_of(options.network, options.cache)
     timings: Timings = {}
-    with our_stderr(verbose) as stream:
+    with our_stderr(options.output.verbose) as stream:
         progress = for_stream(stream, quiet)
-        named, listed = paths_of(inputs)
-        what = Scan(named, recursive, exclude, follow_links, listed=listed, include_system=include_system)
-        files, unlisted, left_out = pipeline.scan(what, progress, timings)
-        embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
+        ready = embed_inputs(scan_of(options.input), compute, progress, timings)
         if verify:
-            pairs = Verifier(embeddings, files, compute, progress, timings).neighbours(thres)
+            pairs = Verifier(ready.embeddings, ready.files, compute, progress, timings).neighbours(thres)
         else:
-            pairs = unverified(embeddings, thres, workers=compute.workers, device=compute.device)
-    rows = list(pair_records(pairs, embeddings, files, verified=verify))
+            pairs = unverified(ready.embeddings, thres, workers=compute.workers, device=compute.device)
+    rows = list(pair_records(pairs, ready.embeddings, ready.files, verified=verify))
     with owned.whole_file("--out", out, kind) as file:
         file.write(encoded_pairs(rows, os.path.splitext(out)[1].lower()))
-    skipped = (*unlisted, *undecoded)
     if not quiet:
         for line in _summary(pairs, out, verify):
             show(line)
-        for line in (*skipped_lines(skipped, verbose), *left_out_lines(left_out)):
+        for line in (*skipped_lines(ready.skipped, options.output.verbose), *left_out_lines(ready.left_out)):
             show(line)
-        show(f"{where(environment)}; time {results.summary_timings(timings)}")
-    return ExitCode.SKIPPED if skipped else ExitCode.DONE
+        show(f"{where(ready.environment)}; time {results.summary_timings(timings)}")
+    return ExitCode.SKIPPED if ready.skipped else ExitCode.DONE
 
 
 def _kind(path: str) -> owned.Kind:

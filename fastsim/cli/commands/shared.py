@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
-from fastsim import __version__
+from fastsim import __version__, config, pipeline
 from fastsim.cache.embeddings import default_folder
-from fastsim.embed_files import Environment
+from fastsim.cli.options import CacheOptions, InputOptions, NetworkOptions, PathOptions
+from fastsim.config import Compute, Scan
+from fastsim.embed_files import Environment, to_vectors
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.files.apply import Outcome, apply_plan
 from fastsim.inputs.discover import read_list
-from fastsim.records import Op, Plan, Skipped
+from fastsim.records import Embeddings, LeftOut, MediaFile, Op, Plan, Skipped
 from fastsim.report import results
 from fastsim.report.results import in_bytes, plural
-from fastsim.run.progress import for_stream
+from fastsim.run.progress import Progress, for_stream
 from fastsim.run.terminal import complain, our_stderr
+from fastsim.run.timing import Timings
 
 
 def paths_of(inputs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -24,11 +29,51 @@ def paths_of(inputs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return named, read_list(sys.stdin.buffer) if len(named) < len(inputs) else ()
 
 
-def cache_folder(chosen: str | None, off: bool) -> str | None:
-    """Where the embedding cache lies, or None for none. Raises UsageError for both at once."""
-    if off and chosen is not None:
-        raise UsageError(f"--cache {chosen} and --no-cache exclude each other; leave one of them out")
-    return None if off else chosen or str(default_folder())
+def scan_of(paths: PathOptions, outs: str | None = None) -> Scan:
+    """Return what discovery takes; `outs` is never scanned. Reads stdin for an input `-`. Raises UsageError."""
+    named, listed = paths_of(paths.named)
+    rules = paths if isinstance(paths, InputOptions) else InputOptions()
+    return Scan(
+        named, rules.recursive, rules.exclude, rules.follow_links, None if outs is None else os.path.abspath(outs), listed,
+        rules.include_system,
+    )  # fmt: skip
+
+
+def compute_of(network: NetworkOptions, cache: CacheOptions | None = None) -> Compute:
+    """Return how images become vectors, with every `auto` settled. Raises UsageError."""
+    return config.resolve_compute(
+        size=network.size, model=network.model, device=network.device, runtime=network.runtime, workers=network.workers,
+        batch=network.batch, cache=None if cache is None else cache_folder(cache),
+    )  # fmt: skip
+
+
+def cache_folder(options: CacheOptions) -> str | None:
+    """Return the folder of the embedding cache, or None with --no-cache. Raises UsageError for both options at once."""
+    if options.no_cache and options.cache is not None:
+        raise UsageError(f"--cache {options.cache} and --no-cache exclude each other; leave one of them out")
+    return None if options.no_cache else options.cache or str(default_folder())
+
+
+class Embedded(NamedTuple):
+    """The images of the input as vectors, and what became of the other files. `files[i].id` is i."""
+
+    files: tuple[MediaFile, ...]
+    embeddings: Embeddings
+    skipped: tuple[Skipped, ...]
+    left_out: LeftOut
+    environment: Environment
+
+    @property
+    def paths(self) -> list[str]:
+        """The path of each row."""
+        return [self.files[i].path for i in self.embeddings.ids.tolist()]
+
+
+def embed_inputs(scan: Scan, compute: Compute, progress: Progress, timings: Timings) -> Embedded:
+    """List the images of the input and turn them into vectors."""
+    files, unlisted, left_out = pipeline.scan(scan, progress, timings)
+    embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
+    return Embedded(files, embeddings, (*unlisted, *undecoded), left_out, environment)
 
 
 def confirm(plan: Plan, yes: bool) -> None:

@@ -10,11 +10,10 @@ from dataclasses import asdict
 
 import numpy as np
 
-from fastsim import __version__, config, pipeline, similarity
+from fastsim import __version__, similarity
 from fastsim.cli.commands.json_option import check_json
-from fastsim.cli.commands.shared import cache_folder, environment_of, paths_of, skipped_lines, where
-from fastsim.config import Scan
-from fastsim.embed_files import to_vectors
+from fastsim.cli.commands.shared import compute_of, embed_inputs, environment_of, scan_of, skipped_lines, where
+from fastsim.cli.image_options import TuneOptions
 from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.files import owned
 from fastsim.grouping import keep_rules
@@ -35,31 +34,22 @@ _KINDS = {"tune.html": owned.HTML, "scores.svg": owned.SVG, "thresholds.csv": ow
 _NEAR = (0.75, 0.85, 0.9, 0.95)
 
 
-def tune_thresholds(
-    *, inputs: Sequence[str], outs: str, size: str | None, model: str | None, device: str, runtime: str, recursive: bool,
-    exclude: tuple[str, ...], follow_links: bool, include_system: bool, json: str | None, cache: str | None, no_cache: bool,
-    workers: int | None, batch: int | None, quiet: bool, verbose: bool,
-) -> ExitCode:  # fmt: skip
-    """Embed (or take from the cache), count, print the table, write the page, the chart and the table to `outs`."""
-    folder = os.path.abspath(outs)
+def tune_thresholds(options: TuneOptions) -> ExitCode:
+    """Run `fastsim tune`: embed, count, print the table, write the page, the chart and the table to --outs."""
+    outs, quiet, verbose = options.outs, options.output.quiet, options.output.verbose
     _check_outs(outs)
-    check_json(json, outs)
-    compute = config.resolve_compute(
-        size=size, model=model, device=device, runtime=runtime, workers=workers, batch=batch,
-        cache=cache_folder(cache, no_cache),
-    )  # fmt: skip
+    check_json(options.json.json, outs)
+    compute = compute_of(options.network, options.cache)
     timings: Timings = {}
     with our_stderr(verbose) as stream:
         progress = for_stream(stream, quiet)
-        named, listed = paths_of(inputs)
-        what = Scan(named, recursive, exclude, follow_links, folder, listed, include_system)
-        files, unlisted, left_out = pipeline.scan(what, progress, timings)
-        embeddings, undecoded, environment = to_vectors(files, compute, progress, timings)
+        files, embeddings, skipped, left_out, environment = embed_inputs(
+            scan_of(options.input, outs), compute, progress, timings
+        )
         embeddings, sampled = _sample(embeddings)
         if len(embeddings) < 2:
-            raise FastsimError(
-                f"{plural(len(embeddings), 'readable image')} in {', '.join(map(shown, inputs))}; at least 2 are needed"
-            )
+            named = ", ".join(map(shown, options.input.named))
+            raise FastsimError(f"{plural(len(embeddings), 'readable image')} in {named}; at least 2 are needed")
         n = len(embeddings)
         with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
             blocks = similarity.pair_blocks(
@@ -70,11 +60,10 @@ def tune_thresholds(
             ).rank
             advice = thresholds.advise(blocks, embeddings, rank, near=_NEAR, workers=compute.workers)
     paths = [files[i].path for i in embeddings.ids.tolist()]
-    page = _write(folder, advice, paths)
-    skipped = (*unlisted, *undecoded)
+    page = _write(os.path.abspath(outs), advice, paths)
     told = [{"path": item.path, "reason": item.reason} for item in skipped]
     result = {**_as_dict(advice, paths), "skipped": told, "environment": environment_of(environment)}
-    with results.json_first(result, json):
+    with results.json_first(result, options.json.json):
         if not quiet:
             for line in _lines(advice, n, sampled):
                 out(line)

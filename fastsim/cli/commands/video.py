@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 from fastsim import config
+from fastsim.choices import ImageFormat
 from fastsim.cli.commands.json_option import check_json
-from fastsim.cli.commands.shared import environment_of, partly_lines, paths_of, skipped_lines, where
+from fastsim.cli.commands.shared import compute_of, environment_of, partly_lines, scan_of, skipped_lines, where
+from fastsim.cli.video_options import FramesOptions, SamplingOptions, VideoOptions, VideosOptions
+from fastsim.config import Scan
 from fastsim.decode.video.sampling import Sampling
 from fastsim.errors import ExitCode, UsageError, quoted, shown
 from fastsim.files.default_output import DEFAULT as DEFAULT_OUTS
@@ -27,66 +29,33 @@ from fastsim.run.timing import Timings, stage
 from fastsim.videos.results import Settings
 
 _SHOWN_VIDEOS = 20
-_FORMATS = {"jpg": "jpg", "jpeg": "jpg", "png": "png", "webp": "webp"}
 
 
-@dataclass(frozen=True, slots=True)
-class VideoOptions:
-    """The options of `fastsim video` and `fastsim videos`, as typed."""
-
-    inputs: tuple[str, ...]
-    outs: str | None
-    skip: int | None
-    every: str | None
-    start: str | None
-    end: str | None
-    crop: float
-    thres: float
-    size: str | None
-    model: str | None
-    device: str
-    runtime: str
-    format: str
-    quality: int
-    timeline: bool
-    dry_run: bool
-    json: str | None
-    workers: int | None
-    quiet: bool
-    verbose: bool
-    across: bool = False
-    recursive: bool = True
-    exclude: tuple[str, ...] = ()
-    follow_links: bool = False
-    include_system: bool = False
-
-
-def video(**typed: Any) -> ExitCode:
-    """`fastsim video`: one file, whatever its suffix."""
-    options = VideoOptions(**typed)
-    if options.inputs == ("-",):
+def video(options: VideoOptions) -> ExitCode:
+    """Run `fastsim video`: one file, whatever its suffix."""
+    named = options.input.named
+    if named == ("-",):
         raise UsageError("fastsim video takes one FILE, not a list; fastsim videos - reads one from stdin")
-    if len(options.inputs) != 1:
-        raise UsageError(f"fastsim video takes one FILE, not {len(options.inputs)}; fastsim videos takes any number")
-    if os.path.isdir(options.inputs[0]):
-        raise UsageError(f"{shown(options.inputs[0])}: a folder; fastsim videos {quoted(options.inputs[0])} reads it")
-    return videos(**typed)
+    if len(named) != 1:
+        raise UsageError(f"fastsim video takes one FILE, not {len(named)}; fastsim videos takes any number")
+    if os.path.isdir(named[0]):
+        raise UsageError(f"{shown(named[0])}: a folder; fastsim videos {quoted(named[0])} reads it")
+    return videos(options)
 
 
-def videos(**typed: Any) -> ExitCode:
-    """`fastsim videos`: every video below the inputs."""
-    options = VideoOptions(**typed)
+def videos(options: FramesOptions) -> ExitCode:
+    """Run `fastsim videos`: every video below the inputs."""
     settings = resolve(options)
     folder = options.outs or DEFAULT_OUTS
     if not options.dry_run:  # before hours of work, not after
         folder = _choose_outs(options.outs, settings.identity(load_model(settings.compute.model).sha256))
     outs = None if options.dry_run else folder
-    check_json(options.json, outs)
+    check_json(options.json.json, outs)
     timings: Timings = {}
     try:
-        with our_stderr(options.verbose) as stream:
-            progress = for_stream(stream, options.quiet)
-            files, unlisted, left_out = scan(options.inputs, options, progress, timings, os.path.abspath(folder))
+        with our_stderr(options.output.verbose) as stream:
+            progress = for_stream(stream, options.output.quiet)
+            files, unlisted, left_out = scan(scan_of(options.input, folder), progress, timings)
             from fastsim.videos.extract import extract
 
             found = extract(files, settings, outs if files else None, progress, timings)
@@ -100,8 +69,8 @@ def videos(**typed: Any) -> ExitCode:
     result["left_out"] = left_out_json(left_out)
     result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
     result["environment"] = environment_of(found.environment)
-    with results.json_first(result, options.json):
-        if not options.quiet:
+    with results.json_first(result, options.json.json):
+        if not options.output.quiet:
             for line in _summary(options, folder, result, files, (*unlisted, *found.skipped)):
                 out(line)
             for line in left_out_lines(left_out):
@@ -135,44 +104,42 @@ def _choose_outs(typed: str | None, identity: Mapping[str, Any]) -> str:
     raise AssertionError
 
 
-def scan(inputs: Sequence[str], options: Any, progress: Progress, timings: Timings, outs: str | None) -> Listing:
-    """List the videos of the input; `options` has recursive, exclude, follow_links and include_system."""
-    named, listed = paths_of(inputs)
+def scan(scan: Scan, progress: Progress, timings: Timings) -> Listing:
+    """List the videos of the input."""
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
-            named, listed=listed, recursive=options.recursive, exclude=options.exclude,
-            follow_links=options.follow_links, outs=outs, kind=Kind.VIDEO, bar=bar,
-            include_system=options.include_system,
+            scan.inputs, listed=scan.listed, recursive=scan.recursive, exclude=scan.exclude,
+            follow_links=scan.follow_links, outs=scan.outs, kind=Kind.VIDEO, bar=bar, include_system=scan.include_system,
         )  # fmt: skip
 
 
-def resolve(options: VideoOptions) -> Settings:
-    """What was typed as what is used. Raises UsageError."""
+def resolve(options: FramesOptions) -> Settings:
+    """Validate the options and resolve them to `Settings`. Raises UsageError."""
     config.check_thres(options.thres)
     check_crop(options.crop)
-    form = _FORMATS.get(options.format.lower())
-    if form is None:
-        raise UsageError(f"--format {options.format}: jpg, png or webp is allowed")
     if not 1 <= options.quality <= 100:
-        raise UsageError(f"--quality {options.quality}: 1 to 100 is allowed")
-    compute = config.resolve_compute(
-        size=options.size, model=options.model, device=options.device, runtime=options.runtime, workers=options.workers
-    )
+        raise UsageError(f"--quality must be from 1 to 100 (got {options.quality})")
+    form = ImageFormat.JPG if options.format == ImageFormat.JPEG else options.format
     return Settings(
-        compute, sampling_of(options), options.crop, options.thres, options.across, options.timeline, form,
-        options.quality,
+        compute_of(options.network), sampling_of(options.sampling), options.crop, options.thres, across_of(options),
+        options.timeline, form.value, options.quality,
     )  # fmt: skip
 
 
-def sampling_of(options: VideoOptions) -> Sampling:
+def across_of(options: FramesOptions) -> bool:
+    """Return whether a scene is kept once over all videos; `fastsim video` has only one."""
+    return isinstance(options, VideosOptions) and options.across
+
+
+def sampling_of(options: SamplingOptions) -> Sampling:
     """--skip, --every, --start and --end. Raises UsageError where they can't be, or contradict each other."""
     if options.skip is not None and options.every is not None:
         raise UsageError(f"--skip {options.skip} and --every {options.every} exclude each other; leave one of them out")
     if options.skip is not None and options.skip < 1:
-        raise UsageError(f"--skip {options.skip}: 1 (every frame) or more is allowed")
+        raise UsageError(f"--skip must be at least 1, which takes every frame (got {options.skip})")
     every = None if options.every is None else seconds_of("--every", options.every)
     if every is not None and every <= 0:
-        raise UsageError(f"--every {options.every}: more than 0 seconds is needed")
+        raise UsageError(f"--every must be more than 0 seconds (got {options.every})")
     start = None if options.start is None else seconds_of("--start", options.start)
     end = None if options.end is None else seconds_of("--end", options.end)
     if end is not None and end <= (start or 0.0):
@@ -190,7 +157,7 @@ def seconds_of(option: str, text: str) -> float:
         digits = part.replace(".", "", 1) if place == len(parts) - 1 else part
         too_many = place > 0 and digits.isdecimal() and float(part) >= 60
         if not (digits.isascii() and digits.isdecimal()) or len(parts) > 3 or too_many:
-            raise UsageError(f"{option} {shown(text)}: seconds (90 or 90.5), MM:SS or HH:MM:SS is allowed")
+            raise UsageError(f"{option} must be seconds (90 or 90.5), MM:SS or HH:MM:SS (got {shown(text)!r})")
         seconds = seconds * 60 + float(part)
     return seconds
 
@@ -198,7 +165,7 @@ def seconds_of(option: str, text: str) -> float:
 def check_crop(crop: float) -> None:
     """Raises UsageError."""
     if not 0.05 <= crop <= 1.0:
-        raise UsageError(f"--crop {crop:g}: 0.05 to 1 (all of the frame) is allowed")
+        raise UsageError(f"--crop must be from 0.05 to 1, which is all of the frame (got {crop:g})")
 
 
 def as_json(
@@ -223,19 +190,19 @@ def as_json(
 
 
 def _summary(
-    options: VideoOptions, folder: str, result: dict[str, Any], files: Sequence[MediaFile], skipped: Sequence[Skipped]
+    options: FramesOptions, folder: str, result: dict[str, Any], files: Sequence[MediaFile], skipped: Sequence[Skipped]
 ) -> Iterator[str]:
     counts = result["counts"]
     if not files:
-        yield f"No videos found in {', '.join(map(shown, options.inputs))}."
+        yield f"No videos found in {', '.join(map(shown, options.input.named))}."
         return
     yield (
         f"{plural(counts['videos'], 'video')}, {plural(counts['frames_read'], 'frame')}, {counts['frames_taken']:,} "
         f"looked at: {counts['kept']:,} kept"
         + (f", none of them as similar as {options.thres:g} to another" if counts["kept"] > 1 else "")
-        + (" of its video" if counts["kept"] > 1 and counts["videos"] > 1 and not options.across else "")
+        + (" of its video" if counts["kept"] > 1 and counts["videos"] > 1 and not across_of(options) else "")
     )
-    entries = result["videos"] if options.verbose else result["videos"][:_SHOWN_VIDEOS]
+    entries = result["videos"] if options.output.verbose else result["videos"][:_SHOWN_VIDEOS]
     for entry in entries:
         notes = [f"{entry['seen_elsewhere']} seen in earlier videos"] if entry["seen_elsewhere"] else []
         notes += ["done before"] if entry["earlier"] else []
@@ -248,6 +215,6 @@ def _summary(
     elif result["videos"]:
         yield f"Pictures, contact sheets and tables: {shown(os.path.abspath(folder))}"
     broken = {entry["path"] for entry in result["videos"] if entry["problem"]}
-    yield from skipped_lines([item for item in skipped if item.path not in broken], options.verbose)
+    yield from skipped_lines([item for item in skipped if item.path not in broken], options.output.verbose)
     partly = [item for item in skipped if item.path in broken]
-    yield from partly_lines(partly, options.verbose)
+    yield from partly_lines(partly, options.output.verbose)

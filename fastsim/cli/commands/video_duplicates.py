@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from fastsim import config
 from fastsim.cli.commands.json_option import check_json
-from fastsim.cli.commands.shared import cache_folder, environment_of, partly_lines, skipped_lines, where
+from fastsim.cli.commands.shared import compute_of, environment_of, partly_lines, scan_of, skipped_lines, where
 from fastsim.cli.commands.video import check_crop, scan
+from fastsim.cli.video_options import VideoDuplicatesOptions
 from fastsim.errors import ExitCode, UsageError, shown
 from fastsim.records import Skipped
 from fastsim.report import results
@@ -26,61 +26,28 @@ _WHOLE = 0.9
 """A match over this much of a video is shown as all of it."""
 
 
-@dataclass(frozen=True, slots=True)
-class DuplicatesOptions:
-    """The options of `fastsim video-duplicates`, as typed."""
-
-    inputs: tuple[str, ...]
-    every: float
-    crop: float
-    thres: float
-    least: float
-    size: str | None
-    model: str | None
-    device: str
-    runtime: str
-    recursive: bool
-    exclude: tuple[str, ...]
-    follow_links: bool
-    include_system: bool
-    json: str | None
-    cache: str | None
-    no_cache: bool
-    workers: int | None
-    quiet: bool
-    verbose: bool
-
-
-def video_duplicates(**typed: Any) -> ExitCode:
-    """`fastsim video-duplicates`: sample, compare, align, report. No file is changed."""
-    options = DuplicatesOptions(**typed)
+def video_duplicates(options: VideoDuplicatesOptions) -> ExitCode:
+    """Run `fastsim video-duplicates`: sample, compare, align, report. No file is changed."""
     config.check_thres(options.thres)
     check_crop(options.crop)
-    check_json(options.json)
+    check_json(options.json.json)
     for name, value in (("--every", options.every), ("--least", options.least)):
         if not 0.01 <= value <= 3600:
-            raise UsageError(f"{name} {value:g}: 0.01 to 3600 seconds is allowed")
-    compute = config.resolve_compute(
-        size=options.size,
-        model=options.model,
-        device=options.device,
-        runtime=options.runtime,
-        workers=options.workers,
-        cache=cache_folder(options.cache, options.no_cache),
-    )
+            raise UsageError(f"{name} must be from 0.01 to 3600 seconds (got {value:g})")
+    compute = compute_of(options.network, options.cache)
     asked = Asked(compute, options.every, options.least, options.crop, options.thres)
     timings: Timings = {}
-    with our_stderr(options.verbose) as stream:
-        progress = for_stream(stream, options.quiet)
-        files, unlisted, left_out = scan(options.inputs, options, progress, timings, None)
+    with our_stderr(options.output.verbose) as stream:
+        progress = for_stream(stream, options.output.quiet)
+        files, unlisted, left_out = scan(scan_of(options.input), progress, timings)
         found = find_duplicates(files, asked, progress, timings)
     found.skipped[:0] = unlisted
     result = as_json(found)
     result["left_out"] = left_out_json(left_out)
     result["timings"] = {name: round(seconds, 4) for name, seconds in timings.items()}
     result["environment"] = environment_of(found.environment)
-    with results.json_first(result, options.json):
-        if not options.quiet:
+    with results.json_first(result, options.json.json):
+        if not options.output.quiet:
             for line in _summary(options, found):
                 out(line)
             for line in left_out_lines(left_out):
@@ -129,9 +96,9 @@ def _matches_of(found: Duplicates, numbers: list[int]) -> list[Match]:
     return sorted((m for m in found.matches if m.a in inside), key=lambda m: (m.a, m.b, m.part.a_start))
 
 
-def _summary(options: DuplicatesOptions, found: Duplicates) -> Iterator[str]:
+def _summary(options: VideoDuplicatesOptions, found: Duplicates) -> Iterator[str]:
     if not found.videos and not found.skipped:
-        yield f"No videos found in {', '.join(map(shown, options.inputs))}."
+        yield f"No videos found in {', '.join(map(shown, options.input.named))}."
         return
     short = any(match.part.a_end - match.part.a_start < options.least for match in found.matches)
     yield (
@@ -139,7 +106,7 @@ def _summary(options: DuplicatesOptions, found: Duplicates) -> Iterator[str]:
         f"{options.least:g} seconds or more{', or all of a shorter video' if short else ''} "
         f"(similar at {options.thres:g} or more)"
     )
-    shown_groups = found.groups if options.verbose else found.groups[:_SHOWN_GROUPS]
+    shown_groups = found.groups if options.output.verbose else found.groups[:_SHOWN_GROUPS]
     for number, numbers in enumerate(shown_groups, start=1):
         paths = [found.videos[i].video.path for i in numbers]
         base = os.path.commonpath([os.path.dirname(path) for path in paths]) if len(paths) > 1 else ""
@@ -151,8 +118,8 @@ def _summary(options: DuplicatesOptions, found: Duplicates) -> Iterator[str]:
     if found.crowded:
         yield f"{plural(found.crowded, 'frame')} left out, as they look like very many others; try a higher --thres"
     yield "No file was changed."
-    yield from skipped_lines(found.skipped, options.verbose)
-    yield from partly_lines(_partly(found), options.verbose)
+    yield from skipped_lines(found.skipped, options.output.verbose)
+    yield from partly_lines(_partly(found), options.output.verbose)
 
 
 def _lines(found: Duplicates, match: Match, base: str) -> Iterator[str]:

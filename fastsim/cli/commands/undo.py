@@ -1,4 +1,4 @@
-"""`fastsim apply` and `fastsim undo`: plans carried out, and runs taken back."""
+"""`fastsim undo`: take a run back."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import os
 import sys
 from collections.abc import Iterator
 
-from fastsim.cli.commands.shared import ask, confirm, outcome_code, outcome_lines, run_plan, tell_waiting
+from fastsim.cli.commands.shared import ask, tell_waiting
+from fastsim.cli.image_options import UndoOptions
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.files import plan_file
-from fastsim.files.journal import JOURNAL_NAME, Journal, journal_in
-from fastsim.files.output_folder import check_outs
+from fastsim.files.journal import Journal, journal_in
 from fastsim.files.run_record import RunRecord
 from fastsim.files.undo import Undone, undo_record
-from fastsim.records import Plan
 from fastsim.report.results import plural
 from fastsim.run.progress import for_stream
 from fastsim.run.terminal import complain, our_stderr, out
@@ -21,24 +20,9 @@ from fastsim.run.terminal import complain, our_stderr, out
 _SHOWN = 10
 
 
-def apply(*, plan: str, yes: bool, quiet: bool) -> ExitCode:
-    """`fastsim apply`: carry out a plan file, or finish an interrupted run."""
-    steps = _at_its_place(plan_file.read_plan(plan), plan)
-    if not steps.operations:
-        if not quiet:
-            out("The plan holds no operations: nothing to do.")
-        return ExitCode.DONE
-    check_outs(steps.outs, _argv_of(steps))
-    confirm(steps, yes)
-    outcome = run_plan(steps, quiet=quiet)
-    if not quiet:
-        for line in outcome_lines(steps, outcome):
-            out(line)
-    return outcome_code(outcome)
-
-
-def undo(*, journal: str, yes: bool, quiet: bool) -> ExitCode:
-    """`fastsim undo`: take a run back."""
+def undo(options: UndoOptions) -> ExitCode:
+    """Run `fastsim undo`."""
+    journal, yes, quiet = options.journal, options.yes, options.output.quiet
     with Journal(journal_in(journal)) as log:
         record = RunRecord(log)
         _approve(record, journal, yes)
@@ -97,16 +81,3 @@ def _approve(record: RunRecord, journal: str, yes: bool) -> None:
         out(f"  and {len(moves) - _SHOWN:,} more")
     if not ask("Go on?"):
         raise FastsimError("not confirmed; no file was changed")
-
-
-def _at_its_place(plan: Plan, path: str) -> Plan:
-    """`plan`, for the folder that it lies in if that is the output folder of its run, moved or renamed."""
-    folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
-    if os.path.basename(path) != plan_file.PLAN_NAME and not os.path.isdir(path):
-        return plan
-    return plan_file.relocated(plan, folder) if os.path.exists(os.path.join(folder, JOURNAL_NAME)) else plan
-
-
-def _argv_of(plan: Plan) -> list[str] | None:
-    argv = plan.header.get("argv")
-    return [str(word) for word in argv] if isinstance(argv, list) else None

@@ -1,0 +1,54 @@
+"""The words that options take, as enumerations; importing them loads nothing else."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Device(StrEnum):
+    """The words that --device takes besides `cuda:N` and `cuda:N,M`."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+class Runtime(StrEnum):
+    """The words that --runtime takes."""
+
+    AUTO = "auto"
+    OPENVINO = "openvino"
+    ONNXRUNTIME = "onnxruntime"
+    TENSORRT = "tensorrt"
+
+
+class Pairs(StrEnum):
+    """Whether a RAW file and the JPEG or HEIC file of the same shot are one unit or two images."""
+
+    KEEP = "keep"
+    SPLIT = "split"
+
+
+class ImageFormat(StrEnum):
+    """File formats of written frames."""
+
+    JPG = "jpg"
+    JPEG = "jpeg"
+    PNG = "png"
+    WEBP = "webp"
+
+
+class Mode(StrEnum):
+    """What becomes of the groups: each gets a folder of its own, or all but the keepers go away."""
+
+    GROUP_COPY = "group_copy"
+    GROUP_MOVE = "group_move"
+    CLEAN_MOVE = "clean_move"
+    CLEAN_DELETE = "clean_delete"
+
+
+class GroupBy(StrEnum):
+    """What a group folder holds: a whole component, or one keeper and what it covers."""
+
+    COMPONENT = "component"
+    KEEPER = "keeper"
