@@ -62,7 +62,10 @@ def of_device(error: BaseException, device: str) -> FastsimError | None:
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong, in a few words that begin with a small letter."""
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[:1].lower() + error.strerror[1:]
-    return str(error) or type(error).__name__
+    """Return what went wrong in a few words: the system's reason where there is one, the first letter lowered."""
+    return lowered(getattr(error, "strerror", None) or str(error)) or type(error).__name__
+
+
+def lowered(text: str) -> str:
+    """Return `text` with its first letter lowered, to follow a colon."""
+    return text[:1].lower() + text[1:]

@@ -81,6 +81,10 @@ class Skipped:
     id: int | None = None
     """None where the file never got an id (it could not even be listed)."""
 
+    def as_json(self) -> dict[str, str]:
+        """Return the entry of reports."""
+        return {"path": self.path, "reason": self.reason}
+
 
 @dataclass(frozen=True, slots=True)
 class Content:

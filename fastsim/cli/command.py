@@ -65,7 +65,7 @@ def _built(options: type[Any], typed: dict[str, object]) -> Any:
     values: dict[str, Any] = {}
     hints = get_type_hints(options)
     for field in fields(options):
-        if field.name not in typed:
+        if is_dataclass(hints[field.name]):
             values[field.name] = _built(hints[field.name], typed)
             continue
         value = typed[field.name]

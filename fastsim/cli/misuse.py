@@ -13,7 +13,7 @@ from typer._click.exceptions import UsageError as Misuse
 from typer._click.types import FLOAT, INT
 from typer._types import TyperChoice
 
-from fastsim.errors import shown
+from fastsim.errors import lowered, shown
 
 __all__ = ["Misuse", "NoArguments", "misuse_line", "raised_by_typer"]
 
@@ -38,7 +38,7 @@ def misuse_line(error: Misuse) -> str:
     text = re.sub(r"\. Did you mean (.*)\?$", r" (did you mean \1?)", error.message or error.format_message()).rstrip(
         "."
     )
-    return f"{text[:1].lower()}{text[1:]}{meant}; {command} --help lists what is allowed"
+    return f"{lowered(text)}{meant}; {command} --help lists what is allowed"
 
 
 def raised_by_typer(error: BaseException) -> bool:

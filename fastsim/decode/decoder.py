@@ -19,6 +19,7 @@ from fastsim.decode import containers, readers
 from fastsim.decode.libraries import MAX_PIXELS, PILLOW_FORMATS, TOO_LARGE, Image, plug_in
 from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
+from fastsim.errors import reason_of
 from fastsim.inputs import formats
 from fastsim.inputs.signatures import HEAD_BYTES
 
@@ -50,7 +51,7 @@ def decode_file(path: str, choose_size: ChooseSize) -> Picture:
     except OSError as error:
         if error.strerror is None:  # Pillow's own
             raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
-        raise UnreadableError(error.strerror[:1].lower() + error.strerror[1:]) from None
+        raise UnreadableError(reason_of(error)) from None
     except Exception as error:  # a decoder met what its authors did not expect: this file is skipped, the run goes on
         raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from fastsim.errors import UsageError, reason_of, shown
 from fastsim.files.earlier_run import EarlierRun, earlier_run
 from fastsim.files.journal import JOURNAL_NAME, Journal, read_header
+from fastsim.files.owned import is_writable_folder, nearest_folder
 from fastsim.files.plan_file import PLAN_NAME, is_plan_of, plan_digest, remove_plan, write_plan
 from fastsim.files.provenance import here
 from fastsim.files.transfer import remove_leftover, sync_folder
@@ -46,10 +47,7 @@ def check_outs(outs: str, argv: Sequence[str] | None = None) -> None:
         return
     if os.path.lexists(path):
         raise OutsTakenError(outs, "it is not a folder; give a new or an empty folder")
-    parent = os.path.dirname(path)
-    while not os.path.lexists(parent):
-        parent = os.path.dirname(parent)
-    if not os.path.isdir(parent) or not os.access(parent, os.W_OK | os.X_OK):
+    if not is_writable_folder(parent := nearest_folder(path)):
         raise UsageError(f"--outs {shown(outs)}: no folder can be made in {shown(parent)}; give another --outs")
 
 

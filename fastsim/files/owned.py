@@ -52,7 +52,7 @@ def check_target(option: str, path: str, kind: Kind, *, outs: str | None = None)
         raise UsageError(f"{option} {shown(path)}: {objection}")
     if outs is not None and folder == os.path.abspath(outs):
         return
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+    if not is_writable_folder(folder):
         raise UsageError(f"{option} {shown(path)}: can't be written there; name a file in a folder that can be written")
 
 
@@ -96,6 +96,19 @@ def _put(temporary: str, path: str, option: str, kind: Kind) -> None:
     if objection := _objection(path, kind):
         raise FastsimError(f"{option} {shown(path)}: {objection}")
     os.replace(temporary, path)
+
+
+def is_writable_folder(path: str) -> bool:
+    """Return whether `path` is a folder in which files can be made."""
+    return os.path.isdir(path) and os.access(path, os.W_OK | os.X_OK)
+
+
+def nearest_folder(path: str) -> str:
+    """Return the innermost ancestor of the absolute `path` that exists: where a folder `path` would be made."""
+    parent = os.path.dirname(path)
+    while not os.path.lexists(parent):
+        parent = os.path.dirname(parent)
+    return parent
 
 
 def _is_stream(path: str) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from fastsim.choices import GroupBy, Mode
 from fastsim.errors import shown
+from fastsim.inputs.names import folded_name
 from fastsim.records import (
     Companion,
     Group,
@@ -134,42 +134,37 @@ class _Names:
     """Hands out paths below the output folder, each once. A folder of one input may not be a file of another."""
 
     def __init__(self, relatives: Iterable[str]) -> None:
-        self._taken = {_folded(name) for name in _OWN_NAMES}
+        self._taken = {folded_name(name) for name in _OWN_NAMES}
         self._next: dict[str, int] = {}
         for folder in {os.path.split(relative)[0] for relative in relatives}:
             parent = folder
-            while parent and (key := _folded(parent)) not in self._taken:
+            while parent and (key := folded_name(parent)) not in self._taken:
                 self._taken.add(key)
                 parent = os.path.split(parent)[0]
 
     def free(self, relative: str, beside: Sequence[str] = ()) -> list[str]:
         """`relative`, or the first of name_2, name_3, ... that is free, and the names of `beside` to match: all free."""
-        key = _folded(relative)
+        key = folded_name(relative)
         folder, name = os.path.split(relative)
         found = [relative, *(os.path.join(folder, one) for one in beside)]
         while not self._are_free(found):
             number = self._next[key] = self._next.get(key, 1) + 1
             new = numbered(name, number)
             found = [os.path.join(folder, one) for one in (new, *(matching(one, name, new) for one in beside))]
-        self._taken.update(map(_folded, found))
+        self._taken.update(map(folded_name, found))
         return found
 
     def _are_free(self, names: Sequence[str]) -> bool:
-        folded = {_folded(name) for name in names}
+        folded = {folded_name(name) for name in names}
         return len(folded) == len(names) and folded.isdisjoint(self._taken)
 
 
 def matching(name: str, picture: str, renamed: str) -> str:
     """What a file that belongs to `picture` is called where the picture is called `renamed`: a.xmp becomes a_2.xmp."""
     stem, new_stem = os.path.splitext(picture)[0], os.path.splitext(renamed)[0]
-    if not _folded(name).startswith(_folded(stem)):
+    if not folded_name(name).startswith(folded_name(stem)):
         return renamed + os.path.splitext(name)[1]
     return new_stem + (name[len(stem) :] or os.path.splitext(name)[1])
-
-
-def _folded(path: str) -> str:
-    """Equal for paths that macOS or Windows take for one."""
-    return unicodedata.normalize("NFC", path).casefold()
 
 
 def _name(path: str) -> str:

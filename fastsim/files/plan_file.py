@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from fastsim.errors import UsageError, shown
+from fastsim.files.owned import is_writable_folder
 from fastsim.files.provenance import here
 from fastsim.records import Op, Operation, Plan, Snapshot
 
@@ -61,7 +62,7 @@ def check_plan_target(path: str) -> None:
         raise UsageError(f"{shown(path)}: it is a symbolic link, which is never replaced; give another name")
     if os.path.lexists(path) and not _is_plan(path):
         raise UsageError(f"{shown(path)}: it exists and is not a fastsim plan; give another name")
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+    if not is_writable_folder(folder):
         raise UsageError(f"{shown(path)}: the plan can't be written there; give another path")
 
 

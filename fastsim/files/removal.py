@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 
 from fastsim.errors import UsageError, reason_of, shown
 from fastsim.files import transfer
 from fastsim.files.unchanged import Checker
+from fastsim.inputs.names import folded_name
 from fastsim.records import Op, Operation, Plan
 
 
@@ -79,7 +79,7 @@ class Witness:
         caches names may go on showing a file that was renamed, but can't have cached a name that is new."""
         folder, name = os.path.split(self.path)
         return (
-            _folded(name) == _folded(os.path.basename(source))
+            folded_name(name) == folded_name(os.path.basename(source))
             and folder != os.path.dirname(source)
             and os.path.lexists(os.path.join(folder, os.path.basename(aside)))
         )
@@ -177,7 +177,3 @@ def _look(path: str) -> os.stat_result | None:
 
 def _differ(a: os.stat_result, b: os.stat_result) -> bool:
     return (a.st_size, a.st_mtime_ns) != (b.st_size, b.st_mtime_ns)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

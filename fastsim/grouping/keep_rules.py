@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsim.errors import UsageError
-from fastsim.inputs.copy_names import copy_marks, folded_name
+from fastsim.inputs.copy_names import copy_marks
+from fastsim.inputs.names import folded_name
 from fastsim.records import Group, Int32Array, Int64Array, MediaFile
 
 _Rule = Callable[[Sequence[MediaFile], Int32Array], Int64Array]

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fastsim.errors import reason_of
 from fastsim.inputs.headers import Header, offsets, read_headers
 from fastsim.records import Int64Array, Uint8Array
 
@@ -74,7 +75,7 @@ def _opened(path: str, k: int, reasons: dict[int, str]) -> tuple[int, int]:
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
-        reasons[k] = _words(error)
+        reasons[k] = reason_of(error)
         return -1, 0
     status = os.fstat(descriptor)
     if stat.S_ISREG(status.st_mode) and status.st_size:
@@ -94,7 +95,7 @@ def _fill(descriptor: int, into: memoryview, k: int, reasons: dict[int, str]) ->
                 raise OSError(0, "it became shorter while it was read")
             done += count
     except OSError as error:
-        reasons[k] = _words(error)
+        reasons[k] = reason_of(error)
         return False
     finally:
         os.close(descriptor)
@@ -112,8 +113,3 @@ def _without_gaps(data: Uint8Array, start: Int64Array, sizes: list[int]) -> tupl
     """The files moved together, where some turned out to have no bytes."""
     kept = [data[at : at + size] for at, size in zip(start.tolist(), sizes, strict=False)]
     return np.concatenate(kept), offsets(sizes)
-
-
-def _words(error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return reason[:1].lower() + reason[1:]

@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Collection
 
 from fastsim.inputs.formats import by_suffix
+from fastsim.inputs.names import folded_name
 
 _COPY = (
     r"(?:copy|copie|c[oó]pia|kopie|kopia|kopi|kopio|kopya(?:s[ıi])?|kopija|m[aá]solat|копи[яеї]|копія|αντ[ιί]γραφ[ηήο]|"
@@ -61,11 +62,6 @@ def copy_marks(name: str, names: Collection[str]) -> int:
             break
         stem, marks = shorter, marks + 1
     return marks
-
-
-def folded_name(name: str) -> str:
-    """`name` in the form in which names are compared."""
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def without_edit(stem: str) -> str | None:

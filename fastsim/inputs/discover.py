@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import BinaryIO, NamedTuple
 
-from fastsim.errors import UsageError, shown
+from fastsim.errors import UsageError, reason_of, shown
 from fastsim.inputs.formats import Format, Kind, plain_suffixes
+from fastsim.inputs.names import folded_name
 from fastsim.inputs.recognition import recognise
 from fastsim.inputs.selection import Rules, globs
 from fastsim.inputs.signatures import is_apple_double
@@ -134,7 +134,7 @@ class _Scan:
             path = os.path.realpath(text, strict=True)
             status = os.stat(path)
         except (OSError, ValueError) as error:
-            reason = "no such file or folder" if isinstance(error, FileNotFoundError) else _reason(error)
+            reason = "no such file or folder" if isinstance(error, FileNotFoundError) else reason_of(error)
             raise MissingInputError(text, reason) from None
         if self._rules.in_outs(path):
             raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
@@ -183,7 +183,7 @@ class _Scan:
             status = os.stat(path)
         except OSError as error:
             if self._rules.is_named_media(path) or not os.path.splitext(path)[1]:
-                self.skipped[path] = Skipped(path, f"a link that can't be followed: {_reason(error)}")
+                self.skipped[path] = Skipped(path, f"a link that can't be followed: {reason_of(error)}")
             return
         real = os.path.realpath(path)
         if not self._rules.include_system and (held := holder(real)) is not None and holder(root) is None:
@@ -219,7 +219,7 @@ class _Scan:
                     continue
                 waiting += self._take(entries, root, folder_id)
             except OSError as error:
-                self.skipped[folder] = Skipped(folder, f"folder not read: {_reason(error)}")
+                self.skipped[folder] = Skipped(folder, f"folder not read: {reason_of(error)}")
 
     def _take(self, entries: list[os.DirEntry[str]], root: str, folder_id: _Id) -> list[str]:
         """Add the files among `entries`, put links aside, and return the folders."""
@@ -274,7 +274,7 @@ class _Scan:
                 self._unread[_content_id(status)] = found
         except OSError as error:
             if self._rules.is_named_media(name):
-                self.skipped[path] = Skipped(path, _reason(error))
+                self.skipped[path] = Skipped(path, reason_of(error))
 
     def _is_wanted(self, path: str, name: str, status: os.stat_result) -> bool:
         """Whether a file is of the wanted kind, and can be read here; where it can't, it is counted. Raises OSError."""
@@ -310,8 +310,8 @@ def _name_in_folder(folder: str, name: str) -> str:
         return name
     if name in names:
         return name
-    folded = unicodedata.normalize("NFC", name).casefold()
-    return next((one for one in names if unicodedata.normalize("NFC", one).casefold() == folded), name)
+    folded = folded_name(name)
+    return next((one for one in names if folded_name(one) == folded), name)
 
 
 def _content_id(status: os.stat_result) -> _Id:
@@ -323,8 +323,3 @@ def _is_junction(entry: os.DirEntry[str]) -> bool:
     """A Windows junction: a link to a folder that does not call itself a link (known from Python 3.12 on)."""
     test = getattr(entry, "is_junction", None)
     return test is not None and bool(test())
-
-
-def _reason(error: Exception) -> str:
-    strerror = getattr(error, "strerror", None) or str(error)
-    return str(strerror)[:1].lower() + str(strerror)[1:]

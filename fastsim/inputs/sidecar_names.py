@@ -5,12 +5,12 @@ from __future__ import annotations
 import bisect
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from fastsim.inputs.copy_names import without_edit
 from fastsim.inputs.formats import by_suffix, suffix_of
+from fastsim.inputs.names import folded_name
 
 EDITS = frozenset(
     (
@@ -48,7 +48,7 @@ class FolderNames:
         self._folded: dict[str, list[str]] = {}
         self._stems: dict[str, list[str]] = {}
         for name in names if self.candidates else ():
-            folded = _fold(name)
+            folded = folded_name(name)
             self._folded.setdefault(folded, []).append(name)
             if by_suffix(name) is not None or name in known:
                 self._stems.setdefault(os.path.splitext(folded)[0], []).append(name)
@@ -63,13 +63,13 @@ class FolderNames:
             return []
         suffix = suffix_of(name)
         if is_raw(name):
-            return self._stills_of(_PIXEL_RAW.sub("", os.path.splitext(_fold(name))[0])) if pairs else []
+            return self._stills_of(_PIXEL_RAW.sub("", os.path.splitext(folded_name(name))[0])) if pairs else []
         if not sidecars:
             return []
         if suffix in FILMS:
             found = self._pictures_of_film(name, suffix)
         elif suffix == ".json":
-            found = self._takeout(os.path.splitext(_fold(name))[0]) or self._of_sidecar(name)
+            found = self._takeout(os.path.splitext(folded_name(name))[0]) or self._of_sidecar(name)
         elif suffix in EDITS or suffix in SOUND or suffix in DATA:
             found = self._of_sidecar(name)
         else:
@@ -78,7 +78,7 @@ class FolderNames:
 
     def _of_sidecar(self, name: str) -> list[str]:
         """`a.jpg.xmp` belongs to a.jpg, else `a.xmp` to all that are called a."""
-        base = os.path.splitext(_fold(name))[0]
+        base = os.path.splitext(folded_name(name))[0]
         if found := self._media(base):
             return found
         if (version := _DARKTABLE.match(base)) is not None and (found := self._media(version[1] + version[2])):
@@ -101,13 +101,13 @@ class FolderNames:
         return [name for name in found if (form := by_suffix(name)) is not None and form.name in _STILLS]
 
     def _pictures_of_film(self, name: str, suffix: str) -> list[str]:
-        stem = os.path.splitext(_fold(name))[0]
+        stem = os.path.splitext(folded_name(name))[0]
         found = self._stills_of(stem)
         if suffix == ".mp" and not found:
-            found = self._stills_of(_fold(name))
+            found = self._stills_of(folded_name(name))
         if suffix == ".mp4" and found:
             heic = any((form := by_suffix(one)) is not None and form.name == "HEIC" for one in found)
-            own = next(self._from(_fold(name) + "."), "").endswith(".json")
+            own = next(self._from(folded_name(name) + "."), "").endswith(".json")
             if own or not (heic or _PHONE.match(stem)):
                 return []
         return found
@@ -138,7 +138,7 @@ class FolderNames:
         for stem, names in self._stems.items():
             if (original := without_edit(stem)) is not None:
                 for name in names:
-                    found.setdefault(original + os.path.splitext(_fold(name))[1], []).append(name)
+                    found.setdefault(original + os.path.splitext(folded_name(name))[1], []).append(name)
         return found
 
     def _media(self, folded: str) -> list[str]:
@@ -165,10 +165,6 @@ def is_raw(name: str) -> bool:
     """Whether `name` is that of a camera's RAW file."""
     form = by_suffix(name)
     return form is not None and form.name == RAW
-
-
-def _fold(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def _lengths(text: str) -> tuple[int, int, int]:

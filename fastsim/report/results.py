@@ -104,8 +104,8 @@ def as_json(
     outcome = [*results, *(OpResult(operation, False) for operation in plan.operations[len(results) :])]
     return {
         "groups": [{"members": [asdict(member) for member in group]} for group in groups],
-        "skipped": [{"path": item.path, "reason": item.reason} for item in skipped],
-        "damaged": [{"path": item.path, "reason": item.reason} for item in damaged],
+        "skipped": [item.as_json() for item in skipped],
+        "damaged": [item.as_json() for item in damaged],
         "actions": [
             {
                 "op": result.operation.op.value,

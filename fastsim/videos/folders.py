@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 
+from fastsim.inputs.names import folded_name
 from fastsim.records import MediaFile
 
 
@@ -17,18 +17,22 @@ def folders(videos: Iterable[MediaFile], given: Mapping[int, str], reserved: Col
     """
     videos = list(videos)
     chosen = dict(given)
-    used = {_key(folder) for folder in chosen.values()} | {_key(name) for name in reserved}
-    passed = {part for video in videos for part in _above(_key(_parts(video)))}
-    passed |= {part for folder in chosen.values() for part in _above(_key(folder))}
+    used = {folded_name(folder) for folder in chosen.values()} | {folded_name(name) for name in reserved}
+    passed = {part for video in videos for part in _above(folded_name(_parts(video)))}
+    passed |= {part for folder in chosen.values() for part in _above(folded_name(folder))}
     for video in videos:
         if video.id in chosen:
             continue
         wanted, number = _parts(video), 1
         folder = wanted
-        while _key(folder) in used or _key(folder) in passed or any(part in used for part in _above(_key(folder))):
+        while (
+            folded_name(folder) in used
+            or folded_name(folder) in passed
+            or any(part in used for part in _above(folded_name(folder)))
+        ):
             number += 1
             folder = f"{_short(wanted)}_{number}"
-        used.add(_key(folder))
+        used.add(folded_name(folder))
         chosen[video.id] = folder
     return chosen
 
@@ -51,8 +55,3 @@ def _short(folder: str) -> str:
 def _above(key: str) -> list[str]:
     parts = key.split("/")
     return ["/".join(parts[:n]) for n in range(1, len(parts))]
-
-
-def _key(folder: str) -> str:
-    """Equal where a file system that ignores case, or that normalises letters, may see one name."""
-    return unicodedata.normalize("NFC", folder).casefold()

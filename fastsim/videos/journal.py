@@ -21,6 +21,7 @@ import numpy as np
 
 from fastsim import __version__
 from fastsim.errors import FastsimError, UsageError, shown
+from fastsim.files.owned import is_writable_folder, nearest_folder
 from fastsim.records import Float16Array, MediaFile, Snapshot
 from fastsim.videos.pictures import TEMPORARY
 from fastsim.videos.results import Extract
@@ -160,10 +161,7 @@ def check_outs(outs: str, identity: Mapping[str, Any]) -> None:
     """Raise UsageError if `outs` can't take a run with these settings; nothing is changed."""
     path = os.path.abspath(outs)
     if not os.path.lexists(path):
-        parent = os.path.dirname(path)
-        while not os.path.lexists(parent):
-            parent = os.path.dirname(parent)
-        if not os.path.isdir(parent) or not os.access(parent, os.W_OK | os.X_OK):
+        if not is_writable_folder(parent := nearest_folder(path)):
             raise UsageError(f"--outs {shown(outs)}: no folder can be made in {shown(parent)}; give another --outs")
         return
     if not os.path.isdir(path):

@@ -187,7 +187,7 @@ def test_a_full_disk_for_the_json_does_not_hide_what_was_done_and_the_way_back(p
 def test_an_interrupt_while_python_still_imports_is_one_line() -> None:
     """Ctrl-C comes when the one module is imported by the other."""
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for module, by in (("contextlib", "__main__"), ("fastsim.cli.app", "__main__"), ("typer", "fastsim.cli.app")):
+    for module, by in (("contextlib", "__main__"), ("fastsim.cli.main", "__main__"), ("typer", "fastsim.cli.app")):
         code = f"""
 import builtins, os, runpy, signal, sys
 find = builtins.__import__

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import no_sockets
 import pytest
+import typer.main
 
-from fastsim.cli.app import app
+from fastsim.cli.app import app as typer_app
 
 COMMANDS: dict[str, list[list[str]]] = {
     "images": [["photos"], ["photos", "--runtime", "onnxruntime", "--dry-run"]],
@@ -32,6 +33,9 @@ COMMANDS: dict[str, list[list[str]]] = {
 MAY_LISTEN = {"review"}
 """Serves a page on loopback; its own tests hold it to that."""
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="seccomp is of Linux")
+
+
+app = typer.main.get_command(typer_app)
 
 
 def all_commands(group: object = app, prefix: str = "") -> set[str]:

@@ -402,7 +402,7 @@ def test_three_hours_stay_under_a_gigabyte(tmp_path: Path) -> None:
     encode(tmp_path / "day.mp4", recording(), options={"preset": "ultrafast", "crf": "30", "g": "250"})
     # Linux's ru_maxrss begins at the peak of the process that started this one: the tests' own
     code = (
-        "import re, resource, sys; from fastsim.cli.app import app; sys.argv = ['fastsim', *sys.argv[1:]]\n"
+        "import re, resource, sys; from fastsim.cli.main import main as app; sys.argv = ['fastsim', *sys.argv[1:]]\n"
         "def peak():\n"
         "    try: return re.search(r'VmHWM:\\s*(\\d+)', open('/proc/self/status').read())[1]\n"
         "    except OSError: return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

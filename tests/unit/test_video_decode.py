@@ -79,7 +79,7 @@ def test_discarding_frames_that_nobody_wants_changes_nothing(
 def test_frames_are_really_discarded(clips: dict[str, Path], kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     discards = []
     with Video(str(clips[kind]), 1) as video:
-        context = video._context
+        context = video.context
 
         class Spy:
             def __getattr__(self, name: str) -> object:
@@ -89,7 +89,7 @@ def test_frames_are_really_discarded(clips: dict[str, Path], kind: str, monkeypa
                 discards.append((name, value))
                 setattr(context, name, value)
 
-        monkeypatch.setattr(video, "_context", Spy())
+        monkeypatch.setattr(video, "context", Spy())
         assert len(list(video.frames(Sampling(10)))) == 12
     assert discards.count(("skip_frame", "NONREF")) > 20
 

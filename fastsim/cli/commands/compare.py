@@ -43,7 +43,7 @@ def compare(options: CompareOptions) -> ExitCode:
     skipped = (*unlisted, *undecoded)
     result = {
         "paths": names, "scores": [[round(float(s), 6) for s in row] for row in scores],
-        "skipped": [{"path": item.path, "reason": item.reason} for item in skipped],
+        "skipped": [item.as_json() for item in skipped],
         "environment": environment_of(environment),
         **({} if known is None else {"pairs": list(pair_records(known, embeddings, files))}),
     }  # fmt: skip

@@ -61,7 +61,7 @@ def tune_thresholds(options: TuneOptions) -> ExitCode:
             advice = thresholds.advise(blocks, embeddings, rank, near=_NEAR, workers=compute.workers)
     paths = [files[i].path for i in embeddings.ids.tolist()]
     page = _write(os.path.abspath(outs), advice, paths)
-    told = [{"path": item.path, "reason": item.reason} for item in skipped]
+    told = [item.as_json() for item in skipped]
     result = {**_as_dict(advice, paths), "skipped": told, "environment": environment_of(environment)}
     with results.json_first(result, options.json.json):
         if not quiet:
@@ -89,9 +89,7 @@ def _check_outs(outs: str) -> None:
         raise UsageError(f"--outs {shown(outs)}: it is not a folder; give a new one")
     for name, kind in _KINDS.items():
         owned.check_target("--outs", os.path.join(outs, name), kind, outs=outs)
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    if not os.path.isdir(folder) or not os.access(folder, os.W_OK | os.X_OK):
+    if not owned.is_writable_folder(folder if os.path.lexists(folder) else owned.nearest_folder(folder)):
         raise UsageError(f"--outs {shown(outs)}: can't be written to; give another --outs")
 
 

@@ -185,7 +185,7 @@ def as_json(
         "frames_taken": sum(one.frames_taken for one in extracts),
         "kept": sum(len(one.kept) for one in extracts),
     }
-    reasons = [{"path": item.path, "reason": item.reason} for item in skipped]
+    reasons = [item.as_json() for item in skipped]
     return {"videos": entries, "skipped": reasons, "counts": counts}
 
 

@@ -71,9 +71,7 @@ def as_json(found: Duplicates) -> dict[str, Any]:
         "matches": len(found.matches), "frames": sum(len(one.times) for one in found.videos),
         "flat_frames": sum(one.flat for one in found.videos), "crowded_frames": found.crowded,
     }  # fmt: skip
-    skipped, partly = (
-        [{"path": item.path, "reason": item.reason} for item in items] for items in (found.skipped, _partly(found))
-    )
+    skipped, partly = ([item.as_json() for item in items] for items in (found.skipped, _partly(found)))
     return {"groups": groups, "skipped": skipped, "partly": partly, "counts": counts}
 
 

@@ -23,6 +23,7 @@ from fastsim.decode.video.pixels import PLAIN, Look, Squarer, turn_of, whole_pic
 from fastsim.decode.video.presentation import Presentation, UnprovenError
 from fastsim.decode.video.sampling import Sampling, Selector
 from fastsim.decode.video.sparse import SparseDecoder, can_be_sparse
+from fastsim.errors import lowered
 from fastsim.records import Uint8Array
 
 _MOST_ERRORS = 250
@@ -310,4 +311,4 @@ def _opened(path: str, options: dict[str, str]) -> Any:
 
 def _lower(text: str) -> str:
     line = (text.strip().splitlines() or [""])[0][:200]
-    return line[:1].lower() + line[1:]
+    return lowered(line)
