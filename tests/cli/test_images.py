@@ -349,8 +349,12 @@ def test_doctor_tells_what_runs_here(run: Run) -> None:
 
 def test_help_is_complete_and_version_is_printed(run: Run) -> None:
     help_text = run("images", "--help").stdout
-    for option in ("--outs", "--size", "--thres", "--mode", "--keep", "--group-by", "--dry-run", "--plan", "--json"):
+    for option in ("--outs", "--thres", "--mode", "--keep", "--dry-run", "--plan", "--json", "--help-all"):
         assert option in help_text
+    assert "--size" not in help_text
+    everything = run("images", "--help-all").stdout
+    for option in ("--outs", "--size", "--thres", "--group-by", "--batch"):
+        assert option in everything
     assert "0.95 strict" in " ".join(help_text.split())
     assert run("--version").stdout.startswith("fastsim ")
 
