@@ -28,7 +28,7 @@ _BYTES = ("u8", "uint8", "uint8_t", "tensor(uint8)")
 """What OpenVINO and ONNX Runtime call the type."""
 
 _INPUT_KEYS = ("layout", "colour", "range", "mean", "std", "size")
-_CARD_HINT = "see the README, 'Bring your own model', for what the card may hold"
+_CARD_HINT = "docs/model.md lists what the card may hold"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The one list of formats: what is found by suffix or by its first bytes, and what reads it.
 
-Discovery, decoders, `doctor`, --help and the README take it from here.
+Discovery, decoders, `doctor`, --help and the documentation take it from here.
 """
 
 from __future__ import annotations

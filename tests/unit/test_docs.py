@@ -1,4 +1,4 @@
-"""The README says what --help says: every command and every option, and its links lead somewhere."""
+"""The documentation says what --help says: every command, option and default; and links lead somewhere."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ from fastsim.model import card_size
 ROOT = Path(__file__).parents[2]
 app = typer.main.get_command(typer_app)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+OPTIONS = (ROOT / "docs/options.md").read_text(encoding="utf-8")
+PAGES = [
+    "README.md", "CONTRIBUTING.md", "bench/README.md", "model/README.md",
+    *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))),
+]  # fmt: skip
 
 
 def commands(group: object = None, prefix: str = "") -> dict[str, object]:
@@ -30,20 +35,56 @@ def commands(group: object = None, prefix: str = "") -> dict[str, object]:
     return found
 
 
+def section(name: str) -> str:
+    """Return what docs/options.md says of a command, without the sections of other commands."""
+    return OPTIONS.partition(f"\n## fastsim {name}\n")[2].partition("\n## ")[0]
+
+
 @pytest.mark.parametrize("name", commands())
-def test_every_command_and_option_stands_in_the_readme(name: str) -> None:
-    assert f"fastsim {name}" in README
+def test_the_page_of_options_names_every_option_of_a_command_and_no_other(name: str) -> None:
+    columns = re.findall(r"^\| ([^|]*)\|", section(name), re.MULTILINE)
+    shared = re.findall(r"^As for `fastsim [^:]*:((?:[^.]|\n)*)\.", section(name), re.MULTILINE)
+    named = set(re.findall(r"`(--[a-z-]+)", " ".join((*columns, *shared))))
+    options = {
+        option
+        for parameter in commands()[name].params  # type: ignore[attr-defined]
+        for option in (*parameter.opts, *parameter.secondary_opts)
+        if option.startswith("--") and option != "--help-all"
+    }
+    assert named == options
+
+
+@pytest.mark.parametrize("name", commands())
+def test_the_page_of_options_states_the_defaults_that_help_shows(name: str) -> None:
     for parameter in commands()[name].params:  # type: ignore[attr-defined]
-        for option in (*parameter.opts, *parameter.secondary_opts):
-            if option.startswith("--"):
-                assert re.search(rf"{option}\b", README), f"{name} {option} is not in the README"
+        row = re.search(rf"^\| `{parameter.opts[0]}\b[^|]*\|([^|]*)\|", section(name), re.MULTILINE)
+        if row is None or parameter.default in (None, (), []):
+            continue
+        default = parameter.default
+        if isinstance(default, bool):
+            expected = "`--recursive`" if default else "off"
+        else:
+            expected = f"{default:g}" if isinstance(default, float) else str(default)
+        assert row[1].strip().strip("`") == expected.strip("`"), parameter.opts
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "bench/README.md", "model/README.md"])
+def test_the_readme_names_every_command() -> None:
+    for name in commands():
+        assert f"fastsim {name}" in README
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links_to_files_lead_somewhere(page: str) -> None:
     path = ROOT / page
-    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_every_page_of_the_site_is_in_its_navigation() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    assert set(re.findall(r"(\S+\.md)$", navigation, re.MULTILINE)) == {
+        path.name for path in (ROOT / "docs").glob("*.md")
+    }
 
 
 def test_the_two_commands_of_the_readme_are_those_of_ci() -> None:
@@ -52,20 +93,20 @@ def test_the_two_commands_of_the_readme_are_those_of_ci() -> None:
     assert "'.[test]' && pytest" in (ROOT / ".ci/run").read_text(encoding="utf-8")
 
 
-def test_the_readme_names_every_format_with_the_extra_that_reads_it() -> None:
-    paragraph = README.partition("\nFormats: ")[2].partition("\n\n")[0]
-    videos = README.partition("\n## Video\n")[2].partition("\n## ")[0]
+def test_the_page_of_formats_names_every_format_with_the_extra_that_reads_it() -> None:
+    _, _, page = (ROOT / "docs/formats.md").read_text(encoding="utf-8").partition("\n## Images\n")
+    images, _, videos = page.partition("\n## Videos\n")
     for one in IMAGES:
-        assert re.search(rf"\b{one.name}\b", paragraph), one.name
+        assert re.search(rf"\b{one.name}\b", images), one.name
         if one.reader is not None and one.reader.extra is not None:
-            assert f"`{one.reader.extra}`" in paragraph
+            assert f"`{one.reader.extra}`" in images
     for one in VIDEOS:
-        assert one.name in videos, one.name
+        assert one.name in " ".join(videos.split()), one.name
 
 
-def test_readme_and_help_name_the_packaged_models_size() -> None:
+def test_documentation_and_help_name_the_packaged_models_size() -> None:
     size = card_size()
-    assert f"| `--size` | {size} |" in README
+    assert f"| `--size SIDE` | {size} |" in OPTIONS
     [option] = [one for one in commands()["images"].params if one.name == "size"]  # type: ignore[attr-defined]
     assert f" {size} for the packaged model" in str(option.help)
 
