@@ -16,7 +16,7 @@ they are used.
 from __future__ import annotations
 
 TYPE_CHECKING = False
-"""As typing has it, whose import would be the slowest part of this file."""
+"""Same as in typing, whose import would be the slowest part of this file."""
 
 __version__ = "0.2.0"
 

@@ -1,4 +1,4 @@
-"""The program `fastsim`, also as `python -m fastsim`."""
+"""Run the program `fastsim`, also as `python -m fastsim`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sys
 
 
 def _interrupted_early(*_: object) -> None:
-    """End at once, while Python still imports: there is nothing to put in order yet."""
+    """End at once, while Python still imports: there is nothing to clean up yet."""
     os.write(2, b"fastsim: interrupted; no file was changed\n")
     os._exit(130)
 
 
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not if a shell has it ignored
     signal.signal(signal.SIGINT, _interrupted_early)
 
 from contextlib import suppress  # noqa: E402
 from typing import NoReturn  # noqa: E402
 
 _SETTINGS = {
-    # NumPy's and OpenCV's OpenBLAS: their threads sleep between calls in place of spinning, from the import on
+    # NumPy's and OpenCV's OpenBLAS: their threads sleep between calls instead of spinning, from the import on
     "OPENBLAS_THREAD_TIMEOUT": "4",
 }
 for _name, _value in _SETTINGS.items():
@@ -30,18 +30,21 @@ from fastsim.cli.main import main  # noqa: E402
 
 
 def program() -> NoReturn:
-    """`cli.main`, and then the end of the process at once: all is written and closed by then, and for Python to take
-    itself and OpenVINO apart is more than a tenth of a second."""
+    """Run `cli.main`, and then end the process at once.
+
+    Everything is written and closed by then, and the teardown of Python and OpenVINO takes more than a tenth of a
+    second.
+    """
     code: object = 1
     if signal.getsignal(signal.SIGINT) is _interrupted_early:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
-    except KeyboardInterrupt:  # a second one, while the first ended the program
+    except KeyboardInterrupt:  # a second signal, while the first ended the program
         code = 130
     except SystemExit as ended:
         code = ended.code
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done and said
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # everything is done and printed
     for stream in (sys.stdout, sys.stderr, sys.__stdout__):
         if stream is not None:
             with suppress(OSError, ValueError):  # closed, or nobody reads it: the exit code says so already

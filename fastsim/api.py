@@ -1,4 +1,4 @@
-"""The Python API: the steps of the command line as functions, with the words of its options."""
+"""Provide the steps of the command line as functions, with the words of its options."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ StrPath = str | bytes | os.PathLike[str]
 
 
 class Embedded(NamedTuple):
-    """Vectors of the pictures that could be read.
+    """Vectors of the images that could be read.
 
-    paths: absolute, sorted; vectors: float16[n, d] unit rows, in the order of `paths`; sizes: int32[n, 2], width and
-    height in pixels; skipped: what could not be read, and why.
+    Attributes:
+        paths: Absolute, sorted.
+        vectors: float16[n, d] unit rows, in the order of `paths`.
+        sizes: int32[n, 2], width and height in pixels.
+        skipped: What could not be read, and why.
     """
 
     paths: list[str]
@@ -42,10 +45,10 @@ class Embedded(NamedTuple):
 
 
 class Options(TypedDict, total=False):
-    """Keyword arguments that `embed`, `find` and `find_groups` share; each is the option of that name."""
+    """Keyword arguments that `embed`, `find`, `find_groups` and `find_pairs` share; each is the option of that name."""
 
     size: int | str | None
-    """Side of the network's input in pixels, or "auto"; None: what the model's card says."""
+    """Side of the network's input in pixels, or "auto"; None: the default of the model's card."""
     model: StrPath | None
     """An ONNX file in place of the packaged one."""
     device: str
@@ -53,40 +56,46 @@ class Options(TypedDict, total=False):
     runtime: str
     """"auto", "openvino", "onnxruntime" or "tensorrt"."""
     workers: int | None
-    """Threads; None: one for each usable CPU."""
+    """Threads; None: one per usable CPU."""
     batch: int | None
-    """Images per inference batch; None: what suits the device."""
+    """Images per inference batch; None: depends on the device."""
     cache: StrPath | bool | None
-    """Folder of the embedding cache; True (the default): FASTSIM_CACHE_DIR or the user's cache folder; None: no cache."""
+    """Folder of the embedding cache; True (the default): FASTSIM_CACHE_DIR or the user's cache folder; None: no cache.
+    """
     recursive: bool
-    """Look into subfolders (the default)."""
+    """Search subfolders as well (the default)."""
     exclude: str | Iterable[str]
     """Globs of paths or names that are left out."""
     follow_links: bool
     include_system: bool
     progress: bool | Callback
-    """True: progress bars on stderr. A function: it is called as progress(stage, done, total)."""
+    """True: progress bars on stderr. A function is called as progress(stage, done, total)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Groups of similar images, and all that `make_plan` needs. No file has been changed."""
+    """Groups of similar images, and everything that `make_plan` needs. No file has been changed."""
 
     groups: list[list[Member]]
-    """Largest first; in each the files that stay first."""
+    """Largest first; in each, the files that are kept come first."""
     skipped: list[Skipped]
     """What could not be read, and why."""
     settings: Config = field(repr=False)
     group_by: str = field(repr=False)
     keep_named: bool = field(repr=False)
-    """Whether the caller chose the rule, or took the default."""
+    """Whether the caller chose the rule, or used the default."""
     findings: pipeline.Findings = field(repr=False)
 
 
 def embed(paths: StrPath | Iterable[StrPath], **options: Unpack[Options]) -> Embedded:
-    """Return the vectors of images; `paths` are files and folders.
+    """Return the vectors of images.
 
-    options: see `Options`. Raises FastsimError for a path that does not exist, or an option that can't be.
+    Args:
+        paths: Files and folders.
+        **options: See `Options`.
+
+    Raises:
+        FastsimError: For a path that does not exist, or an invalid option.
     """
     compute, what, progress = _resolve(paths, options)
     files, unlisted, _ = pipeline.scan(what, progress, {})
@@ -105,13 +114,19 @@ def find(
     verify: bool = False,
     **options: Unpack[Options],
 ) -> Found:
-    """Find groups of images with a similarity of at least `thres`. No file is changed.
+    """Find groups of images with a score of at least `thres`. No file is changed.
 
-    verify: group confirmed copies only; `thres`, if it is given, is then a further minimum.
+    Args:
+        paths: Files and folders.
+        thres: Lowest score of similar images, 0 to 1; None: 0.75, or 0 with `verify`.
+        keep: "largest" (the default), "resolution", "newest", "oldest", "path", or with `verify` "uncropped".
+        group_by: "component" or "keeper".
+        pairs: "keep" or "split", for a RAW file and its JPEG.
+        verify: Group confirmed copies only; `thres`, if given, is then a further minimum.
+        **options: See `Options`.
 
-    paths: files and folders; keep: "largest" (the default), "resolution", "newest", "oldest" or "path"; group_by:
-    "component" or "keeper"; pairs: "keep" or "split", for a RAW file and its JPEG; options: see `Options`. Raises
-    FastsimError.
+    Raises:
+        FastsimError: For a path that does not exist, or an invalid option.
     """
     _check_words(("keep", keep or DEFAULT, POLICIES), ("group_by", group_by, GroupBy), ("pairs", pairs, Pairs))
     compute, what, progress = _resolve(paths, options)
@@ -132,17 +147,23 @@ def find_groups(
     verify: bool = False,
     **options: Unpack[Options],
 ) -> list[list[Member]]:
-    """Return `find(...).groups` alone: groups of similar images, largest first, in each the files that stay first."""
+    """Return `find(...).groups` alone: groups of similar images, largest first, in each the kept files first."""
     return find(paths, thres, keep=keep, group_by=group_by, pairs=pairs, verify=verify, **options).groups
 
 
 def find_pairs(
     paths: StrPath | Iterable[StrPath], thres: float | None = None, *, verify: bool = True, **options: Unpack[Options]
 ) -> list[dict[str, Any]]:
-    """Return the pairs of similar images, each as a dictionary with the columns of `fastsim pairs`. No file is changed.
+    """Return the pairs of similar images, as dictionaries with the columns of `fastsim pairs`. No file is changed.
 
-    verify: the nearest neighbours of each image, with what verification says of them (thres: 0 by default); else all
-    pairs with a score of at least `thres` (0.75 by default). options: see `Options`. Raises FastsimError.
+    Args:
+        paths: Files and folders.
+        thres: Lowest score; None: 0 with `verify`, else 0.75.
+        verify: Take the nearest neighbours of each image, and verify them; False: all pairs, none of them verified.
+        **options: See `Options`.
+
+    Raises:
+        FastsimError: For a path that does not exist, or an invalid option.
     """
     from fastsim.report.pairs import pair_records
     from fastsim.verified_pairs import unverified
@@ -167,9 +188,15 @@ def make_plan(
 ) -> Plan:
     """Return what `mode` would do to the files of `found`, as data. No file is changed.
 
-    outs: a new or empty folder for groups or removed files, and for the journal; mode: "group_copy", "group_move",
-    "clean_move" or "clean_delete"; trash: "clean_delete" to the desktop's trash; force: allow "clean_delete" for groups
-    that were found below a threshold of 0.9. Raises FastsimError.
+    Args:
+        found: The result of `find`.
+        outs: A new or empty folder for groups or removed files, and for the journal.
+        mode: "group_copy", "group_move", "clean_move" or "clean_delete".
+        trash: Let "clean_delete" move files to the desktop's trash.
+        force: Allow "clean_delete" for groups that were found below a threshold of 0.9.
+
+    Raises:
+        FastsimError: If the folder cannot be used, or the mode is not allowed.
     """
     _check_words(("mode", mode, Mode))
     thres, findings = found.settings.thres, found.findings
@@ -202,17 +229,32 @@ def make_plan(
 
 
 def apply_plan(steps: Plan, *, progress: bool | Callback = False) -> apply.Outcome:
-    """Carry out a plan, or finish an interrupted run of it. Nothing asks before files are deleted.
+    """Carry out a plan, or finish an interrupted run of it. Files are deleted without a question.
 
     Files that have changed since the plan was made are left alone. In the main thread, Ctrl-C ends the run between two
-    files. Raises FastsimError if the output folder can't be used.
+    files.
+
+    Args:
+        steps: The plan, of `make_plan` or `read_plan`.
+        progress: True for a bar on stderr, or a function that is called as progress(stage, done, total).
+
+    Raises:
+        FastsimError: If the output folder cannot be used.
     """
     with _progress(progress).bar("apply", len(steps.operations), "files") as bar:
         return apply.apply_plan(steps, bar=bar)
 
 
 def undo_run(journal: StrPath, *, progress: bool | Callback = False) -> undo.Undone:
-    """Take back the moves and copies of a run; `journal` is its journal or its output folder. Raises FastsimError."""
+    """Undo the moves and copies of a run.
+
+    Args:
+        journal: The journal of the run, or its output folder.
+        progress: True for a bar on stderr, or a function that is called as progress(stage, done, total).
+
+    Raises:
+        FastsimError: If there is no journal, or it is in use.
+    """
     with _progress(progress).bar("undo", None, "files") as bar:
         return undo.undo(os.fsdecode(journal), bar=bar)
 

@@ -1,4 +1,4 @@
-"""The words that options take, as enumerations; importing them loads nothing else."""
+"""Define the words that options take, as enumerations; importing them loads nothing else."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pairs(StrEnum):
 
 
 class ImageFormat(StrEnum):
-    """File formats of written frames."""
+    """File formats of saved frames."""
 
     JPG = "jpg"
     JPEG = "jpeg"
@@ -39,7 +39,7 @@ class ImageFormat(StrEnum):
 
 
 class Mode(StrEnum):
-    """What becomes of the groups: each gets a folder of its own, or all but the keepers go away."""
+    """What happens to the groups: each gets a folder of its own, or all but the keepers are removed."""
 
     GROUP_COPY = "group_copy"
     GROUP_MOVE = "group_move"

@@ -1,4 +1,4 @@
-"""What the program uses: one frozen Config, resolved from what the user typed, with no `auto` left in it."""
+"""Resolve options to a frozen Config, in which no `auto` is left."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _FIXED_SIZES = range(64, 513, 16)
 
 @dataclass(frozen=True, slots=True)
 class Compute:
-    """How pictures become vectors."""
+    """How images become vectors."""
 
     size: int | None = field(default_factory=card_size)
-    """Side of the network's input in pixels; None: chosen for each picture (`auto`). Default: the packaged model's own."""
+    """Side of the network's input in pixels; None: chosen for each image (`auto`). Default: the packaged model's own."""
     model: str | None = None
     """Path of an ONNX file; None: the packaged model."""
     device: str = "cpu"
@@ -38,25 +38,25 @@ class Compute:
     workers: int = 1
     """Threads for decoding, for the network, and for comparing."""
     batch: int = 1
-    """Pictures a call of the network."""
+    """Images per inference batch."""
     cache: str | None = None
-    """Folder of the embedding cache; None: without one."""
+    """Folder of the embedding cache; None: no cache."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What discovery takes."""
+    """What discovery reads."""
 
     inputs: tuple[str, ...] = ()
     recursive: bool = True
     exclude: tuple[str, ...] = ()
     follow_links: bool = False
     outs: str | None = None
-    """Never scanned, wherever it lies."""
+    """Output folder, which is never scanned."""
     listed: tuple[str, ...] = ()
-    """More inputs, from a list on stdin; those that are gone are skipped."""
+    """More inputs, from a list on stdin; missing ones are skipped."""
     include_system: bool = False
-    """Enter trash, snapshot, thumbnail and version control folders and photo libraries, too."""
+    """Also enter trash, snapshot, thumbnail and version control folders and photo libraries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,9 @@ class Config:
     thres: float = DEFAULT_THRES
     keep: str = "largest"
     pairs: str = Pairs.KEEP.value
-    """Whether a RAW file and its JPEG are one unit, or two pictures."""
+    """Whether a RAW file and its JPEG are one unit, or two images."""
     sidecars: bool = True
-    """Whether files that belong to a picture go with it."""
+    """Whether files that belong to an image go with it."""
     verify: bool = False
     """Group confirmed copies only; `thres` is a further minimum."""
 
@@ -85,7 +85,7 @@ def resolve_compute(
     batch: int | None = None,
     cache: str | None = None,
 ) -> Compute:
-    """Settle every `auto`. Raises UsageError for values that can't be, or can't be here."""
+    """Settle every `auto`. Raises UsageError for values that are invalid, or unavailable on this machine."""
     device = resolve_device(device)
     runtime = resolve_runtime(runtime, device)
     for name, value in (("--workers", workers), ("--batch", batch)):
@@ -98,8 +98,11 @@ def resolve_compute(
 
 
 def usual_batch(device: str) -> int:
-    """Pictures a call of the network that suit `device`. On a CPU more of them leave its caches: with bfloat16, which
-    CPUs with AVX-512 have, later (bench/stages.py)."""
+    """Return the number of images per inference batch that suits `device`.
+
+    On a CPU, larger batches leave the caches; with bfloat16 (avx512_bf16 or AMX) they may be larger than with float32
+    (bench/stages.py). AVX-512 stands for bfloat16 here.
+    """
     if device != Device.CPU:
         return 256
     from fastsim import _core
@@ -108,7 +111,7 @@ def usual_batch(device: str) -> int:
 
 
 def resolve_size(text: str) -> int | None:
-    """--size: pixels, or None for `auto`. Raises UsageError."""
+    """Resolve --size to pixels, or None for `auto`. Raises UsageError."""
     if text == "auto":
         return None
     if text.isdecimal() and int(text) in _FIXED_SIZES:
@@ -117,9 +120,9 @@ def resolve_size(text: str) -> int | None:
 
 
 def resolve_device(name: str) -> str:
-    """--device: where to run. Raises UsageError for a device that can't be used: there is no silent fallback.
+    """Resolve --device. Raises UsageError for a device that cannot be used: there is no silent fallback.
 
-    `auto` is cpu everywhere until the cuda backend has been seen on a GPU (bench/README.md lists what has not).
+    `auto` is cpu everywhere until the cuda backend has run on a GPU (bench/README.md lists what has not been seen).
     """
     if name in (Device.AUTO, Device.CPU):
         return Device.CPU.value
@@ -135,7 +138,7 @@ def resolve_device(name: str) -> str:
 
 
 def resolve_runtime(name: str, device: str = "cpu") -> str:
-    """--runtime: what runs the network on `device`. Raises UsageError for one that is unknown or not installed."""
+    """Resolve --runtime on `device`. Raises UsageError for a runtime that is unknown or not installed."""
     if name not in tuple(Runtime):
         raise UsageError(f"--runtime must be one of {', '.join(Runtime)} (got {shown(name)!r})")
     if device != Device.CPU:
@@ -152,14 +155,14 @@ def resolve_runtime(name: str, device: str = "cpu") -> str:
 
 
 def check_thres(thres: float) -> float:
-    """--thres, 0 to 1. Raises UsageError."""
+    """Check --thres, 0 to 1. Raises UsageError."""
     if not 0.0 <= thres <= 1.0:
         raise UsageError(f"--thres must be from 0 to 1, such as 0.95 strict, 0.85 balanced, 0.75 loose (got {thres:g})")
     return thres
 
 
 def usable_cpus() -> int:
-    """The CPUs that this process may use, which in a container can be fewer than the machine has."""
+    """Return the number of CPUs that this process may use; in a container that can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

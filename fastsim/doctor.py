@@ -1,6 +1,6 @@
-"""`fastsim doctor`: what is installed, what the machine can do, what `auto` picks and why.
+"""Report what is installed, what the machine can do, and what `auto` chooses and why (`fastsim doctor`).
 
-Imports are tried, never trusted.
+Libraries are imported, not only looked up.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _LIBRARIES = (
 
 
 def lines() -> Iterator[str]:
-    """The findings, one line each."""
+    """Yield the findings, one line each."""
     yield f"fastsim {__version__}, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     yield from _processor()
     yield from _model()
@@ -69,7 +69,7 @@ def _model() -> Iterator[str]:
 
 
 def _library(package: str, module: str) -> str:
-    """The version, checked by an import: an installed package that can't be loaded is a finding."""
+    """Return the version, checked by an import: an installed package that cannot be loaded is a finding."""
     try:
         version = importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -82,7 +82,7 @@ def _library(package: str, module: str) -> str:
 
 
 def _formats() -> Iterator[str]:
-    """Each format with what reads it, or what is missing."""
+    """Yield each format with what reads it, or what is missing."""
     for title, found in (("formats of pictures", formats.IMAGES), ("formats of videos", formats.VIDEOS)):
         yield title
         for one in found:

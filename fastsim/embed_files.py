@@ -1,4 +1,4 @@
-"""Files to vectors: equal bytes once, cached vectors not at all, the rest decoded and embedded side by side."""
+"""Turn files into vectors: equal files once, cached vectors not at all, the rest decoded and embedded concurrently."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from fastsim.run.traffic import Traffic
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where the network ran, which network it was, and how many vectors came from the cache."""
+    """Where and how the network ran, which network it was, and how many vectors came from the cache."""
 
     ran_on: RanOn
     model: str
@@ -33,13 +33,13 @@ class Environment:
     size: int | None
     cached: int
     traffic: Traffic = field(default_factory=Traffic)
-    """What crossed between host and device; it goes on counting while the rows are compared."""
+    """Bytes that crossed between host and device; it continues counting while rows are compared."""
 
 
 def to_vectors(
     files: Sequence[MediaFile], compute: Compute, progress: Progress, timings: Timings
 ) -> tuple[Embeddings, tuple[Skipped, ...], Environment]:
-    """The embeddings of `files` in ascending order of id, the files that could not be decoded, and where it ran."""
+    """Return the embeddings of `files` by ascending id, the files that were not decoded, and where the network ran."""
     with stage("load", timings):
         model = load_model(compute.model)
     if compute.cache is None:
@@ -50,7 +50,7 @@ def to_vectors(
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """`to_vectors` with its resources at hand."""
+    """One call of `to_vectors`, with its resources."""
 
     compute: Compute
     model: Model
@@ -66,7 +66,7 @@ class _Job:
         rows = self.cache.rows([digests[file.id] for file in firsts if file.id in digests]) if self.cache else {}
         cached = {file.id: rows[digests[file.id]] for file in firsts if digests.get(file.id) in rows}
         new = [file for file in firsts if file.id not in cached]
-        # rows can stay on a device only where no other row comes between them
+        # rows can stay on a device only if no other row comes between them
         embeddings, skipped, ran_on = self._embed(new, digests, keep=not cached and not copies)
         merged = equal_files.spread_rows(_with_cached(embeddings, cached), copies) or self._no_rows()
         embedding.check_usable(merged, self.model, self.progress.note)
@@ -76,7 +76,7 @@ class _Job:
         return replace(merged, digests=digests), equal_files.spread_skips(skipped, copies, files), environment
 
     def _no_rows(self) -> Embeddings:
-        """Nothing, but of the width that the network's vectors have, if its card tells."""
+        """Return no rows, of the width of the network's vectors, if its card states it."""
         vectors = np.empty((0, self.model.dims or 0), np.float16)
         return Embeddings(np.empty(0, np.int64), vectors, np.empty((0, 2), np.int32))
 
@@ -91,7 +91,7 @@ class _Job:
     def _embed(
         self, files: Sequence[MediaFile], digests: Mapping[int, bytes], keep: bool
     ) -> tuple[Embeddings, tuple[Skipped, ...], RanOn]:
-        """Decode and embed; where the cache left nothing to do, the network is not even loaded."""
+        """Decode and embed; if the cache has every vector, the network is not even loaded."""
         compute = self.compute
         before = self.cache.ran_on() if self.cache else None
         if not files:
@@ -107,8 +107,8 @@ class _Job:
                     threads=compute.workers, size=compute.size, traffic=self.traffic,
                     store=CompiledStore(Path(compute.cache)) if compute.cache else None,
                 )  # fmt: skip
-                # On the CPU the network is made ready beside the first pictures: both take their time outside of Python.
-                # What CUDA calls the current device belongs to a thread, so that there it is made on this one.
+                # On the CPU the network is loaded while the first images are decoded: both take their time outside of
+                # Python. CUDA's current device belongs to a thread, so a network for CUDA is loaded on this one.
                 thread = stack.enter_context(ThreadPoolExecutor(1, "fastsim-network"))
                 opening = thread.submit(open_network) if compute.device == "cpu" else None
                 frames = stack.enter_context(closing(decode.frame_batches(
@@ -119,11 +119,14 @@ class _Job:
             with stage("embed", self.timings), self.progress.bar("embed", len(files), "images") as bar:
                 store = self._store(network, digests)
                 embeddings, skipped = embedding.embed(network, frames, bar, store, keep=len(files) if keep else 0)
-        # Where no new file could be read, the vectors are those of the cache.
+        # If no new file could be read, the vectors are those of the cache.
         return embeddings, skipped, RanOn(*before) if before and not len(embeddings) else network.ran_on
 
     def _store(self, network: Network, digests: Mapping[int, bytes]) -> Callable[[FrameBatch, Float16Array], None]:
-        """What puts a batch with its rows into the cache. Rows of a file with several views wait for the last of them."""
+        """Return a function that stores a batch and its rows in the cache.
+
+        Rows of a file with several views wait for the last of them.
+        """
         waiting: dict[int, list[Float16Array]] = {}
 
         def store(batch: FrameBatch, rows: Float16Array) -> None:
@@ -144,7 +147,7 @@ class _Job:
 
 
 def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings:
-    """New and cached rows together, by id."""
+    """Return new and cached rows together, by id."""
     if not cached:
         return new
     old = embedding.with_views(
@@ -157,7 +160,7 @@ def _with_cached(new: Embeddings, cached: Mapping[int, CachedRow]) -> Embeddings
 
 
 def network_key(model: Model, compute: Compute) -> str:
-    """Everything that changes a vector, but for the picture itself."""
+    """Return everything that changes a vector, except the image itself."""
     package = "openvino" if compute.runtime == "openvino" else "onnxruntime"
     version = gpu_probe.version(package) or gpu_probe.version(f"{package}-gpu")
     return f"{model.sha256} {compute.size or 'auto'} {compute.device} {compute.runtime} {version} {model.card_digest}"

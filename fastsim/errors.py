@@ -1,4 +1,4 @@
-"""Errors that a person can act on, and the exit codes that scripts can rely on."""
+"""Define errors with one-line texts for users, and the exit codes for scripts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """What the process returns to its caller."""
+    """Exit code of the process."""
 
     DONE = 0
     ERROR = 1
@@ -24,7 +24,7 @@ class FastsimError(Exception):
 
 
 class UsageError(FastsimError):
-    """The command line asks for something that can't be: nothing was started."""
+    """The options ask for something that is not possible; nothing was started."""
 
     exit_code = ExitCode.USAGE
 
@@ -39,14 +39,14 @@ def pip_install(extra: str) -> str:
 
 
 def shown(path: str) -> str:
-    """`path` for one line of text: newlines, control characters and bytes that are not UTF-8 stand as escapes."""
+    """Return `path` for one line of text: newlines, control characters and bytes that are not UTF-8 are escaped."""
     if path.isprintable():
         return path
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in path)
 
 
 def quoted(path: str) -> str:
-    """`path` as a word of a command that can be copied to a shell, if it can be typed at all; never taken for an option."""
+    """Return `path` as a word of a shell command, if it can be typed at all; never taken for an option."""
     path = f"./{path}" if path.startswith("-") else path
     return shlex.quote(path) if path.isprintable() else shown(path)
 

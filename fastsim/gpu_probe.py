@@ -1,7 +1,7 @@
-"""What a GPU needs, and what of it is here: one probe for --device, for `fastsim doctor` and for tests.
+"""Check what a GPU needs and what of it is present: one probe for --device, for `fastsim doctor` and for tests.
 
-Starts no CUDA context: the driver is asked through its management library's program, packages by their metadata, so that
-`auto` costs nothing where there is no GPU. The load of the libraries themselves has not been seen on a GPU yet.
+No CUDA context is created: the driver is queried through the program of its management library, packages by their
+metadata, so that `auto` costs nothing without a GPU. Loading the libraries themselves has not been seen on a GPU yet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fastsim.errors import pip_install
 DRIVERS = {12: 525, 13: 580}
 """The oldest driver branch of each CUDA major version (NVIDIA, CUDA toolkit release notes)."""
 PACKAGES = ("onnxruntime-gpu", "nvidia-dali-cuda{}0", "cupy-cuda{}x")
-"""What the extras cuda12 and cuda13 bring; {} is 12 or 13."""
+"""Packages of the extras cuda12 and cuda13; {} is 12 or 13."""
 BOTH_RUNTIMES = (
     "both onnxruntime and onnxruntime-gpu are installed: they share files and the GPU is lost in silence; "
     "pip uninstall onnxruntime onnxruntime-gpu, then install the one you want"
@@ -39,7 +39,7 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """What was found. `problem`: why CUDA can't be used, one line with what to do, or None."""
+    """The result of a probe. `problem`: why CUDA cannot be used, one line with what to do, or None."""
 
     gpus: tuple[Gpu, ...]
     packages: dict[str, str]
@@ -55,7 +55,7 @@ def probe(index: int = 0) -> Probe:
 
 
 def version(package: str) -> str | None:
-    """The installed version of a package, or None."""
+    """Return the installed version of a package, or None."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -67,7 +67,7 @@ def _names(major: int) -> list[str]:
 
 
 def _gpus() -> tuple[tuple[Gpu, ...], str | None]:
-    """(devices, why there are none)."""
+    """Return the devices, and why there are none."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return (), "no NVIDIA driver was found (no nvidia-smi on the path); install one, or use --device cpu"
@@ -92,7 +92,7 @@ def _parse(line: str) -> Gpu | None:
 
 
 def _driver_problem() -> str | None:
-    """Why the driver can't be started although nvidia-smi lists a GPU, or None. Makes no CUDA context."""
+    """Return why the driver cannot be started although nvidia-smi lists a GPU, or None. Creates no CUDA context."""
     try:
         driver = ctypes.CDLL("libcuda.so.1")
     except OSError as error:
@@ -103,7 +103,7 @@ def _driver_problem() -> str | None:
 
 
 def _problem(gpus: tuple[Gpu, ...], packages: dict[str, str], index: int) -> str | None:
-    """Why device `index` can't be used with these packages, or None."""
+    """Return why device `index` cannot be used with these packages, or None."""
     if sys.platform != "linux":
         return "the cuda backend needs Linux (NVIDIA DALI is not there for other systems); use --device cpu"
     gpu = next((gpu for gpu in gpus if gpu.index == index), None)

@@ -1,4 +1,4 @@
-"""The network's file and its card: where it is, what it takes, and the hash that names it."""
+"""Describe the network: its file, the input it takes, and the hash that identifies it."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from fastsim.errors import UsageError, shown
 
 _HERE = Path(__file__).parent
 _PACKAGED = (_HERE / "model" / "model.onnx", _HERE.parent / "model" / "model.onnx")
-"""Where CMake installs it; where it lies in a checkout that is used in place."""
+"""Where CMake installs it, and where it is in a checkout that is used in place."""
 
 MAX_BYTES = 2 * 2**30
-"""An ONNX file is a protobuf message, which can't be larger; what does not fit lies in files of its own."""
+"""An ONNX file is a protobuf message, which cannot be larger; larger models keep weights in files of their own."""
 _MAX_CARD = 1 << 20
 
 USUAL_SIZE = 224
-"""Pixels: what most networks of this kind are made for."""
+"""In pixels: the input size for which most networks of this kind are made."""
 
 _BYTES = ("u8", "uint8", "uint8_t", "tensor(uint8)")
-"""What OpenVINO and ONNX Runtime call the type."""
+"""Names of the type in OpenVINO and ONNX Runtime."""
 
 _INPUT_KEYS = ("layout", "colour", "range", "mean", "std", "size")
 _CARD_HINT = "docs/model.md lists what the card may hold"
@@ -42,16 +42,16 @@ class InputFormat:
     colour: str = "RGB"
     """`RGB` or `BGR`."""
     range: float = 1.0
-    """What a white byte becomes before mean and std: 1 or 255."""
+    """Value of a white byte before mean and std: 1 or 255."""
     mean: tuple[float, ...] = (0.0, 0.0, 0.0)
     std: tuple[float, ...] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An ONNX file with what its card (a JSON file of the same name beside it) says about it.
+    """An ONNX file and its card, a JSON file of the same name beside it.
 
-    sha256: of the ONNX file, hexadecimal. `card` is empty where there is none.
+    sha256: of the ONNX file, hexadecimal. `card` is empty if there is none.
     """
 
     path: Path
@@ -59,8 +59,11 @@ class Model:
     card: dict[str, Any]
 
     def input_format(self, element: str, shape: Sequence[int | None]) -> InputFormat:
-        """The input format, from the graph (`element` type such as `uint8` or `float`, and `shape`, None where
-        dynamic) and the card. Raises UsageError where they contradict each other or leave the layout open."""
+        """Return the input format from the graph and the card.
+
+        element: type such as `uint8` or `float`; shape: None for dynamic dimensions. Raises UsageError if graph and
+        card contradict each other or leave the layout open.
+        """
         card = self._section("input")
         if len(shape) != 4:
             raise UsageError(
@@ -96,18 +99,19 @@ class Model:
 
     @property
     def card_digest(self) -> str:
-        """A short name for what the card says about the input, which changes the vectors as the weights do."""
+        """Return a short digest of what the card says about the input, which changes the vectors as the weights do."""
         return hashlib.sha256(json.dumps(self.card.get("input"), sort_keys=True).encode()).hexdigest()[:12]
 
     @property
     def dims(self) -> int | None:
-        """How long the vectors are, if the card says so."""
+        """Return the length of the vectors, if the card states it."""
         section = self.card.get("output")
         dims = section.get("dim") if isinstance(section, dict) else None
         return dims if isinstance(dims, int) and dims > 0 else None
 
     @property
     def card_path(self) -> Path:
+        """Return where the card is, if there is one."""
         return self.path.with_suffix(".json")
 
     def _section(self, key: str) -> dict[str, Any]:
@@ -118,7 +122,7 @@ class Model:
 
 
 def load_model(path: str | None = None) -> Model:
-    """The model at `path`, or the packaged one. Raises UsageError if it or its card can't be used."""
+    """Return the model at `path`, or the packaged one. Raises UsageError if it or its card cannot be used."""
     file = _file(path)
     try:
         _check_file(file)
@@ -135,7 +139,7 @@ def load_model(path: str | None = None) -> Model:
 
 
 def _check_file(file: Path) -> None:
-    """Raises UsageError for what is no regular file, which may have no end, or too large for a network; OSError."""
+    """Raise UsageError for a file that is not regular, which may have no end, or too large for a network; OSError."""
     status = file.stat()
     if not stat.S_ISREG(status.st_mode):
         raise UsageError(f"--model {shown(str(file))}: not a regular file; name an ONNX file")
@@ -152,8 +156,10 @@ def _file(path: str | None) -> Path:
 
 
 def card_size(path: str | None = None) -> int:
-    """The side in pixels that the card of the model at `path` (None: the packaged one) asks for; USUAL_SIZE where there
-    is no card, or it does not say. Raises UsageError."""
+    """Return the side in pixels that the card of the model at `path` (None: the packaged one) states.
+
+    Without a card, or if it states none, that is USUAL_SIZE. Raises UsageError.
+    """
     card = _file(path).with_suffix(".json")
     section = _read_card(card).get("input")
     size = section.get("size") if isinstance(section, dict) else None
@@ -180,7 +186,7 @@ def _read_card(path: Path) -> dict[str, Any]:
 
 
 def _check_keys(path: Path, card: dict[str, Any]) -> None:
-    """Raises UsageError for a key that would be passed over in silence, and the vectors be wrong."""
+    """Raise UsageError for an unknown key, which would be ignored while the vectors are wrong."""
     if astray := [key for key in _INPUT_KEYS if key in card]:
         raise UsageError(f'{path}: {astray[0]!r} stands alone; it belongs into {{"input": {{...}}}} ({_CARD_HINT})')
     section = card.get("input")

@@ -1,7 +1,7 @@
-"""The order of the stages: discover -> (content, cache) -> decode -> embed -> similarity (-> verify) -> group. Only this file
-and its middle parts `vectors.py` and `verified.py` know it.
+"""Run the stages: discover -> (content, cache) -> decode -> embed -> similarity (-> verify) -> group.
 
-Planning and applying follow in the commands, where a person may look at the plan in between.
+Only this file, `embed_files.py` and `verified_pairs.py` know their order. Planning and applying follow in the
+commands, where a person may look at the plan first.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from fastsim.verified_pairs import Verifier
 
 @dataclass(slots=True)
 class Findings:
-    """What the pipeline found; nothing has been touched."""
+    """The result of the pipeline; no file has been changed."""
 
     files: tuple[MediaFile, ...]
     skipped: tuple[Skipped, ...]
@@ -41,18 +41,18 @@ class Findings:
     environment: Environment
     left_out: LeftOut
     sidecars: Sidecars
-    """What belongs to the pictures."""
+    """What belongs to the images."""
     reasons: dict[int, str]
-    """Why each keeper stays, by id."""
+    """Why each keeper is kept, by id."""
     paired: int
-    """RAW files that were not compared, as the JPEG or HEIC of their shot was."""
+    """RAW files that were not compared, because the JPEG or HEIC of their shot was."""
     timings: Timings = field(default_factory=dict)
     verified: VerifiedPairs | None = None
-    """What verification says of each candidate; None without it."""
+    """The verified candidates; None without verification."""
 
 
 def find(config: Config, progress: Progress) -> Findings:
-    """Find groups of similar pictures."""
+    """Find groups of similar images."""
     timings: Timings = {}
     files, unlisted, left_out = scan(config.scan, progress, timings)
     paired = 0
@@ -86,7 +86,7 @@ def find(config: Config, progress: Progress) -> Findings:
 
 
 def scan(what: Scan, progress: Progress, timings: Timings) -> Listing:
-    """List the pictures of the input."""
+    """List the images of the input."""
     with stage("scan", timings), progress.bar("scan", None, "files") as bar:
         return discover(
             what.inputs, listed=what.listed, recursive=what.recursive, exclude=what.exclude,
@@ -98,8 +98,10 @@ def scan(what: Scan, progress: Progress, timings: Timings) -> Listing:
 def _with_digests(
     files: tuple[MediaFile, ...], groups: Sequence[Group], digests: Mapping[int, bytes]
 ) -> tuple[MediaFile, ...]:
-    """`files`, of which those in groups know the digest of their content, if they were hashed: a plan compares it.
-    `files[i].id` must be i."""
+    """Return `files` with the content digests of those in groups that were hashed, for the plan to compare.
+
+    `files[i].id` must be i.
+    """
     found = list(files)
     for group_ in groups:
         for i in group_.ids.tolist():
@@ -112,7 +114,7 @@ def compare(
     embeddings: Embeddings, files: Sequence[MediaFile], config: Config, progress: Progress, timings: Timings,
     *, traffic: Traffic, sidecars: Sidecars,
 ) -> tuple[list[Group], dict[int, str]]:  # fmt: skip
-    """All n-to-n scores, the groups that they make with the files to keep, and why each of those stays."""
+    """Compare all pairs; return the groups with the files to keep, and why each of those is kept."""
     n, compute = len(embeddings), config.compute
     with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
         components = Components(n)
@@ -130,9 +132,9 @@ def compare(
 def compare_verified(
     verifier: Verifier, config: Config, *, sidecars: Sidecars
 ) -> tuple[list[Group], dict[int, str], VerifiedPairs]:
-    """Verify the nearest neighbours of each picture and group the copies.
+    """Verify the nearest neighbours of each image and group the copies.
 
-    A picture with more copies than neighbours is verified against the best file of its group as well.
+    An image with more copies than neighbours is also verified against the best file of its group.
     """
     embeddings, files = verifier.embeddings, verifier.files
     known = verifier.neighbours(config.thres)
@@ -163,7 +165,7 @@ def _ranked(
     components: Components, embeddings: Embeddings, files: Sequence[MediaFile], config: Config,
     sidecars: Sidecars, *, cropped: Sequence[int] = (),
 ) -> _Ranked:  # fmt: skip
-    """The order in which files are kept."""
+    """Return the order in which files are kept."""
     rows = components.grouped()
     ids = embeddings.ids[rows].tolist()
     grouped = [files[file_id] for file_id in ids]

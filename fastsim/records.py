@@ -1,4 +1,4 @@
-"""The data that stages hand to each other.
+"""Define the data that stages exchange.
 
 Every record names files by `MediaFile.id`, never by a position in a list.
 """
@@ -22,14 +22,14 @@ Uint8Array = NDArray[np.uint8]
 
 
 PART_PREFIX = ".fastsim-part-"
-"""Names of unfinished copies begin so; a run that was killed may leave one."""
+"""Prefix of unfinished copies; a run that was killed may leave one."""
 ASIDE_PREFIX = ".fastsim-aside-"
-"""Names of files that are about to be removed begin so; after a kill such a file may be the only copy."""
+"""Prefix of files that are about to be removed; after a kill, such a file may be the only copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a file looked like when it was discovered; a file whose snapshot has changed is left alone."""
+    """Properties of a file when it was discovered; a file whose snapshot has changed is left alone."""
 
     size: int
     """Bytes."""
@@ -37,18 +37,20 @@ class Snapshot:
     """Nanoseconds since the epoch."""
     inode: int
     ctime_ns: int | None = field(default=None, compare=False)
-    """Nanoseconds since the epoch; changes with every change of the content, whatever sets the mtime back, and with the
-    name, the mode and the number of hard links. None where the system has none (Windows) or an old record held none."""
+    """Nanoseconds since the epoch; changes with every change of the content, even if the mtime is set back, and with
+    the name, the mode and the number of hard links. None if the system has none (Windows) or an old record held none.
+    """
     digest: bytes | None = field(default=None, compare=False)
     """BLAKE2b-256 of the content, for files that were hashed."""
 
     @classmethod
     def of(cls, path: str) -> Snapshot:
-        """The snapshot of `path` now; where that is a symbolic link, of the content behind it. Raises OSError."""
+        """Return the snapshot of `path`; of a symbolic link, that of its target. Raises OSError."""
         return cls.from_stat(os.stat(path))
 
     @classmethod
     def from_stat(cls, stat: os.stat_result) -> Snapshot:
+        """Return the snapshot of a file with this status."""
         return cls(stat.st_size, stat.st_mtime_ns, stat.st_ino, None if os.name == "nt" else stat.st_ctime_ns)
 
 
@@ -56,9 +58,9 @@ class Snapshot:
 class MediaFile:
     """One file of the input.
 
-    `id` is its identity through the whole run. `path` and `root` are str as `os.fsdecode` gives them (bytes that are
-    not UTF-8 become surrogates and come back whole); `relative` is the path below `root`, the input that it was
-    found under.
+    `id` is its identity throughout the run. `path` and `root` are str as `os.fsdecode` returns them (bytes that are
+    not UTF-8 become surrogates and are restored by `os.fsencode`); `relative` is the path below `root`, the input in
+    which it was found.
     """
 
     id: int
@@ -68,18 +70,18 @@ class MediaFile:
 
     @property
     def relative(self) -> str:
-        """The path below its input folder, or the file's name if the input was the file itself."""
+        """Return the path below its input folder, or the file's name if the input was the file itself."""
         return os.path.relpath(self.path, self.root) if self.path != self.root else os.path.basename(self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A file that took no part, and why: one line for a person."""
+    """A file that took no part, and the reason in one line."""
 
     path: str
     reason: str
     id: int | None = None
-    """None where the file never got an id (it could not even be listed)."""
+    """None if the file never got an id (it could not even be listed)."""
 
     def as_json(self) -> dict[str, str]:
         """Return the entry of reports."""
@@ -88,46 +90,48 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the decoder learned about one file beyond its first picture."""
+    """What the decoder reports about one file besides its first view."""
 
     views: int = 1
-    """Pictures that the network sees of the file: frames or pages, and each again on another background where they are
-    transparent."""
+    """Images that the network gets of the file: frames or pages, and each again on another background if it is
+    transparent.
+    """
     frames: int = 1
     """Pages or frames that are compared."""
     frames_total: int = 1
     """Pages or frames that the file has."""
     kind: int = 0
     """Files of different kinds are not compared: 0 for stills, n for animations of n frames, -n for documents of n
-    pages."""
+    pages.
+    """
     damage: str = ""
-    """What the decoder complained about, in one line; empty for an intact file."""
+    """The decoder's complaint, in one line; empty for an intact file."""
 
 
 INTACT_STILL = Content()
-"""What there is to say about most files."""
+"""The content of most files."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """What discovery saw and did not read, on purpose and not by accident."""
+    """What discovery saw and deliberately did not read."""
 
     system: Mapping[str, int] = field(default_factory=dict)
-    """How many system folders were not entered, by what they are, in the singular (`trash folder`)."""
+    """Number of system folders that were not entered, by kind, in the singular (`trash folder`)."""
     unread: Mapping[str, int] = field(default_factory=dict)
-    """How many files of each format, by its name in `formats.FORMATS`, have no reader installed."""
+    """Number of files of each format, by its name in `formats.FORMATS`, without an installed reader."""
     inside: Mapping[str, str] = field(default_factory=dict)
-    """Inputs that lie in a system folder themselves, and are read, as they were named: {path: what that folder is}."""
+    """Inputs inside a system folder, which are read because they were named: {path: kind of that folder}."""
     earlier: tuple[str, ...] = ()
     """Output folders of earlier runs, which were not entered."""
 
 
 @dataclass(frozen=True, slots=True)
 class FrameBatch:
-    """Decoded pictures of one size.
+    """Decoded images of one size.
 
-    ids: int64[k]; pixels: uint8[k, height, width, 3], RGB, C-contiguous (a CuPy array where a GPU decoded them); sizes:
-    int32[k, 2], the width and height in pixels of each picture as a viewer shows it (before resizing, after EXIF
+    ids: int64[k]; pixels: uint8[k, height, width, 3], RGB, C-contiguous (a CuPy array if a GPU decoded them); sizes:
+    int32[k, 2], the width and height in pixels of each image as a viewer shows it (before resizing, after EXIF
     orientation).
 
     A file with several views has its id once for each of them, in order, perhaps over several batches.
@@ -137,7 +141,7 @@ class FrameBatch:
     pixels: Uint8Array
     sizes: Int32Array
     contents: Mapping[int, Content] = field(default_factory=dict)
-    """By id; files that are not in it have one view and no damage. Each batch that has a view of a file names it."""
+    """By id; files that are not in it have one view and no damage. Each batch with a view of a file names it."""
 
     def __post_init__(self) -> None:
         n = len(self.ids)
@@ -152,8 +156,10 @@ class FrameBatch:
 
 @dataclass(frozen=True, slots=True)
 class DeviceRows:
-    """Rows that lie on a GPU: cupy float16[n, d], C-contiguous, on device number `device`; nothing writes to them any
-    more. A row that is zero or not finite is similar to nothing."""
+    """Rows on a GPU: cupy float16[n, d], C-contiguous, on device number `device`; nothing writes to them any more.
+
+    A row that is zero or not finite is similar to nothing.
+    """
 
     device: int
     rows: Any
@@ -161,10 +167,10 @@ class DeviceRows:
 
 @dataclass(frozen=True, slots=True)
 class Views:
-    """Further rows of files that one row does not stand for: other pages or frames, another background.
+    """Further rows of files that have more than one: other pages or frames, another background.
 
-    kind: int32[n], `Content.kind` of each file; rows of different kinds are similar to nothing of each other. start:
-    int64[n + 1], ascending from 0: row i has the views vectors[start[i] : start[i + 1]]. vectors: float16[start[n], d],
+    kind: int32[n], `Content.kind` of each file; rows of different kinds are not similar. start: int64[n + 1],
+    ascending from 0: row i has the views vectors[start[i] : start[i + 1]]. vectors: float16[start[n], d],
     C-contiguous.
     """
 
@@ -174,12 +180,12 @@ class Views:
 
     @classmethod
     def none(cls, embeddings: Embeddings) -> Views:
-        """For stills with one row each."""
+        """Return views for stills with one row each."""
         n, width = embeddings.vectors.shape
         return cls(np.zeros(n, np.int32), np.zeros(n + 1, np.int64), np.empty((0, width), np.float16))
 
     def take(self, rows: Int64Array) -> Views:
-        """The views of `rows`, in that order; a row may be named more than once."""
+        """Return the views of `rows`, in that order; a row may be named more than once."""
         count = np.diff(self.start)[rows]
         start = np.concatenate([np.zeros(1, np.int64), np.cumsum(count)])
         source = np.repeat(self.start[:-1][rows] - start[:-1], count) + np.arange(start[-1])
@@ -188,11 +194,11 @@ class Views:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Unit rows, one a file.
+    """Unit rows, one per file.
 
     ids: int64[n], strictly ascending; vectors: float16[n, d], C-contiguous, unit length (or zero: similar to nothing);
-    sizes: int32[n, 2], width and height in pixels of the pictures that they came from; device: the same rows, bit by
-    bit, where a GPU made them and still has all of them.
+    sizes: int32[n, 2], width and height in pixels of their images; device: the same rows, bit by bit, if a GPU
+    computed them and still has all of them.
 
     The score of two files is that of their rows, or with `views` the lowest of their rows and views.
     """
@@ -202,11 +208,11 @@ class Embeddings:
     sizes: Int32Array
     device: DeviceRows | None = field(default=None, compare=False)
     damage: Mapping[int, str] = field(default_factory=dict)
-    """What the decoder reported about damaged files, by id; files that are not in it decoded without a complaint."""
+    """What the decoder reported about damaged files, by id; files that are not in it are intact."""
     views: Views | None = None
-    """None where each file has one row only, and all are of one kind."""
+    """None if each file has one row only, and all are of one kind."""
     frames: Mapping[int, tuple[int, int]] = field(default_factory=dict)
-    """(compared, there are) of files with several pages or frames, by id."""
+    """(compared, total) of files with several pages or frames, by id."""
     digests: Mapping[int, bytes] = field(default_factory=dict, compare=False)
     """BLAKE2b-256 of the files that were hashed, by id."""
 
@@ -234,7 +240,7 @@ class Embeddings:
         return len(self.ids)
 
     def take(self, rows: Int64Array, ids: Int64Array | None = None) -> Embeddings:
-        """The files at `rows`, in that order, under `ids` (None: their own); a row may be named more than once."""
+        """Return the files at `rows`, in that order, under `ids` (None: their own); a row may be named more than once."""
         named = self.ids[rows] if ids is None else ids
         pairs = list(zip(named.tolist(), self.ids[rows].tolist(), strict=True)) if self.damage or self.frames else []
         return Embeddings(
@@ -246,7 +252,7 @@ class Embeddings:
 
 
 def joined(a: Embeddings, b: Embeddings) -> Embeddings:
-    """The files of both, by id. Raises ValueError where both have one of them."""
+    """Return the files of both, by id. Raises ValueError if both have one of them."""
     views = None
     if a.views or b.views:
         left, right = (part.views or Views.none(part) for part in (a, b))
@@ -278,7 +284,7 @@ class PairBlock:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """One group of look-alikes, at least two files.
+    """One group of similar images, at least two files.
 
     ids: int64[m], keepers first, then the others, each part in keep order; keeper: int64[m], the id of the keeper that
     covers each member (its own id for a keeper); score: float32[m], the cosine to that keeper (1 for a keeper).
@@ -292,12 +298,15 @@ class Group:
         return len(self.ids)
 
     def members(self) -> Iterator[tuple[int, int, float]]:
-        """(id, keeper's id, score to it) of each member, as Python numbers."""
+        """Yield id, keeper's id and score to it of each member, as Python numbers."""
         return zip(self.ids.tolist(), self.keeper.tolist(), self.score.tolist(), strict=True)
 
 
 def by_keeper(groups: Sequence[Group]) -> list[Group]:
-    """A group for each keeper that covers another file, itself first; the largest first, ties in the order of `groups`."""
+    """Return a group for each keeper that covers another file, itself first.
+
+    The largest groups come first, ties in the order of `groups`.
+    """
     parts: list[Group] = []
     for group in groups:
         place = {keeper: at for at, keeper in enumerate(group.ids.tolist())}
@@ -313,7 +322,7 @@ def by_keeper(groups: Sequence[Group]) -> list[Group]:
 
 
 class Role(StrEnum):
-    """What a file that belongs to a picture is."""
+    """Kind of a file that belongs to an image."""
 
     RAW = "RAW file"
     FILM = "film"
@@ -324,7 +333,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Companion:
-    """A file that goes where its picture goes: a sidecar, the film of a Live Photo, the RAW file of a shot."""
+    """A file that goes with its image: a sidecar, the film of a Live Photo, the RAW file of a shot."""
 
     path: str
     snapshot: Snapshot
@@ -341,7 +350,7 @@ class Op(StrEnum):
 
 
 def numbered(name: str, k: int) -> str:
-    """`name` with `_k` before its suffix, for a name that is taken; kept within 255 bytes, the usual limit."""
+    """Return `name` with `_k` before its suffix, for a name that is taken; at most 255 bytes, the usual limit."""
     stem, suffix = os.path.splitext(name)
     while stem and len(os.fsencode(f"{stem}_{k}{suffix}")) > 255:
         stem = stem[:-1]
@@ -352,7 +361,7 @@ def numbered(name: str, k: int) -> str:
 class Operation:
     """One step of a plan. `target` is None for delete and trash; `keeper` is the file that stays in its place.
 
-    `keeper` is set in the clean modes only: nothing is removed unless its keeper is there, as `keeper_snapshot` has it.
+    `keeper` is set in the clean modes only: nothing is removed unless its keeper exists, as `keeper_snapshot` has it.
     """
 
     op: Op
@@ -363,17 +372,17 @@ class Operation:
     score: float | None = None
     keeper_snapshot: Snapshot | None = None
     part_of: str | None = None
-    """For a sidecar: the source of the picture that it goes with, whose operation comes before it in the plan."""
+    """For a sidecar: the source of its image, whose operation comes before it in the plan."""
     why: str | None = None
-    """Why `keeper` is the file that stays, in words."""
+    """Why `keeper` is kept, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be done, as pure data: printed by --dry-run, written by --plan, executed by apply, never drifting."""
+    """What is to be done, as pure data: printed by --dry-run, written by --plan, executed by apply."""
 
     outs: str
-    """Absolute path of the output folder; it holds the journal too."""
+    """Absolute path of the output folder, which also holds the journal."""
     operations: tuple[Operation, ...]
     header: dict[str, object] = field(default_factory=dict)
     """Provenance: version, argv, mode, thres, time of creation (ISO 8601)."""
@@ -381,7 +390,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class OpResult:
-    """What became of one operation; `reason` says why it was not done."""
+    """The result of one operation; `reason` says why it was not done."""
 
     operation: Operation
     done: bool
@@ -389,7 +398,7 @@ class OpResult:
 
 
 class Status(StrEnum):
-    """What verification says of a pair: a copy; aligned but of different content, or not aligned; not to be decided."""
+    """Result of verification: a copy; different (in content, or not aligned); or not decidable."""
 
     COPY = "copy"
     DIFFERENT = "different"
@@ -398,12 +407,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transform:
-    """How one picture lies in the other.
+    """The place of one image in the other.
 
-    scale: pixels of the right picture for one of the left; rotation: of the left picture to the right one, degrees
+    scale: pixels of the right image per pixel of the left; rotation: of the left image to the right one, degrees
     clockwise, -180 to 180; mirrored: left and right exchanged before that. rectangle_left, rectangle_right: the box
-    (x, y, width, height) in pixels around what both show; share_left, share_right: how much of each picture's area that
-    is, 0 to 1.
+    (x, y, width, height) in pixels around what both show; share_left, share_right: the fraction of each image's area
+    that this is, 0 to 1.
     """
 
     scale: float
@@ -416,16 +425,16 @@ class Transform:
 
 
 STATUSES = tuple(Status)
-"""The statuses by the number that stands for each in arrays."""
+"""The statuses by their number in arrays."""
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedPairs:
-    """Candidate pairs and what verification says of each, sorted by (left, right).
+    """Candidate pairs and the result of their verification, sorted by (left, right).
 
-    left, right: int64[k], rows of `Embeddings`, left < right; score: float32[k], their cosine; status: int8[k], a place in
-    STATUSES; inliers: int32[k], matching features that the transform explains; agreement: float32[k], share of the blocks
-    with content that agree, 0 to 1. transforms: by place, of the pairs that could be aligned.
+    left, right: int64[k], rows of `Embeddings`, left < right; score: float32[k], their cosine; status: int8[k], a
+    place in STATUSES; inliers: int32[k], matching features that the transform explains; agreement: float32[k],
+    fraction of the blocks with content that agree, 0 to 1. transforms: by place, of the pairs that could be aligned.
     """
 
     left: Int64Array
@@ -440,9 +449,9 @@ class VerifiedPairs:
         return len(self.left)
 
     def block(self) -> PairBlock:
-        """The pairs alone."""
+        """Return the pairs alone."""
         return PairBlock(self.left, self.right, self.score)
 
     def having(self, status: Status) -> Int64Array:
-        """int64[m]: the places of the pairs with this status."""
+        """Return int64[m], the places of the pairs with this status."""
         return np.flatnonzero(self.status == STATUSES.index(status))

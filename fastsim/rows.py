@@ -1,4 +1,4 @@
-"""Embeddings as the compiled core takes them."""
+"""Pass embeddings to the compiled core."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastsim.records import Float16Array, Views
 
 
 def core_rows(vectors: Float16Array, views: Views | None = None, isa: str | None = None) -> _core.Rows:
-    """`vectors` with their views, ready to be compared. `isa` forces a kernel."""
+    """Return `vectors` with their views, ready to be compared. `isa` forces a kernel."""
     rows = _core.Rows(np.ascontiguousarray(vectors), isa or "")
     if views is not None:
         rows.views(

@@ -1,4 +1,7 @@
-"""Vectors to verified pairs: the nearest neighbours of each picture are its candidates, and each candidate is verified."""
+"""Turn vectors into verified pairs.
+
+The nearest neighbours of each image are its candidates, and each candidate is verified.
+"""
 
 from __future__ import annotations
 
@@ -19,14 +22,14 @@ if TYPE_CHECKING:
     from fastsim.verification import Subjects
 
 NEIGHBOURS = 24
-"""Candidates of each picture, at most."""
+"""Most candidates of each image."""
 FLOOR = 0.3
-"""Score that a candidate needs: copies that were cropped or turned may score little more."""
+"""Lowest score of a candidate: copies that were cropped or turned may score little more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """Verification of the rows of `embeddings`; `files[i].id` must be i."""
+    """Verify pairs of rows of `embeddings`; `files[i].id` must be i."""
 
     embeddings: Embeddings
     files: Sequence[MediaFile]
@@ -35,7 +38,7 @@ class Verifier:
     timings: Timings
 
     def neighbours(self, thres: float) -> VerifiedPairs:
-        """Verify each pair of which one is among the nearest neighbours of the other, and that scores at least `thres`."""
+        """Verify each pair scoring at least `thres` of which one is among the nearest neighbours of the other."""
         from fastsim import verification
         from fastsim.similarity.neighbours import find_nearest
 
@@ -49,7 +52,7 @@ class Verifier:
         return self.check(pairs)
 
     def check(self, pairs: PairBlock) -> VerifiedPairs:
-        """Verify the pairs, sorted by (left, right)."""
+        """Verify the pairs, which are sorted by (left, right)."""
         from fastsim import verification
 
         cache = Path(self.compute.cache) if self.compute.cache else None
@@ -76,14 +79,14 @@ class Verifier:
 
 
 def confirmed(pairs: VerifiedPairs, thres: float) -> PairBlock:
-    """The copies that score at least `thres`."""
+    """Return the copies with a score of at least `thres`."""
     places = pairs.having(Status.COPY)
     places = places[pairs.score[places] >= min(thres, 1.0 - 1e-6)]
     return PairBlock(pairs.left[places], pairs.right[places], pairs.score[places])
 
 
 def joined(first: VerifiedPairs, second: VerifiedPairs) -> VerifiedPairs:
-    """The pairs of both, sorted by (left, right)."""
+    """Return the pairs of both, sorted by (left, right)."""
     parts = [
         np.concatenate([getattr(first, name), getattr(second, name)])
         for name in ("left", "right", "score", "status", "inliers", "agreement")
@@ -98,7 +101,7 @@ def joined(first: VerifiedPairs, second: VerifiedPairs) -> VerifiedPairs:
 
 
 def cropped_rows(pairs: VerifiedPairs) -> Int64Array:
-    """int64[m]: rows of pictures that are a part of another one, by a confirmed pair."""
+    """Return int64[m], the rows of images that are a part of another one, by a confirmed pair."""
     found = set()
     for place in pairs.having(Status.COPY).tolist():
         one = pairs.transforms.get(place)
@@ -108,7 +111,7 @@ def cropped_rows(pairs: VerifiedPairs) -> Int64Array:
 
 
 def unverified(embeddings: Embeddings, thres: float, *, workers: int, device: str) -> VerifiedPairs:
-    """All pairs that score at least `thres`, none of them decided, sorted by (left, right)."""
+    """Return all pairs with a score of at least `thres`, none of them decided, sorted by (left, right)."""
     blocks = list(similarity.pair_blocks(embeddings, thres, device=device, workers=workers))
     left = np.concatenate([np.empty(0, np.int64), *(block.left for block in blocks)])
     right = np.concatenate([np.empty(0, np.int64), *(block.right for block in blocks)])

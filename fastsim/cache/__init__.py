@@ -1,1 +1,1 @@
-"""What earlier runs worked out, on disk: vectors, rows of video frames, compiled networks."""
+"""Keep results of earlier runs on disk: vectors, rows of video frames, compiled networks."""

@@ -1,7 +1,8 @@
-"""Compiled networks on disk, beside the embedding cache: to compile one takes as long as to embed a hundred pictures.
+"""Keep compiled networks on disk, beside the embedding cache.
 
-A file is the SHA-256 of what follows, then what the runtime exported. It is only ever an optimisation: a damaged file is
-removed and counts as none, as a runtime does not find a flipped bit in a weight, and one that can't be written is left out.
+Compiling one takes as long as embedding a hundred images. A file is the SHA-256 of what follows, and then what the
+runtime exported. The store is only an optimisation: a damaged file is removed and counts as missing, because a runtime
+does not detect a flipped bit in a weight; a file that cannot be written is left out.
 """
 
 from __future__ import annotations
@@ -14,9 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 
 _NAME = re.compile(r"network-[0-9a-f]{16}\.(bin|\d+\.new)")
-"""Strict, as files of these names are removed: a folder that the user named may hold a network-2.bin of theirs."""
+"""Strict, because files of these names are removed: a folder that the user named may hold a network-2.bin of their
+own.
+"""
 _MOST = 3
-"""Files that are kept, some 20 MB each: the last used ones."""
+"""Number of files that are kept, some 20 MB each: the last used ones."""
 
 
 class CompiledStore:
@@ -26,7 +29,7 @@ class CompiledStore:
         self._folder = folder
 
     def load(self, key: Sequence[object]) -> bytes | None:
-        """What `save` was given for `key` (all that the compiled form depends on), or None."""
+        """Return what was saved for `key` (everything that the compiled form depends on), or None."""
         path = self._path(key)
         try:
             with open(path, "rb") as file:
@@ -59,6 +62,7 @@ class CompiledStore:
                 new.unlink(missing_ok=True)
 
     def remove(self, key: Sequence[object]) -> None:
+        """Remove what was saved for `key`."""
         with suppress(OSError):
             self._path(key).unlink(missing_ok=True)
 
@@ -68,5 +72,5 @@ class CompiledStore:
 
 
 def files(folder: Path) -> list[Path]:
-    """The compiled networks in `folder`, with those that a killed run left half-written."""
+    """Return the compiled networks in `folder`, and those that a killed run left half-written."""
     return [path for path in folder.glob("network-*") if _NAME.fullmatch(path.name)]

@@ -1,9 +1,10 @@
-"""The embedding cache: vectors by content, so that an unchanged, renamed or moved file is never embedded twice.
+"""Cache vectors by content, so that an unchanged, renamed or moved file is never embedded twice.
 
-An SQLite file with two tables: `files` (path, size, mtime, ctime -> digest of the content) spares reading a file again,
-and `vectors` (network, digest -> vector) spares embedding it. It is only ever an optimisation: when it is damaged it is
-set aside and rebuilt, when it can't be written (read-only, full, locked for long) the run goes on without it; either is
-noted. Each row carries a checksum of its columns: SQLite itself does not notice a flipped bit in a path or a vector.
+An SQLite file with two tables: `files` (path, size, mtime, ctime -> digest of the content) avoids reading a file
+again, and `vectors` (network, digest -> vector) avoids embedding it. The cache is only an optimisation: if it is
+damaged, it is set aside and rebuilt; if it cannot be written (read-only, full, locked for long), the run continues
+without it. Either is noted. Each row carries a checksum of its columns, because SQLite itself does not detect a
+flipped bit in a path or a vector.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snap
 
 NAME = "embeddings.sqlite"
 FEATURES = "features.sqlite"
-"""What `verification.store` keeps beside it; to be removed with it."""
+"""Kept beside the cache by `verification.store`; removed together with it."""
 _VERSION = 7
-"""Goes up when the tables change, or when rows of the same key would come out differently (another way to decode)."""
+"""Increment when the tables change, or when rows of the same key would differ (another way to decode)."""
 
 
 class _Table(NamedTuple):
@@ -48,7 +49,7 @@ _FILES = _Table("files", ("path",), ("path", "size", "mtime_ns", "ctime_ns", "di
 _LEARNED = ("width", "height", "views", "frames", "frames_total", "kind", "damage")
 _VECTORS = _Table("vectors", ("network", "digest"), ("network", "digest", *_LEARNED, "vector"))
 _APPLICATION = 0x46415354
-"""SQLite's mark of whose file it is."""
+"""SQLite's mark of the application that owns a file."""
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 PRAGMA application_id = {_APPLICATION};
@@ -58,12 +59,12 @@ CREATE TABLE IF NOT EXISTS networks (id INTEGER PRIMARY KEY, key TEXT UNIQUE, de
 PRAGMA user_version = {_VERSION};
 COMMIT;
 """
-"""One transaction: another run must not see half of the tables, and take the file for a database of something else."""
+"""One transaction: another run must not see half of the tables, and take the file for another program's database."""
 _CHUNK = 500
 """Parameters of one query; SQLite's own limit is higher everywhere."""
 _PENDING = 256
 _SECONDS = 2.0
-"""Rows are committed when so many wait, or the first of them has waited so long: what an interruption can lose."""
+"""Commit after this many rows or seconds; a crash loses at most that."""
 _PATIENCE = 20.0
 """Seconds that a run waits for another one that writes."""
 T = TypeVar("T")
@@ -71,7 +72,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class CachedRow:
-    """The vectors float16[views, d] of a picture, its width and height in pixels, and what else was learned of it."""
+    """The vectors float16[views, d] of an image, its width and height in pixels, and what else is known of it."""
 
     vectors: Float16Array
     width: int
@@ -80,7 +81,7 @@ class CachedRow:
 
 
 def default_folder() -> Path:
-    """FASTSIM_CACHE_DIR, or the place that the system has for caches of a program."""
+    """Return FASTSIM_CACHE_DIR, or the system's folder for caches of a program."""
     chosen = os.environ.get("FASTSIM_CACHE_DIR")
     if chosen:
         return Path(chosen)
@@ -90,10 +91,10 @@ def default_folder() -> Path:
 
 
 class EmbeddingCache:
-    """The cache in `folder` for one network, named by `key` (whatever changes the vectors must be in it).
+    """The cache in `folder` for one network, named by `key`, which must contain everything that changes the vectors.
 
-    No method raises for trouble with the cache: `note` is told once, and lookups find nothing from then on. Several
-    processes may use one cache at a time. Used from one thread.
+    No method raises an error for a problem with the cache: `note` is called once, and lookups find nothing from then
+    on. Several processes may use one cache at a time. Use it from one thread.
     """
 
     def __init__(self, folder: Path, key: str, note: Callable[[str], None]) -> None:
@@ -108,11 +109,11 @@ class EmbeddingCache:
         self._safely(lambda: None, None)
 
     def known_digests(self, files: Sequence[MediaFile]) -> dict[int, bytes]:
-        """{id: digest} of the files that have the size and times of the last time that they were seen."""
+        """Return {id: digest} of the files whose size and times are those of their last run."""
         return self._safely(lambda: self._known(files), {})
 
     def remember_digests(self, files: Iterable[MediaFile], digests: Mapping[int, bytes]) -> None:
-        """Store what `known_digests` will find. Files without a digest are left out."""
+        """Store what `known_digests` returns. Files without a digest are left out."""
         rows = [
             (os.fsencode(f.path), f.snapshot.size, f.snapshot.mtime_ns, _change_key(f.snapshot), digests[f.id])
             for f in files
@@ -121,15 +122,15 @@ class EmbeddingCache:
         self._safely(lambda: self._write(_FILES, rows), None)
 
     def rows(self, digests: Sequence[bytes]) -> dict[bytes, CachedRow]:
-        """The vectors that are there, by digest."""
+        """Return the vectors that are cached, by digest."""
         return self._safely(lambda: self._rows(digests), {})
 
     def ran_on(self) -> tuple[str, str, str] | None:
-        """(device, runtime, precision) that made this network's vectors, if there are any."""
+        """Return the device, runtime and precision that computed this network's vectors, if there are any."""
         return self._safely(self._ran_on, None)
 
     def add(self, digest: bytes, row: CachedRow, ran_on: tuple[str, str, str]) -> None:
-        """Store one vector, soon."""
+        """Queue one vector to be stored."""
         if self._network is None:
             self._network = self._safely(lambda: self._new_network(ran_on), None)
         if self._network is None:
@@ -143,11 +144,12 @@ class EmbeddingCache:
             self.flush()
 
     def flush(self) -> None:
-        """Store what `add` was given."""
+        """Store what was queued with `add`."""
         rows, self._waiting = self._waiting, []
         self._safely(lambda: self._write(_VECTORS, rows), None)
 
     def close(self) -> None:
+        """Store what was queued, and close the database."""
         self.flush()
         if self._database is not None:
             self._database.close()
@@ -189,7 +191,7 @@ class EmbeddingCache:
         return self._network_id()
 
     def _select(self, table: _Table, where: str, keys: Sequence[bytes]) -> Iterator[tuple[Any, ...]]:
-        """The intact rows whose last key column is in `keys`, without their checksums; damaged ones are removed."""
+        """Yield the intact rows whose last key column is in `keys`, without checksums; remove damaged ones."""
         columns, last, asked = ", ".join(table.columns), table.key[-1], set(keys)
         at, damaged = table.columns.index(last), []
         for start in range(0, len(keys), _CHUNK):
@@ -206,7 +208,10 @@ class EmbeddingCache:
             self._safely(lambda: self._remove(table, damaged), None)
 
     def _remove(self, table: _Table, damaged: Sequence[Sequence[object]]) -> None:
-        """Raises sqlite3.DatabaseError if a row is out of place, so that SQLite can't find it by its key."""
+        """Remove damaged rows.
+
+        Raises sqlite3.DatabaseError if a row is out of place, so that SQLite cannot find it by its key.
+        """
         keys = [[values[table.columns.index(column)] for column in table.key] for values in damaged]
         with self._open() as database:
             condition = " AND ".join(f"{column} IS ?" for column in table.key)
@@ -224,7 +229,7 @@ class EmbeddingCache:
                 database.executemany(f"INSERT OR REPLACE INTO {table.name} VALUES ({marks})", sealed)
 
     def _checksum(self, table: _Table, values: Sequence[object]) -> int:
-        """Over all columns of a row; over the network's key as well where the row holds its number only."""
+        """Return the checksum of all columns of a row, and of the network's key if the row holds its number only."""
         # With its type: one flipped bit can turn bytes into text of the same bytes.
         parts = [
             b"b" + value
@@ -242,7 +247,7 @@ class EmbeddingCache:
                 try:
                     self._database = _connect(self.path)
                 except sqlite3.OperationalError as error:
-                    # of several runs that make a cache at once, SQLite turns some away without waiting
+                    # if several runs create a cache at once, SQLite rejects some of them without waiting
                     if (
                         getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY
                         or time.monotonic() > deadline
@@ -252,7 +257,10 @@ class EmbeddingCache:
         return self._database
 
     def _safely(self, work: Callable[[], T], otherwise: T) -> T:
-        """`work()`, with the cache set aside and made anew if it is damaged, and switched off if it can't be used."""
+        """Return `work()`, or `otherwise` if the cache cannot be used.
+
+        A damaged cache is set aside and rebuilt; one that cannot be used is switched off.
+        """
         if self._note is _ignore:
             return otherwise
         try:
@@ -262,7 +270,7 @@ class EmbeddingCache:
             self._switch_off("it is a database of something else; give another --cache; the run goes on without it")
         except _OtherVersion as error:
             self._set_aside(f"is of another version of fastsim ({error})")
-        except UnicodeDecodeError:  # of SQLite's own message, where names in it are damaged
+        except UnicodeDecodeError:  # of SQLite's own message, if names in it are damaged
             self._set_aside("was damaged")
         except (sqlite3.DatabaseError, OSError) as error:
             if _is_damage(error):
@@ -278,7 +286,7 @@ class EmbeddingCache:
         self._database = None
 
     def _set_aside(self, reason: str) -> None:
-        """Out of the way with the file; the next use makes a new one."""
+        """Rename the file; the next use makes a new one."""
         self._network = None
         if self._database is not None:
             self._database.close()
@@ -295,17 +303,17 @@ class EmbeddingCache:
 
 
 class _OfTheUser(sqlite3.DatabaseError):
-    """The file of this name is a database that fastsim did not make; it is left alone."""
+    """Report that the file is a database that fastsim did not make; it is left alone."""
 
 
 class _OtherVersion(sqlite3.DatabaseError):
-    """The database has the tables of another version of fastsim."""
+    """Report that the database has the tables of another version of fastsim."""
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether `error` comes from what the file holds, not from the disk, its permissions or another process.
+    """Return whether `error` comes from what the file holds, not from the disk, its permissions or another process.
 
-    SQLITE_ERROR is what a table whose name or columns were damaged gives.
+    A table whose name or columns were damaged gives SQLITE_ERROR.
     """
     if not isinstance(error, sqlite3.OperationalError):
         return isinstance(error, sqlite3.DatabaseError)
@@ -313,12 +321,12 @@ def _is_damage(error: Exception) -> bool:
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    """The database at `path`, made if it is new. Raises sqlite3.DatabaseError."""
+    """Open the database at `path`; create it if it is new. Raises sqlite3.DatabaseError."""
     database = sqlite3.connect(path, timeout=_PATIENCE)
     database.text_factory = lambda text: text.decode("utf-8", "surrogateescape")  # damaged text is no error of its own
     try:
         _check_owner(database)
-        # A crash of the machine can lose the last commits to a write-ahead log, and costs them a new embedding.
+        # A crash of the machine can lose the last commits of a write-ahead log; the cost is a new embedding.
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
@@ -333,8 +341,8 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _check_owner(database: sqlite3.Connection) -> None:
-    """Raise _OfTheUser for a database with tables of something else. Reads only."""
-    database.execute("BEGIN")  # one view of the file for both questions: another run may be making it
+    """Raise _OfTheUser for a database with other tables. Reads only."""
+    database.execute("BEGIN")  # one view of the file for both questions: another run may be creating it
     try:
         if database.execute("PRAGMA application_id").fetchone()[0] == _APPLICATION:
             return
@@ -347,7 +355,7 @@ def _check_owner(database: sqlite3.Connection) -> None:
 
 @dataclass(frozen=True, slots=True)
 class CacheInfo:
-    """What `fastsim cache info` tells. `networks`: (key, number of vectors)."""
+    """What `fastsim cache info` shows. `networks`: (key, number of vectors)."""
 
     path: Path
     bytes: int
@@ -356,7 +364,7 @@ class CacheInfo:
 
 
 def info(folder: Path) -> CacheInfo | None:
-    """What the cache holds, or None if there is none. Raises sqlite3.DatabaseError if it is damaged."""
+    """Return what the cache holds, or None if there is none. Raises sqlite3.DatabaseError if it is damaged."""
     path = folder / NAME
     if not path.exists():
         return None
@@ -376,8 +384,8 @@ def info(folder: Path) -> CacheInfo | None:
 def clear(folder: Path) -> int | None:
     """Remove the cache's files, and the local features, compiled networks and frames of videos beside them.
 
-    Returns the bytes that this freed, None if there was no cache. Raises OSError, or FastsimError for a database of this
-    name that fastsim did not make.
+    Returns the bytes that this freed, None if there was no cache. Raises OSError, or FastsimError for a database of
+    this name that fastsim did not make.
     """
     freed = None
     if (folder / NAME).is_file():
@@ -399,7 +407,7 @@ def clear(folder: Path) -> int | None:
 
 
 def _beside(folder: Path) -> tuple[Path, ...]:
-    """What lies beside the database: compiled networks, and frames of videos."""
+    """Return the files beside the database: compiled networks, and frames of videos."""
     return (*compiled_networks.files(folder), *frames.files(folder))
 
 
@@ -408,13 +416,15 @@ def _parts(path: Path) -> tuple[Path, ...]:
 
 
 def _change_key(seen: Snapshot) -> int:
-    """What tells a file from another one of its name, size and mtime: the ctime; on Windows, which has none, the inode
-    number (unsigned, 64 bits) as the signed integer that SQLite stores. Elsewhere inode numbers may change by
-    themselves."""
+    """Return a value that tells a file from another one of its name, size and mtime: its ctime.
+
+    Windows has none; there it is the inode number (unsigned, 64 bits) as the signed integer that SQLite stores.
+    Elsewhere inode numbers may change by themselves.
+    """
     if seen.ctime_ns is not None:
         return seen.ctime_ns
     return seen.inode - (1 << 64) if seen.inode >= 1 << 63 else seen.inode
 
 
 def _ignore(_line: str) -> None:
-    """The note of a cache that is switched off."""
+    """Discard a note, for a cache that is switched off."""

@@ -1,1 +1,1 @@
-"""The command line: options, exit codes, and one module a command."""
+"""Provide the command line: options, exit codes, and one module per command."""

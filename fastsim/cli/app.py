@@ -1,5 +1,4 @@
-"""The commands: what each is called and what it says of itself. `commands/` does the work and is imported late, so that
---help answers at once."""
+"""Define the commands. `commands/` does the work and is imported late, so that --help answers at once."""
 
 from __future__ import annotations
 
@@ -50,8 +49,10 @@ def fastsim(
         ),
     ] = False,
 ) -> None:
-    """Find near-duplicate images and video frames, and group or clean them. Nothing is overwritten, and `fastsim undo` takes
-    back every copy and move."""
+    """Find near-duplicate images and video frames, and group or clean them.
+
+    Nothing is overwritten, and `fastsim undo` takes back every copy and move.
+    """
     del version  # its callback has answered
 
 

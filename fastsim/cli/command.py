@@ -1,4 +1,4 @@
-"""Commands whose options are the fields of a dataclass, and whose --help is grouped by purpose."""
+"""Build commands whose options are the fields of a dataclass, and whose --help is grouped by purpose."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from fastsim.errors import ExitCode, UsageError
 Options = TypeVar("Options")
 
 RARE = "Rare "
-"""A help panel that begins so is shown by --help-all only, with the options of the panel of the rest of its name."""
+"""Options of a help panel with this prefix are shown by --help-all only, in the panel of the rest of its name."""
 
 _ALL = "fastsim.help_all"
 
 
 def takes(options: type[Options]) -> Callable[[Callable[[Options], ExitCode]], Callable[..., None]]:
-    """Turn a command that takes one `options` object into a function with one parameter an option, for Typer.
+    """Turn a command that takes one `options` object into a function with one parameter per option, for Typer.
 
     options: a frozen dataclass whose fields are annotated with typer.Option or typer.Argument, or are such dataclasses
     themselves. Default values are those of the fields. The process exits with the code that the command returns.
@@ -53,7 +53,10 @@ def _parameters(options: type[Any]) -> Iterator[Parameter]:
 
 
 def _as_list(hint: Any) -> Any:
-    """Annotated[tuple[T, ...], info] as Annotated[list[T], info]: Typer takes a tuple for a fixed number of values."""
+    """Return Annotated[list[T], info] for Annotated[tuple[T, ...], info].
+
+    Typer treats tuples as a fixed number of values.
+    """
     kind, *info = get_args(hint)
     if get_origin(kind) is tuple:
         hint = hint.__class__(list[get_args(kind)[0]], tuple(info))  # type: ignore[misc]
@@ -61,7 +64,7 @@ def _as_list(hint: Any) -> Any:
 
 
 def _built(options: type[Any], typed: dict[str, object]) -> Any:
-    """The options object. Raises UsageError for an empty word, as an unset variable of a script leaves it."""
+    """Return the options object. Raises UsageError for an empty value, as an unset variable of a script leaves it."""
     values: dict[str, Any] = {}
     hints = get_type_hints(options)
     for field in fields(options):
@@ -115,7 +118,7 @@ class FastsimCommand(TyperCommand):
 
 IMAGES = "images"
 VIDEOS = "videos"
-"""Epilogs of commands that read images or videos: stand for the list of formats, which is made when it is shown."""
+"""Epilogs of commands that read images or videos: replaced by the list of formats when they are shown."""
 _KINDS = {IMAGES: "IMAGE", VIDEOS: "VIDEO"}
 
 
@@ -131,7 +134,7 @@ def _show_all(ctx: Context, _: object, wanted: bool) -> None:
 
 
 class FastsimGroup(TyperGroup):
-    """A group that lists its commands in order, each with its whole sentence, and ends at once on Ctrl-C."""
+    """A group that lists its commands in order, each with its whole sentence, and exits at once on Ctrl-C."""
 
     def format_commands(self, ctx: Context, formatter: Any) -> None:
         """Write the commands; Typer's own method would cut their sentences short."""

@@ -1,4 +1,4 @@
-"""How the program ends: every way out is one line on stderr, if any, and an exit code that says what kind it was."""
+"""End the program: one line on stderr, if any, and an exit code that says what kind of end it was."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run(program: Callable[[], object]) -> NoReturn:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Exit at once on Ctrl-C; Typer would end without a word."""
+    """Exit at once on Ctrl-C; Typer would end without a message."""
     try:
         yield
     except KeyboardInterrupt:
@@ -79,7 +79,7 @@ def _code_of(program: Callable[[], object]) -> int:
 
 
 def _failed(error: Exception) -> int:
-    """A bug, or a machine in trouble: one line for the user, the rest on demand."""
+    """Report a bug, or a problem of the machine: one line for the user, details on demand."""
     reason = (str(error).splitlines() or [""])[0]
     terminal.complain(
         f"internal error, {type(error).__name__}: {reason}; a journal, if one was begun, tells how far it came. "

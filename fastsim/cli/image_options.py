@@ -1,4 +1,4 @@
-"""The options of each command for images, as frozen dataclasses."""
+"""Define the options of each command for images, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from fastsim.config import DEFAULT_THRES
 
 @dataclass(frozen=True, kw_only=True)
 class MatchOptions:
-    """Which pairs count."""
+    """The pairs that count."""
 
     thres: Annotated[
         float | None,
@@ -51,7 +51,7 @@ class MatchOptions:
 
     @property
     def threshold(self) -> float:
-        """--thres, or its default, which is 0 with --verify: what is confirmed needs no score."""
+        """Return --thres, or its default, which is 0 with --verify: a confirmed copy needs no score."""
         if self.thres is not None:
             return self.thres
         return 0.0 if self.verify else DEFAULT_THRES

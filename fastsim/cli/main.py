@@ -1,4 +1,4 @@
-"""The `fastsim` program: all commands, and every way out of them."""
+"""Run the `fastsim` program."""
 
 from __future__ import annotations
 

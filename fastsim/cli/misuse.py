@@ -1,4 +1,4 @@
-"""Errors of the command line itself, as one line each."""
+"""Report errors of the command line itself, as one line each."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def raised_by_typer(error: BaseException) -> bool:
 
 
 def _typed(names: Sequence[str]) -> str | None:
-    """The value that was typed for the option with these names, quoted; None where there is none."""
+    """Return the value that was typed for the option with these names, quoted; None without one."""
     for word, following in pairwise([*sys.argv, ""]):
         name, equals, value = word.partition("=")
         if name in names:

@@ -1,4 +1,4 @@
-"""The options that commands share: names, types, defaults and help, as frozen dataclasses for `command.takes`."""
+"""Define the options that commands share, as frozen dataclasses for `command.takes`: names, types, defaults, help."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def flag(panel: str, *names: str, help: str) -> Any:  # noqa: A002
 
 
 def completing(*words: str) -> dict[str, Any]:
-    """Arguments of typer.Option by which a shell completes `words`; other values are allowed."""
+    """Return arguments of typer.Option by which a shell completes `words`; other values are allowed."""
     return {"autocompletion": lambda incomplete: [word for word in words if word.startswith(incomplete)]}
 
 
@@ -58,7 +58,7 @@ class PathOptions:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """INPUT and --ins together. Raises UsageError if there is none."""
+        """Return INPUT and --ins together. Raises UsageError if there is none."""
         if not (named := (*self.inputs, *self.ins)):
             raise UsageError("no INPUT: name a folder or files, or - to read a list from stdin")
         return named
@@ -66,7 +66,7 @@ class PathOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class InputOptions(PathOptions):
-    """What is read of them."""
+    """Which files are read."""
 
     recursive: Annotated[
         bool,
@@ -161,7 +161,7 @@ class CacheOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class QuietOption:
-    """Less to read."""
+    """How much is printed."""
 
     quiet: Annotated[
         bool, flag(OUTPUT, "--quiet", "-q", help="Print only errors and what was asked for.")

@@ -1,4 +1,4 @@
-"""The options of the commands for videos, as frozen dataclasses."""
+"""Define the options of the commands for videos, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class FileOptions(PathOptions):
 
 @dataclass(frozen=True, kw_only=True)
 class FramesOptions:
-    """What `fastsim video` and `fastsim videos` have in common."""
+    """The options that `fastsim video` and `fastsim videos` have in common."""
 
     input: PathOptions
     sampling: SamplingOptions

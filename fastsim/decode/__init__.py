@@ -1,4 +1,4 @@
-"""Decode: media files to batches of RGB pictures at the network's input size."""
+"""Decode media files to batches of RGB images at the network's input size."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from fastsim.run.prefetch import prefetch_map
 from fastsim.run.traffic import Traffic
 
 SMALL = 112
-"""Pixels: with `auto`, a picture smaller than SMALL x SMALL is compared at SMALL, every other one at LARGE."""
+"""Side in pixels: with `auto`, images smaller than SMALL x SMALL are resized to SMALL, all others to LARGE."""
 LARGE = 224
 _AHEAD = 24 * 2**20
-"""Bytes of pictures that may wait for the network: decoding goes on while the network is being compiled."""
+"""Bytes of decoded images that may wait for the network, so that decoding continues while the network is compiled."""
 
 
 def frame_batches(
@@ -25,10 +25,11 @@ def frame_batches(
 ) -> Generator[FrameBatch | Skipped]:  # fmt: skip
     """Decode `files` on `workers` threads, resized to `size` x `size` pixels (None: `auto`).
 
-    Yields FrameBatches of up to `batch` pictures of one size, and a Skipped for every file that can't be decoded; each
-    file appears exactly once, under its id. One bad file costs itself and nothing else.
-    On `device` `cuda:N` DALI decodes (see dali.py), and `note` is told how many pictures OpenCV decoded all the same;
-    `traffic` counts the bytes that it is given.
+    Yields FrameBatches of up to `batch` images of one size, and a Skipped for each file that cannot be decoded. Each
+    file appears exactly once, under its id; a broken file does not affect others.
+
+    On `device` `cuda:N`, DALI decodes (see dali.py). `note` receives the number of images that OpenCV decoded instead,
+    and `traffic` counts the bytes sent to the device.
     """
     if device != "cpu":
         from fastsim.decode import dali
@@ -81,7 +82,7 @@ def _in_batches(items: Iterable[tuple[int, Picture] | Skipped], batch: int) -> G
 
 
 class View(NamedTuple):
-    """One square of a decoded file."""
+    """One square image of a decoded file; a file has several if it has pages, frames or transparency."""
 
     id: int
     pixels: Uint8Array
@@ -90,12 +91,12 @@ class View(NamedTuple):
 
 
 def views_of(file_id: int, picture: Picture) -> list[View]:
-    """The views of `picture`, the main one first."""
+    """Return the views of `picture`, the main one first."""
     return [View(file_id, square, picture.size, picture.content) for square in picture.squares]
 
 
 def stacked(views: Sequence[View]) -> FrameBatch:
-    """Views of one size as a batch."""
+    """Stack views of one size to a batch."""
     return FrameBatch(
         ids=np.array([view.id for view in views], np.int64),
         pixels=np.stack([view.pixels for view in views]),
@@ -105,5 +106,5 @@ def stacked(views: Sequence[View]) -> FrameBatch:
 
 
 def choose_size(width: int, height: int) -> int:
-    """The `auto` rule: SMALL for a picture that is smaller than SMALL on both sides, else LARGE."""
+    """Return the side of the network's input for `auto`: SMALL if both sides are smaller than SMALL, else LARGE."""
     return SMALL if width < SMALL and height < SMALL else LARGE

@@ -1,4 +1,4 @@
-"""Transparent pictures on the backgrounds that a viewer may show behind them."""
+"""Compose transparent images with the backgrounds that a viewer may show behind them."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from fastsim.decode.shrink import Array, Band, in_bands, square
 from fastsim.records import Float32Array, Uint8Array
 
 _SEEN = 0.15
-"""A picture is shown on white, unless it differs from white by less than this part of what it differs from black."""
+"""An image is shown on white, unless it differs from white by less than this fraction of its difference from black."""
 _CLEAR = 5e-4
-"""A smaller part of the picture that is transparent (the corners of a screenshot) makes no second background."""
+"""If less than this fraction of the image is transparent (the corners of a screenshot), one background is enough."""
 _NOTHING = 1e-3
-"""Where less than this part of the picture is opaque, nothing is seen on any background: alpha is left out."""
+"""If less than this fraction of the image is opaque, nothing is visible on any background, and alpha is ignored."""
 
 
 def views(width: int, height: int, size: int, band: Band, order: tuple[int, ...] = (0, 1, 2, 3)) -> list[Uint8Array]:
-    """RGB uint8[size, size, 3] of a picture with alpha: on white, and on black where that looks different.
+    """Return RGB uint8[size, size, 3] on white, and on black where that looks different.
 
-    The first is on the background that the picture is seen on: black for white drawings. It is what a copy without alpha
-    is compared with; two transparent pictures are compared on both backgrounds. band: uint8[h, w, 4]; order: where red,
-    green, blue and alpha are in it.
+    The first is on the background on which the image is visible: black for white drawings. It is compared with copies
+    without alpha; two transparent images are compared on both backgrounds. band: uint8[h, w, 4]; order: positions of
+    red, green, blue and alpha in it.
     """
     straight = list(order)
     premultiplied = in_bands(width, height, size, lambda top, end: band(top, end)[..., straight], _premultiplied)
@@ -39,7 +39,7 @@ def views(width: int, height: int, size: int, band: Band, order: tuple[int, ...]
 
 
 def _premultiplied(rgba: Uint8Array) -> Float32Array:
-    """float32[h, w, 4]: colours 0 to 255 times alpha, alpha 0 to 1."""
+    """Return float32[h, w, 4]: colours 0 to 255 multiplied by alpha, and alpha 0 to 1."""
     out = rgba.astype(np.float32)
     out[..., 3] *= 1.0 / 255.0
     out[..., :3] *= out[..., 3:]

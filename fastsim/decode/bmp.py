@@ -1,4 +1,4 @@
-"""BMP files whose pixels are bit fields of any layout, which neither Pillow nor OpenCV reads."""
+"""Decode BMP files with bit fields of any layout, which neither Pillow nor OpenCV reads."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from fastsim.decode.picture import UnreadableError
 from fastsim.records import Uint8Array
 
 _FIELDS = (3, 6)
-"""Compressions: three masks, or four."""
+"""Values of `compression`: three masks, or four."""
 
 
 def size_of(head: bytes) -> tuple[int, int]:
-    """(width, height) by the header."""
+    """Return width and height from the header."""
     if struct.unpack_from("<I", head, 14)[0] == 12:
         width, height = struct.unpack_from("<HH", head, 18)
     else:
@@ -23,7 +23,10 @@ def size_of(head: bytes) -> tuple[int, int]:
 
 
 def decode_fields(data: bytes) -> Uint8Array | None:
-    """RGB uint8[h, w, 3], or None where the file is no BMP with bit fields. Raises UnreadableError where data is missing."""
+    """Return RGB uint8[h, w, 3], or None if the file is not a BMP with bit fields.
+
+    Raises UnreadableError if pixels are missing.
+    """
     if len(data) < 66 or data[:2] != b"BM":
         return None
     start, header, width, height, _, bits, compression = struct.unpack_from("<IIiiHHI", data, 10)

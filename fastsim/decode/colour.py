@@ -1,4 +1,4 @@
-"""Colours as a viewer shows them: ICC profiles applied, CMYK and Lab converted to sRGB."""
+"""Convert colours to sRGB: ICC profiles are applied, CMYK and Lab are converted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastsim.decode.libraries import Image
 from fastsim.records import Uint8Array
 
 _SAME = 3
-"""Levels: a profile that changes no colour by more is taken for sRGB, and not applied."""
+"""In 8-bit levels: a profile that changes no colour by more is treated as sRGB and not applied."""
 _MOST_BYTES = 16 * 2**20
 _KEPT = 64
 _MODES = {"RGB ": "RGB", "CMYK": "CMYK", "GRAY": "L", "Lab ": "LAB"}
@@ -24,9 +24,10 @@ _lock = threading.Lock()
 
 
 def to_srgb(pixels: Uint8Array, mode: str, profile: bytes | None) -> Uint8Array:
-    """RGB uint8[h, w, 3] of pixels in Pillow's `mode` (RGB, L, CMYK, LAB).
+    """Return RGB uint8[h, w, 3] of pixels in Pillow's `mode` (RGB, L, CMYK, LAB).
 
-    profile: the ICC profile of the file; None, and one that is broken or belongs to another mode: the usual conversion.
+    profile: the ICC profile of the file. Without one, or if it is broken or belongs to another mode, the default
+    conversion is used.
     """
     transform = _transform(profile, mode) if profile or mode == "LAB" else None
     if transform is None:
@@ -38,12 +39,12 @@ def to_srgb(pixels: Uint8Array, mode: str, profile: bytes | None) -> Uint8Array:
 
 
 def changes(profile: bytes | None, mode: str) -> bool:
-    """Whether `profile` shows other colours than sRGB does."""
+    """Return whether `profile` shows colours that differ from those of sRGB."""
     return bool(profile) and _transform(profile, mode) is not None
 
 
 def _transform(profile: bytes | None, mode: str) -> Any:
-    """From `profile` to sRGB, or None where that would change nothing or can't be done."""
+    """Return the transform from `profile` to sRGB, or None if it would change nothing or cannot be built."""
     if profile is not None and len(profile) > _MOST_BYTES:
         return None
     key = (hashlib.blake2b(profile or b"", digest_size=16).digest(), mode)
@@ -70,6 +71,6 @@ def _built(profile: bytes | None, mode: str) -> Any:
             shown = np.asarray(ImageCms.applyTransform(Image.fromarray(colours), transform))
             if np.abs(shown.astype(int) - colours).max() <= _SAME:
                 return None
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile must not cost the picture
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):  # a broken profile must not make the image unreadable
         return None
     return transform

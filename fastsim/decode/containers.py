@@ -1,4 +1,4 @@
-"""Pictures that Pillow identifies: what decodes each, how much memory that takes, and its pages or frames."""
+"""Choose the decoder, the memory it needs, and the pages or frames, for images that Pillow identifies."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from fastsim.records import INTACT_STILL, Content, Uint8Array
 
 _COST = {"JPEG2000": 20, "WEBP": 14, "AVIF": 20, "HEIF": 20, "JXL": 20, "GIF": 12, "TIFF": 12}
 _USUAL_COST = 8
-"""Bytes a pixel that decoding takes: Pillow's own pixels have 4, and many formats are unpacked in one piece before."""
+"""Bytes per pixel needed to decode: Pillow's own pixels take 4, and many formats are unpacked in one piece first."""
 LARGE = 8 * 2**20
-"""Pixels: a larger PNG or WebP is decoded by Pillow, in less memory."""
+"""Pixels: larger PNG and WebP images are decoded by Pillow, which takes less memory."""
 _RUN_LENGTHS, _RUN = (1, 2), 256
-"""Compressions of BMP that make at most so many pixels of a byte; half of a picture has to be there."""
+"""Run-length compressions of BMP, and the most pixels that one byte can encode; half of the image must be present."""
 _Decode = Callable[[bytes, ChooseSize], Picture]
 
 
 def cost_of(header: Any) -> int:
-    """Bytes of memory that decoding takes at most, the file's own left out."""
+    """Return the most bytes of memory that decoding takes, without those of the file."""
     width, height = int(header.width), int(header.height)
     rows = 32 * height  # Pillow keeps a table of rows
     if header.format in ("JPEG", "MPO"):
@@ -37,7 +37,7 @@ def cost_of(header: Any) -> int:
 
 
 def decoder_of(header: Any, names: tuple[str, ...]) -> _Decode:
-    """What decodes the file that `header` is of."""
+    """Return the function that decodes the file with this header."""
     if header.format in ("JPEG", "MPO"):
         return lambda data, choose: _jpeg(data, header, choose)
     if header.format == "GIF":
@@ -48,7 +48,7 @@ def decoder_of(header: Any, names: tuple[str, ...]) -> _Decode:
 
 
 def decode_png(data: bytes, choose: ChooseSize) -> Picture:
-    """A PNG, animated or not."""
+    """Decode a PNG file, animated or not."""
     chunks = png.read(data)
     header = Image.open(io.BytesIO(chunks.data), formats=("PNG",))
     if getattr(header, "n_frames", 1) > 1:
@@ -72,7 +72,7 @@ def decode_png(data: bytes, choose: ChooseSize) -> Picture:
             rgb = cv2.cvtColor(square(np.asarray(image), size), cv2.COLOR_BGR2RGB)
             return _turned([to_srgb(rgb, "RGB", header.info.get("icc_profile"))], orientation, original, "")
     found = stills.load(header)
-    views = stills.views(header, size, "" if damage else found)  # how much is there, the chunks have told
+    views = stills.views(header, size, "" if damage else found)  # the chunks have shown how much is present
     return _turned(views, orientation, original, damage or found)
 
 
@@ -96,13 +96,16 @@ def _jpeg(data: bytes, header: Any, choose: ChooseSize) -> Picture:
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
-    """Width and height of a JPEG."""
+    """Return width and height of a JPEG."""
     width, height = Image.open(io.BytesIO(data), formats=("JPEG",)).size
     return width, height
 
 
 def jpeg_square(data: bytes, size: int, orientation: int | None = None) -> Uint8Array:
-    """RGB uint8[size, size, 3] of a JPEG inside another file, turned as its own EXIF says, or else by `orientation`."""
+    """Decode a JPEG inside another file to RGB uint8[size, size, 3].
+
+    It is turned by its own EXIF orientation, or by `orientation` if that is given.
+    """
     header = Image.open(io.BytesIO(data), formats=("JPEG",))
     own = stills.orientation_of(header)
     found = jpeg.decode(data, *header.size, size)
@@ -120,7 +123,7 @@ def _profiled(rgb: Uint8Array, mode: str, profile: bytes | None) -> Uint8Array:
 
 
 def _several(main: Uint8Array, more: list[Uint8Array], original: tuple[int, int], damage: str) -> Picture:
-    """A JPEG with further pictures, unless they are copies of the first."""
+    """Return a JPEG with its further images, except copies of the first."""
     different = [one for one in more if float(np.abs(one.astype(np.int16) - main).mean()) > mpo.COPY]
     if not different:
         return Picture((main,), original, Content(damage=damage) if damage else INTACT_STILL)
@@ -157,7 +160,7 @@ def _by_pillow(data: bytes, names: tuple[str, ...], choose: ChooseSize) -> Pictu
 
 
 def _jpeg_2000(data: bytes, header: Any, choose: ChooseSize) -> Picture:
-    """Without the finest resolutions, where the file has more than are needed."""
+    """Decode JPEG 2000 without the finest resolutions if the file has more than are needed."""
     size, original, orientation = _sizes(header, choose)
     steps = max(0, min(5, (min(header.size) // size).bit_length() - 1))
     while steps:
@@ -194,7 +197,7 @@ def _animated(header: Any, choose: ChooseSize, damage: str) -> Picture:
 
 
 def _sizes(header: Any, choose: ChooseSize) -> tuple[int, tuple[int, int], int]:
-    """(side of the square, size as a viewer shows it, EXIF orientation)."""
+    """Return the side of the square, the size as a viewer shows it, and the EXIF orientation."""
     orientation = stills.orientation_of(header)
     width, height = header.size
     original = (height, width) if orientation >= 5 else (width, height)

@@ -1,10 +1,10 @@
-"""Pictures by NVIDIA DALI: JPEGs are decoded and resized on the device, everything else by OpenCV. Not yet run on a GPU.
+"""Decode JPEGs with NVIDIA DALI on the device, and all other images with OpenCV. Not yet run on a GPU.
 
-Threads read files and look at their headers, as the cpu backend does, and so a picture that DALI would treat otherwise
-(transparency, CMYK, 16 bits, animations, no end marker) goes the way of the cpu backend, pixel by pixel. DALI raises for
-a whole batch if one picture of it is broken: that batch is decoded again, one by one, by OpenCV, and its pipeline is
-made anew. Each pipeline holds one batch, and several work side by side, so that an error has nothing to do with any
-other batch. Ids travel through the pipeline with their samples.
+Threads read files and inspect their headers, as the cpu backend does. Images that DALI would decode differently
+(transparency, CMYK, 16 bits, animations, no end marker) are decoded by the cpu backend, with the same pixels. DALI
+raises an error for a whole batch if one image in it is broken: that batch is decoded again, image by image, by OpenCV,
+and its pipeline is rebuilt. Each pipeline holds one batch, and several run side by side, so an error does not affect
+other batches. Ids travel through the pipeline with their samples.
 """
 
 from __future__ import annotations
@@ -30,16 +30,17 @@ from fastsim.run.prefetch import prefetch_map
 from fastsim.run.traffic import Traffic
 
 PIPELINES = 2
-"""Batches that are decoded at a time, each by a pipeline of its own."""
+"""Batches decoded at a time, each by its own pipeline."""
 BATCH_BYTES = 512 * 2**20
-"""Decoded bytes of a batch, before it is resized: PIPELINES batches lie on the device at a time, 1 GiB in all. A larger
-picture is a batch of its own."""
+"""Decoded bytes of a batch, before it is resized. PIPELINES batches are on the device at a time, 1 GiB in all. A
+larger image is a batch of its own.
+"""
 _LEAST_BYTES = 32 * 2**20
-"""Where the device runs out of memory, the limit is halved, down to this."""
+"""If the device runs out of memory, the limit is halved, down to this."""
 _END = b"\xff\xd9"
-"""A JPEG's end marker; one that lacks it is broken off, and OpenCV decodes what there is of it."""
+"""End marker of a JPEG; without it the file is truncated, and OpenCV decodes what is present."""
 _TAIL = 4096
-"""Bytes at the end of a file that are searched for the marker: some cameras write something behind it."""
+"""Bytes at the end of a file that are searched for the marker: some cameras append data."""
 
 _NO_MEMORY = (
     "out of memory", "out_of_memory", "memory allocation", "memoryallocation", "bad_alloc", "allocator_failure",
@@ -57,12 +58,12 @@ class _Encoded(NamedTuple):
 
     @property
     def decoded_bytes(self) -> int:
-        """Of its pixels as RGB, in full size."""
+        """Return the number of bytes of its pixels as RGB, in full size."""
         return 3 * self.original[0] * self.original[1]
 
 
 class _Decoded(NamedTuple):
-    """A picture that OpenCV decoded."""
+    """An image that OpenCV decoded."""
 
     file: MediaFile
     picture: Picture
@@ -73,9 +74,9 @@ class _Decoded(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How many pictures the device decoded, and how many OpenCV did: no fallback is silent.
+    """Count the images that the device decoded, and those that OpenCV did: no fallback is silent.
 
-    no_memory: those of `opencv` that the device had no memory for; the others are no JPEGs, or broken.
+    no_memory: those of `opencv` for which the device had no memory; the others are broken, or not JPEGs.
     """
 
     device: int
@@ -87,8 +88,11 @@ def frame_batches(
     files: Iterable[MediaFile], *, choose_size: Callable[[int, int], int], batch: int, workers: int,
     device: int | None, report: Callable[[Counts], None] = lambda _counts: None, traffic: Traffic | None = None,
 ) -> Generator[FrameBatch | Skipped]:  # fmt: skip
-    """See `decode.frame_batches`; `pixels` of a FrameBatch is a CuPy array where the device decoded it. device None runs
-    DALI on the CPU, for tests. `report` is told at the end who decoded how many; `traffic` counts encoded bytes."""
+    """Decode like `decode.frame_batches`; `pixels` of a FrameBatch is a CuPy array if the device decoded it.
+
+    device: None runs DALI on the CPU, for tests. `report` receives the counts at the end; `traffic` counts encoded
+    bytes.
+    """
     return _Decoder(choose_size, batch, workers, device, traffic or Traffic()).run(files, report)
 
 
@@ -126,14 +130,14 @@ class _Decoder:
         report(Counts(self._by_device, self._by_opencv, self._no_memory))
 
     def _passed_on(self, items: list[Any]) -> Iterator[FrameBatch | Skipped]:
-        """A full batch: to the device if it is encoded, else on to the network."""
+        """Send a full batch to the device if it is encoded, else on to the network."""
         if isinstance(items[0], _Encoded):
             yield from self._submit(items)
         else:
             yield self._stack(items)
 
     def _read(self, file: MediaFile) -> _Encoded | _Decoded | Skipped:
-        """In a thread: read the file, and decode it unless it is for the device."""
+        """Read a file in a thread, and decode it unless the device will."""
         data = _read_small(file)
         original = None if data is None else device_size(data)
         if data is None or original is None:
@@ -147,7 +151,7 @@ class _Decoder:
             return Skipped(file.path, str(error), file.id)
 
     def _submit(self, items: list[_Encoded]) -> Iterator[FrameBatch | Skipped]:
-        """Start a batch; where all pipelines are busy, finish the oldest first."""
+        """Start a batch; if all pipelines are busy, finish the oldest first."""
         if len(self._flying) == PIPELINES:
             yield from self._finish()
         try:
@@ -165,8 +169,11 @@ class _Decoder:
         self._flying.append((pipe, items))
 
     def _finish(self) -> Iterator[FrameBatch | Skipped]:
-        """The oldest batch in flight. Where it has a broken picture, or the device no memory for it, OpenCV decodes it one by
-        one, and the pipeline is given up with its memory."""
+        """Yield the oldest batch in flight.
+
+        If an image in it is broken, or the device has no memory for it, decode it image by image with OpenCV, and
+        discard the pipeline with its memory.
+        """
         pipe, items = self._flying.popleft()
         try:
             pictures, ids = pipe.share_outputs()
@@ -184,7 +191,10 @@ class _Decoder:
         yield FrameBatch(told, pixels, np.array([item.original for item in items], np.int32))
 
     def _fallen_back(self, items: list[_Encoded], error: Exception) -> Iterator[FrameBatch | Skipped]:
-        """The pictures of a batch that the device failed at, by OpenCV. Later batches are smaller if memory was short."""
+        """Decode the images of a batch at which the device failed with OpenCV.
+
+        Shrink later batches if memory was short.
+        """
         before = self._by_opencv
         yield from self._one_by_one([item.file for item in items])
         if is_out_of_memory(error):
@@ -207,7 +217,7 @@ class _Decoder:
 
 
 def _read_small(file: MediaFile) -> bytes | None:
-    """The file, or None where it can't be read or is too large to be read at once: the cpu backend sees to it."""
+    """Return the content of a file, or None if it cannot be read, or is too large to be read at once."""
     if not 0 < file.snapshot.size <= AT_ONCE:
         return None
     try:
@@ -222,20 +232,24 @@ def _decoded_bytes(items: list[_Encoded]) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether the device or the host had no memory, by the words of CUDA, DALI, nvJPEG and C++: DALI raises RuntimeError for
-    everything. Its texts for a full device have not been seen yet."""
+    """Return whether the device or the host ran out of memory, by the texts of CUDA, DALI, nvJPEG and C++.
+
+    DALI raises RuntimeError for everything. Its texts for a full device have not been seen yet.
+    """
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(word in text for word in _NO_MEMORY)
 
 
 def device_size(data: bytes) -> tuple[int, int] | None:
-    """The (width, height), as a viewer shows it, of a JPEG that the device decodes as the cpu backend would; None for
-    everything else."""
+    """Return width and height, as a viewer shows them, of a JPEG that the device decodes as the cpu backend would.
+
+    Returns None for all other files.
+    """
     if not data.startswith(b"\xff\xd8") or _END not in data[-_TAIL:]:
         return None
     try:
         header = Image.open(io.BytesIO(data), formats=("JPEG",))
-    except Exception:  # the cpu backend says what is wrong with it
+    except Exception:  # the cpu backend reports what is wrong with it
         return None
     width, height = header.size
     if header.format != "JPEG" or header.mode not in ("RGB", "L") or width * height > MAX_PIXELS:
@@ -246,10 +260,10 @@ def device_size(data: bytes) -> tuple[int, int] | None:
 
 
 def build(batch: int, workers: int, device: int | None) -> Any:
-    """A pipeline: encoded bytes, id and side in; uint8[k, side, side, 3] RGB and the ids out.
+    """Build a pipeline: encoded bytes, id and side in; uint8[k, side, side, 3] RGB and the ids out.
 
-    `mixed` decodes with nvJPEG, on the hardware engine where the GPU has one. Bilinear with antialias is a triangle
-    filter as wide as the reduction, the nearest that DALI has to the cpu backend's area averages.
+    `mixed` decodes with nvJPEG, on the hardware engine if the GPU has one. Bilinear with antialias is a triangle
+    filter as wide as the reduction, the closest that DALI has to the cpu backend's area averages.
     """
     pipe = Pipeline(batch_size=batch, num_threads=workers, device_id=device, prefetch_queue_depth=1)
     with pipe:
@@ -268,9 +282,12 @@ def build(batch: int, workers: int, device: int | None) -> Any:
 
 
 def taken(pictures: Any, device: int | None, *, on_default: bool = False) -> Any:
-    """The pixels in memory of their own: DALI uses its buffers again. On the device the copy is a copy there, waited for
-    on a stream of its own, so that it does not wait for the network; on_default: on the default stream, for pixels that
-    are used and dropped there, as their memory is then given out again in that stream's order."""
+    """Copy the pixels out of DALI's reusable buffer.
+
+    The copy stays on the device and is awaited on a stream of its own, so that it does not wait for the network.
+    on_default: copy on the default stream, for pixels that are used and released there, because their memory is then
+    reused in the order of that stream.
+    """
     if device is None:
         return np.array(pictures.as_array())
     import cupy as cp
@@ -283,7 +300,7 @@ def taken(pictures: Any, device: int | None, *, on_default: bool = False) -> Any
 
 @cache
 def _copies(device: int) -> Any:
-    """A stream for copies on `device`. The same one each time: CuPy gives memory of a stream to that stream again."""
+    """Return the stream for copies on `device`. It is always the same, because CuPy reuses memory per stream."""
     import cupy as cp
 
     return cp.cuda.Stream(non_blocking=True)

@@ -1,8 +1,8 @@
-"""Still pictures on the CPU: one file to the squares that the network sees.
+"""Decode a still image on the CPU to the squares that the network takes.
 
-A square is RGB uint8[size, size, 3]: EXIF orientation and colour profiles applied, more than 8 bits scaled to 8. The
-aspect ratio is not kept: the network was trained on squeezed pictures, and a copy with another aspect ratio is squeezed
-to the same square. A file has several where it has several pages or frames, or is transparent.
+A square is RGB uint8[size, size, 3], with EXIF orientation and colour profiles applied and more than 8 bits scaled to
+8. The aspect ratio is not kept: the network was trained on squeezed images, and a copy with another aspect ratio
+becomes the same square. A file with several pages or frames, or with transparency, has several squares.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from fastsim.inputs import formats
 from fastsim.inputs.signatures import HEAD_BYTES
 
 MAX_BYTES = 2 * 2**30
-"""A larger file is skipped: it would have to be held in memory whole."""
+"""Larger files are skipped, because they would have to be held in memory whole."""
 AT_ONCE = 16 * 2**20
-"""A file of more bytes is looked at before it is read whole."""
+"""The headers of files with more bytes are inspected before the whole file is read."""
 _Source = bytes | IO[bytes]
 
 
@@ -52,12 +52,12 @@ def decode_file(path: str, choose_size: ChooseSize) -> Picture:
         if error.strerror is None:  # Pillow's own
             raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
         raise UnreadableError(reason_of(error)) from None
-    except Exception as error:  # a decoder met what its authors did not expect: this file is skipped, the run goes on
+    except Exception as error:  # an error that the decoder's authors did not expect: skip this file
         raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
 
 
 def _opened(path: str) -> IO[bytes]:
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a fifo would wait for a writer
+    if not stat.S_ISREG(os.stat(path).st_mode):  # a FIFO would wait for a writer
         raise UnreadableError("not a regular file")
     file = open(path, "rb")  # noqa: SIM115
     try:
@@ -75,7 +75,7 @@ def _opened(path: str) -> IO[bytes]:
 
 
 def _planned(source: _Source, path: str) -> tuple[Callable[[bytes, ChooseSize], Picture], int]:
-    """What decodes the file, and the bytes of memory that it takes for that."""
+    """Return the function that decodes the file, and the bytes of memory that it needs."""
     head = source[:HEAD_BYTES] if isinstance(source, bytes) else source.read(HEAD_BYTES)
     known = formats.by_content(head)
     form = known or formats.by_suffix(path)
@@ -107,7 +107,7 @@ def _header(source: _Source, names: tuple[str, ...]) -> Any:
         return None
     except (OSError, ValueError, SyntaxError):
         stream.seek(0)
-        if stream.read(2) == b"BM":  # one of the variants that Pillow knows by name only
+        if stream.read(2) == b"BM":  # a variant that Pillow knows by name only
             return None
         raise
 

@@ -1,4 +1,4 @@
-"""Files with several pages or frames: which are compared, and what each of them shows."""
+"""Choose the pages or frames of a file to compare, and decode them."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from fastsim.decode.picture import UnreadableError, first_line
 from fastsim.records import Content, Uint8Array
 
 MOST_FRAMES = 16
-"""Pages or frames that are compared: all, or so many of them, evenly spaced, the first and the last included."""
+"""Pages or frames that are compared: all, or this many, evenly spaced, with the first and the last."""
 MOST_PIXELS = 1 << 32
-"""Pixels of all frames together that are decoded; a file with more is skipped."""
+"""Files with more pixels in all frames together are skipped."""
 _REDUCED, _MASK = 1, 4
 _SUBFILE_TYPE = 254
 
 
 def chosen(total: int) -> list[int]:
-    """The frames to compare, of `total`."""
+    """Return the numbers of the frames to compare, of `total`."""
     if total <= MOST_FRAMES:
         return list(range(total))
     return [round(i * (total - 1) / (MOST_FRAMES - 1)) for i in range(MOST_FRAMES)]
 
 
 def check_work(width: int, height: int, total: int) -> None:
-    """Raises UnreadableError where decoding all frames would take too long."""
+    """Raise UnreadableError if decoding all frames would take too long."""
     if width * height * total > MOST_PIXELS:
         raise UnreadableError(
             f"{total:,} frames of {width}x{height} pixels, more than the limit of {MOST_PIXELS / 1e9:.0f} billion in all"
@@ -33,7 +33,7 @@ def check_work(width: int, height: int, total: int) -> None:
 
 
 def pages_of(image: Any) -> list[int]:
-    """The pages of a TIFF: its images without those that are smaller copies or masks of others."""
+    """Return the pages of a TIFF, without smaller copies and masks of other pages."""
     pages = []
     for number in range(image.n_frames):
         image.seek(number)
@@ -45,10 +45,10 @@ def pages_of(image: Any) -> list[int]:
 def views_of_all(
     numbers: Sequence[int], views_of: Callable[[int], list[Uint8Array]], kind: int, damage: str
 ) -> tuple[tuple[Uint8Array, ...], Content]:
-    """The views of the frames `numbers`, the main ones first, then those on other backgrounds.
+    """Return the views of the frames `numbers`, the main ones first, then those on other backgrounds.
 
-    kind: see `Content`. views_of(number): the views of one frame; raises what its decoder raises. Where the later frames
-    can't be read, those before them are compared. Raises UnreadableError where too few can be.
+    kind: see `Content`. views_of(number) returns the views of one frame, and raises what its decoder raises. If later
+    frames cannot be read, those before them are compared. Raises UnreadableError if too few can be read.
     """
     found: list[list[Uint8Array]] = []
     total = abs(kind)

@@ -1,4 +1,4 @@
-"""A picture in grey with its own aspect ratio, for what compares pixels."""
+"""Decode images in grey with their own aspect ratio, for comparing pixels."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fastsim.records import Uint8Array
 def decode_grey(path: str, longest: int) -> Uint8Array | None:
     """Decode the first view of a file to uint8[h, w] with a long side of at most `longest` pixels.
 
-    Returns None where the file can't be read (any more).
+    Returns None if the file cannot be read (any more).
     """
     try:
         picture = decode_file(path, lambda width, height: max(1, min(longest, max(width, height))))
@@ -28,7 +28,7 @@ def decode_grey(path: str, longest: int) -> Uint8Array | None:
 
 
 def same_pixels(path: str, other: str) -> bool:
-    """Return whether two files show the same pixels in full resolution and colour, in all that is compared of them."""
+    """Return whether two files show the same pixels in full resolution and colour, in all frames that are compared."""
     try:
         left, right = (
             decode_file(name, lambda width, height: min(max(width, height), LARGEST)) for name in (path, other)
@@ -41,4 +41,4 @@ def same_pixels(path: str, other: str) -> bool:
 
 
 LARGEST = 8192
-"""Long side in pixels of pictures that are compared pixel by pixel; larger ones do not count as equal."""
+"""Longest side in pixels of images that are compared pixel by pixel; larger ones do not count as equal."""

@@ -1,6 +1,6 @@
-"""JPEGs by libjpeg-turbo, scaled down while they are decoded; what it complains about is damage.
+"""Decode JPEGs with libjpeg-turbo, scaled down while decoding; its warnings count as damage.
 
-OpenCV decodes the same pixels in the same time, but hides the complaints.
+OpenCV decodes the same pixels in the same time, but hides the warnings.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from fastsim.records import Uint8Array
 
 _END = b"\xff\xd9"
 _HARMLESS = re.compile(r"extraneous bytes before marker 0xd[0-9a]|unknown JFIF revision|unknown Adobe color transform")
-"""Complaints that come without a wrong pixel."""
+"""Warnings that do not mean a wrong pixel."""
 _HOLE = bytes(16)
 _PREMATURE = "Premature end of JPEG file"
 
 
 class Decoded(NamedTuple):
-    """BGR uint8[h, w, 3], and what is wrong with the file (nothing: empty)."""
+    """BGR uint8[h, w, 3], and what is wrong with the file (empty if nothing is)."""
 
     image: Uint8Array
     damage: str
 
 
 def decode(data: bytes, width: int, height: int, size: int) -> Decoded | None:
-    """Decode a JPEG of `width` x `height` pixels, scaled down by 2, 4 or 8 where it stays at least `size` high and wide.
+    """Decode a JPEG of `width` x `height` pixels, scaled down by 2, 4 or 8 if it stays at least `size` high and wide.
 
-    Returns None where libjpeg-turbo does not know that kind of JPEG. Raises UnreadableError where too little of it is
-    there.
+    Returns None if libjpeg-turbo does not know this kind of JPEG. Raises UnreadableError if too little of it is
+    present.
     """
     scale = next((scale for scale in (8, 4, 2) if min(width, height) // scale >= size), 1)
     least = (-(-height // scale), -(-width // scale))
@@ -40,9 +40,9 @@ def decode(data: bytes, width: int, height: int, size: int) -> Decoded | None:
     except ValueError as error:
         complaint = str(error)
     if complaint == _PREMATURE and data.endswith(_HOLE):
-        complaint = "its end is zeros"  # space that a download or a file system set aside
+        complaint = "its end is zeros"  # space that a download or a file system reserved
     elif complaint == _PREMATURE:
-        # Without its end marker, as some cameras and downloads leave them: is any picture data missing?
+        # Some cameras and downloads leave out the end marker: is image data missing, too?
         data += _END
         try:
             image = _decode(data, least)
@@ -61,7 +61,7 @@ def decode(data: bytes, width: int, height: int, size: int) -> Decoded | None:
 
 
 def is_coarse(data: bytes) -> bool:
-    """Whether a progressive JPEG ends before the last bit of each coefficient has been sent."""
+    """Return whether a progressive JPEG ends before the last bit of each coefficient was sent."""
     sent: dict[int, list[int]] = {}
     progressive = False
     for marker, body in _segments(data, scans=True):
@@ -78,7 +78,7 @@ def is_coarse(data: bytes) -> bool:
 
 
 def _segments(data: bytes, *, scans: bool = False) -> Any:
-    """(marker, body) of each segment up to the first scan, or with `scans` of all."""
+    """Yield (marker, body) of each segment up to the first scan, or with `scans` of all."""
     at = 2
     while at + 4 <= len(data):
         if data[at] != 0xFF:

@@ -1,4 +1,4 @@
-"""OpenCV and Pillow, set up once: limits that fit each other, one thread, no words of their own on stderr."""
+"""Set up OpenCV and Pillow once: consistent limits, one thread, no output to stderr."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from functools import cache
 from importlib import import_module
 
 MAX_PIXELS = 512 * 1024 * 1024
-"""A picture with more pixels by its header is skipped before any memory is taken for it."""
+"""Images with more pixels, by their header, are skipped before memory is allocated for them."""
 
 TOO_LARGE = f"more than {MAX_PIXELS // 2**20} megapixels by its header (the limit against decompression bombs)"
 
-# Both libraries read these at import or at use; ours is the one limit. setdefault: a user's own stricter limit stays.
+# Both libraries read these at import or at first use. setdefault keeps a stricter limit that the user has set.
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
 
 import cv2 as cv2  # noqa: E402, PLC0414
@@ -26,16 +26,19 @@ _lock = threading.Lock()
 
 
 def _set_up() -> tuple[str, ...]:
-    """Returns Pillow's names of the formats that it may open: it knows others that start programs or are no pictures."""
+    """Return Pillow's names of the formats that it may open.
+
+    Pillow knows further formats that start other programs or are not images.
+    """
     cv2.setNumThreads(1)
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     warnings.filterwarnings("ignore", module=r"PIL\.")
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
     known = [one for one in formats.IMAGES if one.plugin]
-    for one in known:  # Image.init() would import thirty more, which every start would pay for
+    for one in known:  # Image.init() would import thirty more, at the cost of every start
         import_module(f"PIL.{one.plugin}ImagePlugin")
-    # MPO opens as JPEG; TGA, which has no mark to be known by, comes last
+    # MPO opens as JPEG; TGA, which has no signature, is tried last
     return (*(name for one in known for name in one.pillow if name in Image.OPEN and name != "TGA"), "TGA")
 
 
@@ -44,8 +47,10 @@ PILLOW_FORMATS = _set_up()
 
 @cache
 def plug_in(reader: formats.Reader) -> tuple[str, ...]:
-    """Import a plug-in of Pillow when the first file of its format is met. Returns Pillow's names of what it opens, empty
-    where it is not installed."""
+    """Import a plug-in of Pillow when the first file of its format is met.
+
+    Returns Pillow's names of the formats that it opens, empty if it is not installed.
+    """
     with _lock:
         if not reader.is_installed():
             return ()
@@ -59,7 +64,7 @@ def plug_in(reader: formats.Reader) -> tuple[str, ...]:
 
 
 def opencv(data: bytes, flags: int) -> cv2.Mat | None:
-    """`cv2.imdecode`, with None for every kind of failure."""
+    """Call `cv2.imdecode`, and return None for every kind of failure."""
     import numpy as np
 
     try:

@@ -1,4 +1,4 @@
-"""The memory budget of decoding: a picture is read within what is free, or not at all."""
+"""Limit the memory of decoding: an image is decoded within the memory that is free, or not at all."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from fastsim.decode.picture import UnreadableError
 
 SHARED = 640 * 2**20
-"""Bytes that pictures decoded at the same time may take together. A larger one waits until it is alone."""
+"""Bytes that images decoded at the same time may take together. A larger one waits until it is alone."""
 SHARE = 0.6
-"""The part of the free memory that one picture may take."""
+"""Fraction of the free memory that one image may take."""
 SMALL = 64 * 2**20
-"""Pictures that need less are not held against the free memory: looking it up takes longer than they do."""
+"""Images that need less are not checked against the free memory: looking it up takes longer than they do."""
 _UNLIMITED = 1 << 60
 
 
 class Budget:
-    """Hands out memory to decoding threads. One for the process."""
+    """Hand out memory to decoding threads; there is one per process."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -29,8 +29,10 @@ class Budget:
 
     @contextmanager
     def take(self, need: int) -> Iterator[None]:
-        """Hold `need` bytes while the block runs; waits for other threads where they hold too much. Raises
-        UnreadableError where the machine has too little free."""
+        """Reserve `need` bytes while the block runs; wait for other threads if they hold too much.
+
+        Raises UnreadableError if the machine has too little free memory.
+        """
         with self._changed:
             while self._taken and self._taken + need > SHARED:
                 self._changed.wait()
@@ -53,7 +55,7 @@ BUDGET = Budget()
 
 
 def _give_back() -> None:
-    """Return freed memory to the system: the C library keeps that of each thread, of several pictures in the end."""
+    """Return freed memory to the system: the C library keeps that of each thread, in the end of several images."""
     if sys.platform == "linux":
         import ctypes
 
@@ -62,7 +64,7 @@ def _give_back() -> None:
 
 
 def available_bytes() -> int:
-    """What this process can still take: of the machine, of its control groups, of its resource limits."""
+    """Return the bytes that this process can still allocate within its machine, control groups and limits."""
     return max(0, min(_of_machine(), _of_groups(), _of_limits()))
 
 
@@ -92,7 +94,7 @@ def _of_windows() -> int:
 
 
 def _of_groups() -> int:
-    """Of all control groups that this process is in (version 2 and 1) and of those above them, as containers set them."""
+    """Return the lowest limit of this process's control groups (version 1 and 2) and of their parents."""
     free = _UNLIMITED
     with suppress(OSError):
         for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
@@ -116,14 +118,14 @@ def _of_group(folder: Path, limit: str, usage: str, cached: str) -> int:
         most = int((folder / limit).read_text(encoding="ascii"))
         used = int((folder / usage).read_text(encoding="ascii"))
         lines = (folder / "memory.stat").read_text(encoding="ascii").splitlines()
-    except (OSError, ValueError):  # "max", no such group, or one that is seen under another path
+    except (OSError, ValueError):  # "max", no such group, or one that is mounted under another path
         return _UNLIMITED
     given_back = next((int(line.split()[1]) for line in lines if line.split()[0] == cached), 0)
     return most - used + given_back
 
 
 def _of_limits() -> int:
-    """Of `ulimit -v` and `-d`."""
+    """Return the limit of `ulimit -v` and `-d`."""
     try:
         import resource
     except ImportError:

@@ -1,4 +1,4 @@
-"""Further pictures in one JPEG file (MPO): other eyes and other shots, but no previews, gain maps or depth maps."""
+"""Find further images in one JPEG file (MPO): stereo pairs and bursts, but not previews, gain maps and depth maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from fastsim.decode.libraries import Image
 
 COPY = 2.0
-"""Levels: pictures that differ by less on average are copies of one."""
+"""In 8-bit levels: images that differ by less on average are copies of one."""
 _MOST = 16
 _ENTRIES = 0xB002
 _GAIN_MAPS = (b"hdrgm:", b"GainMap", b"urn:iso:std:iso:ts:21496", b"apdi:AuxiliaryImageType", b"GDepth", b"Depth:Data")
@@ -16,13 +16,13 @@ _HEADER = 1 << 18
 
 
 def further_pictures(data: bytes, header: Any) -> list[bytes]:
-    """The JPEGs behind the first one that a person would take for pictures: those that the file declares as frames
-    (stereo, panorama, burst), or of an undeclared kind where they are as large as the first.
+    """Return the JPEGs after the first one that a viewer would regard as images.
 
-    Previews, gain maps and depth maps are no pictures of their own; viewers show the first one.
+    These are the ones that the file declares as frames (stereo, panorama, burst), and those of an undeclared kind that
+    are as large as the first. Previews, gain maps and depth maps are not; viewers show the first image.
     """
     entries = (getattr(header, "mpinfo", None) or {}).get(_ENTRIES) or []
-    base = data.find(b"MPF\0", 0, _HEADER) + 4  # what the offsets are counted from
+    base = data.find(b"MPF\0", 0, _HEADER) + 4  # the offsets are relative to this
     found = []
     for entry in entries[1:_MOST]:
         kind = str(entry["Attribute"].get("MPType", ""))

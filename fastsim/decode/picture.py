@@ -1,4 +1,4 @@
-"""What decoding one file gives, and what it raises."""
+"""Hold the result of decoding one file, and the error that decoding raises."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from fastsim.records import INTACT_STILL, Content, Uint8Array
 
 ChooseSize = Callable[[int, int], int]
-"""choose_size(width, height): the side in pixels of the square that a picture is resized to."""
+"""choose_size(width, height): side in pixels of the square to which an image is resized."""
 
 
 class UnreadableError(Exception):
-    """The file is no picture that can be decoded; the text says why, in one line."""
+    """Report a file that cannot be decoded; the text gives the reason, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
     """One decoded file.
 
-    squares: RGB uint8[side, side, 3] each, `content.views` of them; size: the picture's own width and height in pixels
-    as a viewer shows it.
+    squares: RGB uint8[side, side, 3] each, `content.views` of them; size: width and height of the image in pixels, as
+    a viewer shows it.
     """
 
     squares: tuple[Uint8Array, ...]
@@ -29,6 +29,6 @@ class Picture:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of a library's error text, fit for a list."""
+    """Return the first line of a library's error text."""
     text = str(error).strip().splitlines()
     return text[0][:200] if text else type(error).__name__

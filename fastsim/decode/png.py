@@ -1,4 +1,4 @@
-"""The chunks of a PNG: held to the file's size and checksums before a decoder takes memory by what they say."""
+"""Check the chunks of a PNG against the file's size and their checksums, before a decoder allocates memory for them."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from fastsim.decode.picture import UnreadableError
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CRITICAL = frozenset((b"IHDR", b"PLTE", b"IDAT", b"IEND"))
 _SHOWN = _CRITICAL | {b"tRNS", b"eXIf", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"acTL", b"fcTL", b"fdAT"}
-"""Chunks that have to do with what is seen; the others go where one of them is large or broken."""
+"""Chunks that affect what is shown; others are dropped if one of them is large or broken."""
 _TEXT = frozenset((b"tEXt", b"zTXt", b"iTXt"))
 _LONG = 1 << 16
-"""Bytes of a chunk that Pillow is not asked to read: it refuses text that is longer than a megabyte, once unpacked."""
+"""Bytes of a chunk that is kept from Pillow, which refuses text longer than a megabyte, once unpacked."""
 _MOST_PROFILE = 1 << 24
 _DEFLATE = 1032
-"""Deflate makes at most so many bytes of one."""
+"""Largest number of bytes that Deflate can make of one."""
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _ENOUGH = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Chunks:
-    """What the chunks say. `data`: the file, without what decoders stumble over."""
+    """What the chunks say. `data`: the file, without parts that decoders reject."""
 
     width: int
     height: int
@@ -37,7 +37,7 @@ class Chunks:
 
 
 def read(data: bytes) -> Chunks:
-    """Look at all chunks. Raises UnreadableError where there is no header, or too few bytes for the picture."""
+    """Inspect all chunks. Raises UnreadableError without a header, or with too few bytes for the image."""
     kept: list[tuple[bytes, memoryview, int]] = []
     damage, packed, ended, changed = "", 0, False, False
     header: tuple[int, ...] | None = None
@@ -91,7 +91,7 @@ def _written(chunks: list[tuple[bytes, memoryview, int]]) -> bytes:
 
 
 def rows_there(chunks: Chunks) -> float:
-    """The part of the picture's bytes that can be unpacked, 0 to 1; more or less, where it is interlaced."""
+    """Return the fraction of the image's bytes that can be unpacked; an estimate for interlaced images."""
     unpacker, count, at = zlib.decompressobj(), 0, len(SIGNATURE)
     data = chunks.data
     try:
@@ -110,7 +110,7 @@ def rows_there(chunks: Chunks) -> float:
 
 
 def _check_data(width: int, height: int, bits: int, packed: int) -> None:
-    """Raises UnreadableError where `packed` bytes can't hold half of the picture."""
+    """Raise UnreadableError if `packed` bytes cannot hold half of the image."""
     need = (-(-width * bits // 8) + 1) * height
     there = packed * _DEFLATE / need
     if there < _ENOUGH:
@@ -120,7 +120,7 @@ def _check_data(width: int, height: int, bits: int, packed: int) -> None:
 
 
 def _is_left_out(name: bytes, body: memoryview) -> bool:
-    """Text and profiles that are too long for Pillow, once unpacked."""
+    """Return whether a chunk is text or a profile that is too long for Pillow, once unpacked."""
     if name in _TEXT:
         return len(body) > _LONG or (name != b"tEXt" and _unpacked(body, _LONG * 8) is None)
     if name == b"iCCP":
@@ -129,7 +129,7 @@ def _is_left_out(name: bytes, body: memoryview) -> bool:
 
 
 def _unpacked(body: memoryview, most: int) -> bytes | None:
-    """What a compressed text or profile unpacks to; None where it is longer than `most`."""
+    """Unpack a compressed text or profile; return None if it is longer than `most`."""
     data = bytes(body)
     start = data.find(b"\0") + 2
     for at in (start, data.find(b"\x78", start)):  # iTXt has flags and a language before its text

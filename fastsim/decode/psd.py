@@ -1,5 +1,7 @@
-"""Photoshop files that Pillow does not read: 16 and 32 bits a channel, and PSB, the large kind. The merged picture, as
-viewers show it (Adobe Photoshop File Formats Specification)."""
+"""Decode Photoshop files that Pillow does not read: 16 and 32 bits per channel, and PSB, the large variant.
+
+The merged image is decoded, as viewers show it. Source: Adobe Photoshop File Formats Specification.
+"""
 
 from __future__ import annotations
 
@@ -23,19 +25,19 @@ _CHANNELS = {_GREY: 1, _RGB: 3, _CMYK: 4, _MULTI: 3, _DUOTONE: 1}
 
 
 def size_of(head: bytes) -> tuple[int, int, int, int]:
-    """(width, height, channels, bits) by the header."""
+    """Return width, height, channels and bits from the header."""
     _, _, channels, height, width, depth, _ = struct.unpack_from(_HEADER, head)
     return width, height, channels, depth
 
 
 def is_ours(head: bytes) -> bool:
-    """Whether Pillow leaves the file to us."""
+    """Return whether Pillow does not read the file, so that this module has to."""
     version, depth = struct.unpack_from(">4sH", head)[1], size_of(head)[3]
     return version == 2 or depth > 8
 
 
 def decode(data: bytes, choose: ChooseSize) -> Picture:
-    """Decode the merged picture. Raises UnreadableError."""
+    """Decode the merged image. Raises UnreadableError."""
     _, version, channels, height, width, depth, mode = struct.unpack_from(_HEADER, data)
     count = min(_CHANNELS.get(mode, 0), channels)
     if not count or depth not in (8, 16, 32):
@@ -63,7 +65,7 @@ def decode(data: bytes, choose: ChooseSize) -> Picture:
 def _planes(
     data: bytes, at: int, shape: tuple[int, int, int, int], depth: int, version: int
 ) -> tuple[np.ndarray[Any, Any], str]:
-    """The first `count` channels, [count, height, width] of the machine's own byte order; and what is missing."""
+    """Return the first `count` channels as [count, height, width] in native byte order, and what is missing."""
     channels, count, height, width = shape
     compression = int.from_bytes(data[at : at + 2], "big")
     at += 2
@@ -91,7 +93,7 @@ def _planes(
 
 
 def _run_lengths(data: bytes, at: int, lines: int, wanted: int, line: int, wide: int) -> bytes:  # noqa: PLR0917
-    """PackBits, line by line; a table of packed lengths comes first."""
+    """Unpack PackBits, line by line; a table of packed lengths comes first."""
     lengths = np.frombuffer(data[at : at + lines * wide], f">u{wide}").astype(np.int64)
     at += lines * wide
     out = bytearray()

@@ -1,4 +1,4 @@
-"""Formats that Pillow does not identify, or not all of: by name, with what decodes them and the memory that takes."""
+"""Decode formats that Pillow does not identify, or not completely, and state the memory that this needs."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ NO_PICTURE = "not a picture, or of an unknown or broken format"
 Decode = Callable[[bytes, ChooseSize], Picture]
 _GAMMA = 1 / 2.2
 _LIGHT = 99.0
-"""Per cent of a picture of light values that are not brighter than its white."""
+"""Percentage of the values of a light image that are not brighter than its white."""
 _PREVIEW = 0.1
-"""A preview with a smaller part of the sensor's width is a thumbnail; the picture is developed instead."""
+"""A preview narrower than this fraction of the sensor's width is a thumbnail; the raw image is developed instead."""
 _FLIPS = {3: 3, 5: 8, 6: 6}
-"""LibRaw's turns as EXIF's."""
+"""LibRaw's turns as EXIF orientations."""
 _RAW_COST = 300 * 2**20
 
 
 def plan(name: str, head: bytes) -> tuple[Decode, tuple[int, int], int] | None:
-    """(what decodes it, width and height, bytes of memory) of a file of the format `name`; None: Pillow's."""
+    """Return (decoder, width and height, bytes of memory) for the format `name`, or None if Pillow reads it."""
     if name == "PNG" and len(head) >= 29:
         width, height = int.from_bytes(head[16:20], "big"), int.from_bytes(head[20:24], "big")
         deep, large = head[24] == 16, width * height > containers.LARGE
@@ -49,7 +49,7 @@ def plan(name: str, head: bytes) -> tuple[Decode, tuple[int, int], int] | None:
 
 
 def unknown(data: bytes, choose: ChooseSize) -> Picture:
-    """What only OpenCV or tifffile knows: some BMP variants, TIFF with many bands."""
+    """Decode what only OpenCV or tifffile knows: some BMP variants, TIFF with many bands."""
     if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return tiff.decode_unknown(data, choose)
     fields = bmp.decode_fields(data)
@@ -66,7 +66,7 @@ def unknown(data: bytes, choose: ChooseSize) -> Picture:
 
 
 def cost_of_unknown(head: bytes) -> int:
-    """Bytes of memory that `unknown` takes. Raises UnreadableError for more pixels than are allowed."""
+    """Return the bytes of memory that `unknown` needs. Raises UnreadableError for more pixels than are allowed."""
     if head[:2] != b"BM" or len(head) < 26:
         return 0
     width, height = bmp.size_of(head)
@@ -76,7 +76,7 @@ def cost_of_unknown(head: bytes) -> int:
 
 
 def _light(data: bytes, choose: ChooseSize) -> Picture:
-    """Radiance HDR: amounts of light, of which the brightest are white."""
+    """Decode Radiance HDR: amounts of light, of which the brightest become white."""
     image = opencv(data, cv2.IMREAD_UNCHANGED)
     if image is None:
         raise UnreadableError("can't be decoded: a broken Radiance HDR file")
@@ -88,7 +88,7 @@ def _light(data: bytes, choose: ChooseSize) -> Picture:
 
 
 def _raw(data: bytes, choose: ChooseSize) -> Picture:
-    """A camera's raw picture: the preview that the camera made of it, else developed."""
+    """Decode a RAW file of a camera: its preview if that is large enough, else the developed image."""
     import rawpy
 
     try:
@@ -103,7 +103,7 @@ def _raw(data: bytes, choose: ChooseSize) -> Picture:
             pixels = raw.postprocess(half_size=min(width, height) >= 2 * size, use_camera_wb=True, user_flip=0)
             return Picture((stills.oriented(square(pixels, size), turn),), original)
     except (rawpy.NotSupportedError, rawpy.LibRawError) as error:
-        if data[:4] in (b"II*\0", b"MM\0*"):  # a finished picture with a camera's tags
+        if data[:4] in (b"II*\0", b"MM\0*"):  # a finished image with a camera's tags
             return tiff.decode(data, choose)
         raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
 

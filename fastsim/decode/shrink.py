@@ -1,4 +1,4 @@
-"""Pictures of any size to the network's square, band by band where they are large."""
+"""Resize images to the network's square, band by band if they are large."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from fastsim.decode.libraries import cv2
 from fastsim.records import Uint8Array
 
 _LARGE = 4 * 2**20
-"""Pixels: a larger picture is shrunk in bands first, so that no second copy of it is made."""
+"""Pixels: a larger image is shrunk in bands first, so that no second copy of it is made."""
 _BAND = 1 << 20
 """Pixels of a band."""
 
 Array = np.ndarray[Any, Any]
 Band = Callable[[int, int], Uint8Array]
-"""band(top, bottom): uint8[bottom - top, w, c] (or [.., w]) of a picture."""
+"""band(top, bottom) returns uint8[bottom - top, w, c] (or [.., w]) of an image."""
 
 
 def square(image: Array, size: int) -> Uint8Array:
-    """uint8[h, w, c] or [h, w] to [size, size, c]: area averages where a side shrinks, linear where it grows."""
+    """Resize uint8[h, w, c] or [h, w] to [size, size, c]: area averages where a side shrinks, linear where it grows."""
     height, width = image.shape[:2]
     if size < min(width, height) and max(width, height) <= 3.5 * size:
-        # To twice the target first, then blocks of 2x2 averaged: OpenCV has SIMD for both, and takes a third of the
-        # time of area averages over fractions of pixels, for nearly the same pixels (bench/stages.py). Most pictures
-        # come here, as JPEGs were scaled down by the decoder.
+        # Resize to twice the target, then average blocks of 2x2: OpenCV has SIMD for both, and takes a third of the
+        # time of area averages over fractions of pixels, with almost the same pixels (bench/stages.py). Most images
+        # come here, because JPEGs were scaled down by the decoder.
         image = cv2.resize(image, (2 * size, 2 * size), interpolation=cv2.INTER_LINEAR)
     shrunk = (min(image.shape[1], size), min(image.shape[0], size))
     if shrunk != (image.shape[1], image.shape[0]):
@@ -37,9 +37,9 @@ def square(image: Array, size: int) -> Uint8Array:
 
 
 def in_bands(width: int, height: int, size: int, band: Band, make: Callable[[Uint8Array], Array]) -> Array:
-    """`make(picture)`, shrunk by a whole factor where the picture is large; made and shrunk band by band.
+    """Return `make(picture)`, shrunk by a whole factor if the image is large; computed and shrunk band by band.
 
-    make: from a band to what is averaged (premultiplied colours, for example), of the same height and width.
+    make: from a band to the values to average (premultiplied colours, for example), of the same height and width.
     """
     factor = max(1, min(width, height) // (2 * size)) if width * height > _LARGE else 1
     if factor == 1:

@@ -1,4 +1,4 @@
-"""One picture, page or frame by Pillow, in pieces: what of it is there, its alpha, its depth and its colours."""
+"""Decode one image, page or frame with Pillow, and handle damage, alpha, depth and colours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _NO_DATA_TAG = 42113
 
 
 def load(image: Any) -> str:
-    """Decode what is there of `image`. Returns what is wrong with it; raises UnreadableError where nothing is there."""
+    """Decode what is present of `image`, and return what is wrong with it.
+
+    Raises UnreadableError if nothing is present.
+    """
     try:
         image.load()
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, TypeError) as error:
@@ -37,9 +40,9 @@ def load(image: Any) -> str:
 
 
 def views(image: Any, size: int, damage: str = "") -> list[Uint8Array]:
-    """RGB uint8[size, size, 3] of a loaded Pillow image, not turned: one, or two where it is transparent.
+    """Return RGB uint8[size, size, 3] of a loaded Pillow image, not turned: one, or two if it is transparent.
 
-    damage: what is wrong with it, if anything. Raises UnreadableError where too little of a damaged picture is there.
+    damage: what is wrong with it, if anything. Raises UnreadableError if too little of a damaged image is present.
     """
     width, height = image.size
     mode, profile = image.mode, image.info.get("icc_profile")
@@ -56,24 +59,24 @@ def views(image: Any, size: int, damage: str = "") -> list[Uint8Array]:
 
 
 def of_values(values: np.ndarray[Any, Any], size: int, no_data: Sequence[float] = ()) -> list[Uint8Array]:
-    """RGB uint8[size, size, 3] of grey or RGB values [h, w] or [h, w, 3] of any type."""
+    """Return RGB uint8[size, size, 3] of grey or RGB values [h, w] or [h, w, 3] of any type."""
     small = square(to_8_bits(values, no_data), size)
     return [np.repeat(small[..., None], 3, axis=2) if small.ndim == 2 else small]
 
 
 def orientation_of(image: Any) -> int:
-    """EXIF orientation 1 to 8 (1 where there is none, it is damaged, or Pillow applies it itself: TIFF)."""
+    """Return the EXIF orientation, 1 to 8: 1 if there is none, it is damaged, or Pillow applies it itself (TIFF)."""
     if image.format == "TIFF":
         return 1
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception:  # EXIF is an attachment: a damaged one must not cost the picture
+    except Exception:  # damaged EXIF must not make the image unreadable
         return 1
     return value if value in range(1, 9) else 1
 
 
 def oriented(image: Uint8Array, orientation: int) -> Uint8Array:
-    """Turn and mirror square pixels as EXIF says: 2-4 flips, 5-8 with the axes exchanged."""
+    """Turn and mirror square pixels by an EXIF orientation: 2-4 flip, 5-8 also exchange the axes."""
     if orientation >= 5:
         image = image.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):
@@ -84,7 +87,7 @@ def oriented(image: Uint8Array, orientation: int) -> Uint8Array:
 
 
 def no_data_of(image: Any) -> tuple[float, ...]:
-    """The values that a GeoTIFF declares as no data."""
+    """Return the values that a GeoTIFF declares as no data."""
     text = getattr(image, "tag_v2", {}).get(_NO_DATA_TAG)
     try:
         return (float(str(text).strip("\0 ")),)

@@ -1,4 +1,4 @@
-"""TIFF: all pages, with values of any depth and any number of bands."""
+"""Decode TIFF: all pages, with values of any depth and any number of bands."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _BITS, _COMPRESSION, _SAMPLES, _OFFSETS, _COUNTS = 258, 259, 277, (273, 324), (2
 _PHOTOMETRIC, _PLANES, _EXTRA = 262, 284, 338
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _CMYK = 0, 1, 2, 5
 _ASSOCIATED = 1
-"""Colours that are multiplied by alpha already."""
+"""Colours are premultiplied by alpha."""
 _PLAIN_BITS = (1, 2, 4, 8)
 
 
 def decode(data: bytes, choose: ChooseSize) -> Picture:
-    """Decode what Pillow can open as a TIFF. Raises UnreadableError, and what Pillow raises."""
+    """Decode a TIFF that Pillow can open. Raises UnreadableError, and what Pillow raises."""
     header: Any = Image.open(io.BytesIO(data), formats=("TIFF",))
     width, height = header.size
     pages = frames.pages_of(header)
@@ -50,7 +50,7 @@ def decode(data: bytes, choose: ChooseSize) -> Picture:
 
 
 def decode_unknown(data: bytes, choose: ChooseSize) -> Picture:
-    """Decode a TIFF that Pillow can't open (many bands, rare types). Raises UnreadableError."""
+    """Decode a TIFF that Pillow cannot open (many bands, rare types). Raises UnreadableError."""
     import tifffile
 
     try:
@@ -75,7 +75,7 @@ def decode_unknown(data: bytes, choose: ChooseSize) -> Picture:
 
 
 def _page(data: bytes, header: Any, number: int, size: int) -> tuple[list[Uint8Array], str]:
-    """(views, damage) of one page."""
+    """Return the views and the damage of one page."""
     header.seek(number)
     bits = header.tag_v2.get(_BITS, (1,))
     samples = int(header.tag_v2.get(_SAMPLES, 1))
@@ -95,7 +95,7 @@ def _page(data: bytes, header: Any, number: int, size: int) -> tuple[list[Uint8A
 
 
 def _data_is_there(header: Any, count: int) -> bool:
-    """Whether all compressed strips or tiles lie inside the file; of others Pillow says it."""
+    """Return whether all compressed strips or tiles lie inside the file; Pillow checks uncompressed ones."""
     if header.tag_v2.get(_COMPRESSION, 1) == 1:
         return True
     for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):
@@ -110,8 +110,10 @@ def _many(value: Any) -> Sequence[int]:
 
 
 def _deep_page(data: bytes, header: Any, number: int, size: int) -> list[Uint8Array]:
-    """Views of a page that Pillow can't read, or would cut down to 8 bits: by OpenCV, which knows more compressions, or
-    by tifffile, which knows more kinds of values."""
+    """Return the views of a page that Pillow cannot read, or would reduce to 8 bits.
+
+    OpenCV decodes it, which knows more compressions, or tifffile, which knows more kinds of values.
+    """
     photometric = header.tag_v2.get(_PHOTOMETRIC)
     together = header.tag_v2.get(_PLANES, 1) == 1  # OpenCV mixes up planes of 16 bits
     if together and photometric in (_BLACK_IS_ZERO, _RGB) and _ASSOCIATED not in _many(header.tag_v2.get(_EXTRA, ())):
@@ -129,7 +131,7 @@ def _deep_page(data: bytes, header: Any, number: int, size: int) -> list[Uint8Ar
 
 
 def opencv_page(data: bytes, number: int) -> np.ndarray[Any, Any] | None:
-    """One page by OpenCV, with its own depth; None where OpenCV does not know it."""
+    """Decode one page with OpenCV, in its own depth; return None if OpenCV does not know it."""
     try:
         found, pages = cv2.imdecodemulti(
             np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED, range=(number, number + 1)
@@ -142,7 +144,7 @@ def opencv_page(data: bytes, number: int) -> np.ndarray[Any, Any] | None:
 def of_bgr(
     image: np.ndarray[Any, Any], size: int, profile: bytes | None, no_data: Sequence[float] = ()
 ) -> list[Uint8Array]:
-    """Views of grey, BGR or BGRA values of any type, as OpenCV decodes them."""
+    """Return the views of grey, BGR or BGRA values of any type, as OpenCV decodes them."""
     if image.ndim == 3 and image.shape[2] == 4:
         alpha = image[..., 3:]
         full = 1.0 if alpha.dtype.kind == "f" else float(np.iinfo(alpha.dtype).max)
@@ -155,11 +157,14 @@ def of_bgr(
 
 
 def _by_tifffile(page: Any, size: int) -> list[Uint8Array]:
-    """Views of a page with many bits or bands: grey, the first three bands, or CMYK; alpha where it is declared."""
+    """Return the views of a page with many bits or bands.
+
+    They show grey, the first three bands, or CMYK, with alpha if it is declared.
+    """
     values: np.ndarray[Any, Any] = page.asarray()
     if values.ndim == 3 and int(page.planarconfig) == 2:
         values = np.moveaxis(values, 0, -1)
-    while values.ndim > 3:  # volumes: their middle is what is shown
+    while values.ndim > 3:  # volumes: show the middle
         values = values[len(values) // 2]
     mark = getattr(page, "nodata", None)
     no_data = (float(mark),) if isinstance(mark, int | float) and mark else ()

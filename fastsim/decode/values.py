@@ -1,4 +1,4 @@
-"""Values of more than 8 bits to the 8 that the network takes: by the range that a picture uses."""
+"""Scale values of more than 8 bits to the 8 that the network takes, by the range that an image uses."""
 
 from __future__ import annotations
 
@@ -15,27 +15,28 @@ _FULL = (255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 """White of sensors and scanners with 8 to 16 bits."""
 _FULL_FLOAT = (1.0, 255.0, 65535.0)
 _WIDE = 1 / 4
-"""A picture that uses this part of a usual range is shown in that range, as its copy of 8 bits is. Pictures that use less
-look alike to the network, whatever they show."""
+"""An image that uses this fraction of a usual range is shown in that range, as its 8-bit copy is. Images that use less
+would look alike to the network, whatever they show.
+"""
 _STEPS = (257, 256)
-"""Between the values of 16 bits that were bytes before."""
+"""Steps between 16-bit values that were made from bytes."""
 _NO_DATA = frozenset((-9999.0, -99999.0, -999.0, -32768.0, -32767.0, 32767.0, 65535.0, 9999.0, 99999.0, 1e20, -1e20))
 _HUGE = 1e30
-"""Floats beyond are marks, no measurements (3.4e38 is the usual one)."""
+"""Larger floats are marks, not measurements (3.4e38 is the usual one)."""
 _RARE = 1e-3
-"""Part of the pixels: dead and hot ones of a sensor."""
+"""Fraction of the pixels: dead and hot ones of a sensor."""
 _SHADES = 16
 _SAMPLES = 1 << 22
 _BAND = 1 << 20
-"""Values that are converted at a time."""
+"""Values converted at a time."""
 
 
 def to_8_bits(values: Values, no_data: Sequence[float] = ()) -> Uint8Array:
     """Scale [h, w] or [h, w, c] of any type to uint8.
 
-    Bytes stay as they are, and so do those that were stored in a wider type. Other values are scaled by a usual white (of
-    8 to 16 bits; 1 for floats) where the picture uses a quarter of that range, else by the range that it uses. Values
-    that mean "no data" (`no_data`, NaN, infinities, marks far outside of all others) have no part in the range.
+    Bytes stay as they are, also if they were stored in a wider type. Other values are scaled by a usual white (of 8 to
+    16 bits; 1 for floats) if the image uses a quarter of that range, else by the range that it uses. Values that mean
+    "no data" (`no_data`, NaN, infinities, marks far outside all others) are left out of the range.
     """
     if values.dtype == np.uint8:
         return values
@@ -56,7 +57,7 @@ def to_8_bits(values: Values, no_data: Sequence[float] = ()) -> Uint8Array:
 
 
 def used_range(values: Values, no_data: Sequence[float] = ()) -> tuple[float, float]:
-    """The values that are black and white."""
+    """Return the values that become black and white."""
     used = _measured(values, no_data)
     if not len(used):
         return 0.0, 1.0
@@ -70,14 +71,14 @@ def used_range(values: Values, no_data: Sequence[float] = ()) -> tuple[float, fl
 
 
 def _white_of_bytes(used: Values, kind: str) -> float:
-    """What 255 became, where all values were bytes before; else 0."""
+    """Return the value of white if all values were bytes before, else 0."""
     if kind == "f":
         return 1.0 if used[-1] <= 1.0 and np.abs(used * 255.0 - np.rint(used * 255.0)).max() < 1e-3 else 0.0
     return next((255.0 * step for step in _STEPS if used[-1] >= step and not (used % step).any()), 0.0)
 
 
 def _measured(values: Values, no_data: Sequence[float]) -> Values:
-    """The different values that mean something, ascending."""
+    """Return the distinct measured values, ascending."""
     step = max(1, int((values.shape[0] * values.shape[1] / _SAMPLES) ** 0.5))
     found, counts = np.unique(values[::step, ::step], return_counts=True)
     different, part = found.astype(np.float64), counts / max(1, counts.sum())
@@ -96,8 +97,11 @@ def _measured(values: Values, no_data: Sequence[float]) -> Values:
 
 
 def _is_mark(ascending: Values, part: float) -> bool:
-    """Whether the first value, which a `part` of the pixels has, is no measurement: it is farther from the second than
-    that is from the last, and rare, or a usual mark, or there are too many others for a drawing in a few shades."""
+    """Return whether the first value, which a fraction `part` of the pixels has, is a mark and not a measurement.
+
+    It is one if it is farther from the second value than that is from the last, and either rare, or a usual mark, or
+    followed by too many others for a drawing in a few shades.
+    """
     first, second, last = ascending[0], ascending[1], ascending[-1]
     known = abs(float(first)) in {abs(mark) for mark in _NO_DATA}
     return bool(second - first > last - second and (known or part < _RARE or len(ascending) > _SHADES))

@@ -1,4 +1,4 @@
-"""Embed: batches of pictures to unit rows of float16, through a network on one of the runtimes."""
+"""Embed batches of images: run the network on one of the runtimes, and return float16 rows of unit length."""
 
 from __future__ import annotations
 
@@ -31,28 +31,30 @@ from fastsim.run.traffic import Traffic
 
 @dataclass(frozen=True, slots=True)
 class RanOn:
-    """Proof of what ran where."""
+    """Record where and how the network ran."""
 
     device: str
     """`cpu` or `cuda:N`."""
     runtime: str
     """Name and version of the runtime."""
     precision: str
-    """The arithmetic of the network: float32, bfloat16, float16."""
+    """Arithmetic of the network: float32, bfloat16 or float16."""
 
 
 NOTHING = Embeddings(np.empty(0, np.int64), np.empty((0, 0), np.float16), np.empty((0, 2), np.int32))
-"""The embeddings of no picture."""
+"""The embeddings of no image."""
 
 
 class Network(Protocol):
-    """A network that is loaded on a device and ready."""
+    """A network that is loaded on a device."""
 
     ran_on: RanOn
 
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array | Float16Array]]:
-        """Each batch with its raw output float32[k, d], or unit rows float16[k, d] where the network makes them, in
-        order; several batches are in flight at once."""
+        """Yield each batch with its raw output float32[k, d], in order; several batches are in flight at once.
+
+        A network that ends in unit rows yields them instead, as float16[k, d].
+        """
         ...
 
 
@@ -61,11 +63,11 @@ class KeepsRows(Protocol):
     """A network whose rows can stay on its device."""
 
     def reserve(self, most: int) -> None:
-        """Before `run`: keep the rows of up to `most` pictures, if there is room for them."""
+        """Keep the rows of up to `most` images, if they fit. Call it before `run`."""
         ...
 
     def kept(self, order: Int64Array) -> DeviceRows | None:
-        """After `run`: all rows that came out, in `order`, given away; None where they were not kept."""
+        """Return all rows in `order`, and give up ownership of them; None if they were not kept. Call it after `run`."""
         ...
 
 
@@ -73,9 +75,11 @@ def opener(
     model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
     traffic: Traffic | None = None, store: CompiledStore | None = None,
 ) -> Callable[[], Network]:  # fmt: skip
-    """Import `runtime`, and return what loads `model` on it: see `open_network`. Loading takes its time outside of
-    Python, so that it can have a thread of its own; imports on two threads would wait for each other. store: where
-    OpenVINO keeps what it has compiled."""
+    """Import `runtime`, and return a function that loads `model` on it; see `open_network`.
+
+    Loading runs outside of Python, so it can have a thread of its own; imports on two threads would wait for each
+    other. store: where OpenVINO keeps compiled networks.
+    """
     if device != "cpu":
         from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
@@ -95,10 +99,11 @@ def open_network(
     model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
     traffic: Traffic | None = None,
 ) -> Network:  # fmt: skip
-    """Load `model` on `runtime` (`openvino`, `onnxruntime`; `tensorrt` on a GPU) and `device`, ready for pictures of
-    `size` pixels where that is known.
+    """Load `model` on `runtime` and `device`, ready for images of `size` pixels if that is known.
 
-    Raises UsageError where that can't be, FastsimError where the network can't be run at `size`."""
+    runtime: `openvino`, `onnxruntime`, or `tensorrt` on a GPU. Raises UsageError if the model cannot be loaded,
+    FastsimError if the network cannot be run at `size`.
+    """
     return opener(model, runtime=runtime, device=device, batch=batch, threads=threads, size=size, traffic=traffic)()
 
 
@@ -109,11 +114,11 @@ def embed(
     store: Callable[[FrameBatch, Float16Array], None] = lambda _batch, _rows: None,
     keep: int = 0,
 ) -> tuple[Embeddings, tuple[Skipped, ...]]:
-    """Run everything through the network. `store` is given each batch with its rows as soon as they are there. keep: how
-    many pictures there are at most, where their rows shall stay on the device too, if the network can do that.
+    """Run all frames through the network; return embeddings in ascending order of id, and files that were not decoded.
 
-    Returns the embeddings in ascending order of id, and the files that could not be decoded. Rows stay on the device only
-    where each file has one. Memory: the rows, and the batches that are in flight.
+    store: called with each batch and its rows as soon as they are computed. keep: the largest number of images whose
+    rows shall also stay on the device, if the network can do that; they stay only if each file has one row. Memory:
+    the rows, and the batches in flight.
     """
     skipped: list[Skipped] = []
     keeper = network if keep and isinstance(network, KeepsRows) else None
@@ -152,17 +157,17 @@ def embed(
 
 
 def _files_begun(batch: FrameBatch, last: int) -> int:
-    """How many files have their first view in `batch`; `last` is the id that the batch before ended with."""
+    """Count the files that have their first view in `batch`; `last` is the last id of the batch before."""
     if not batch.contents:
         return len(batch.ids)
     return int(np.count_nonzero(np.diff(batch.ids, prepend=last)))
 
 
 def with_views(ids: Int64Array, rows: Float16Array, sizes: Int32Array, contents: Mapping[int, Content]) -> Embeddings:
-    """Put the rows of each file together: its first one for itself, the others as its views.
+    """Join the rows of each file: the first is its own row, the others are its views.
 
-    ids: int64[m], the file of each row, several rows of one in order; rows: float16[m, d]; sizes: int32[m, 2];
-    contents: by id, where a file is no intact still.
+    ids: int64[m], the file of each row, several rows of one file in order; rows: float16[m, d]; sizes: int32[m, 2];
+    contents: by id, for files that are not intact stills.
     """
     order = np.argsort(ids, kind="stable")
     ids, rows, sizes = ids[order], rows[order], sizes[order]
@@ -178,7 +183,7 @@ def with_views(ids: Int64Array, rows: Float16Array, sizes: Int32Array, contents:
 
 
 def _reported(contents: Mapping[int, Content]) -> tuple[dict[int, str], dict[int, tuple[int, int]]]:
-    """(damage, frames) of `Embeddings`."""
+    """Return `damage` and `frames` of `Embeddings`."""
     damage = {file_id: content.damage for file_id, content in contents.items() if content.damage}
     frames = {
         file_id: (content.frames, content.frames_total)
@@ -189,7 +194,10 @@ def _reported(contents: Mapping[int, Content]) -> tuple[dict[int, str], dict[int
 
 
 def check_usable(embeddings: Embeddings, model: Model, note: Callable[[str], None]) -> None:
-    """Look for vectors that are zero or no numbers, which are similar to nothing. Raises FastsimError where all are."""
+    """Report vectors that are zero or not finite, which are similar to nothing.
+
+    Raises FastsimError if all of them are.
+    """
     useless = int(np.count_nonzero(~embeddings.vectors.any(axis=1)))
     if useless and useless == len(embeddings):
         raise FastsimError(
@@ -203,8 +211,10 @@ def check_usable(embeddings: Embeddings, model: Model, note: Callable[[str], Non
 
 
 def unit_rows(raw: Float32Array | Float16Array) -> Float16Array:
-    """float32[k, d] to unit length float16[k, d]; a zero or non-finite row becomes zero (similar to nothing). Rows that
-    are float16 already are unit rows (see `Network.run`): their bits stay."""
+    """Scale float32[k, d] to unit length as float16[k, d]; a zero or non-finite row becomes zero, similar to nothing.
+
+    Rows that are float16 already are unit rows (see `Network.run`), and their bits are kept.
+    """
     if raw.dtype == np.float16:
         return np.where(np.isfinite(raw).all(axis=1, keepdims=True), raw, np.float16(0)).astype(np.float16)
     wide = raw.astype(np.float64)

@@ -1,4 +1,4 @@
-"""The network on ONNX Runtime, through IOBinding: inputs and outputs are bound buffers, never copied on the way."""
+"""Run the network on ONNX Runtime through IOBinding: inputs and outputs are bound buffers that are not copied."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class OnnxRuntimeNetwork:
             raise UsageError(f"--device {device}: ONNX Runtime runs on cpu only in this version; use --device cpu")
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = 3  # errors; its warnings are about graph details that a user can't change
+        options.log_severity_level = 3  # errors; its warnings concern details of the graph that a user cannot change
         try:
             self._session = ort.InferenceSession(str(model.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime's own exception types have no common base
@@ -44,7 +44,10 @@ class OnnxRuntimeNetwork:
         self.ran_on = RanOn("cpu", f"ONNX Runtime {ort.__version__} ({self._session.get_providers()[0]})", "float32")
 
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
-        """See `Network.run`. Raises UsageError if the network does not take the pictures' size."""
+        """Yield batches with their rows, see `Network.run`.
+
+        Raises UsageError if the network does not take the images' size.
+        """
         for batch in batches:
             binding = self._session.io_binding()
             pixels = _as_input(batch.pixels, self._form, self._floats)
@@ -67,7 +70,10 @@ class OnnxRuntimeNetwork:
 
 
 def _as_input(pixels: np.ndarray[Any, Any], form: InputFormat, floats: np.dtype[Any]) -> np.ndarray[Any, Any]:
-    """RGB uint8[k, h, w, 3] as the graph wants it: see InputFormat; `floats` is its type where it takes no bytes."""
+    """Convert RGB uint8[k, h, w, 3] to the input of the graph, see InputFormat.
+
+    `floats` is its type unless it takes bytes.
+    """
     if not form.uint8:
         pixels = pixels if form.colour == "RGB" else pixels[..., ::-1]
         scaled = pixels.astype(np.float32) * np.float32(form.range / 255.0)

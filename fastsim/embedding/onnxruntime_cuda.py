@@ -1,8 +1,8 @@
-"""The network on ONNX Runtime's CUDA or TensorRT provider, on one stream with CuPy. Not yet run on a GPU.
+"""Run the network on ONNX Runtime's CUDA or TensorRT provider, on one stream with CuPy. Not yet run on a GPU.
 
-Pixels that are on the device stay there: input and output are bound by their addresses, the output being a row slice of
-the matrix that the similarity stage compares (row_store.py); the graph itself ends in float16 unit rows. The host gets
-its copy of each row once, half a kilobyte, while later batches run: for the cache, the keepers and the report.
+Pixels on the device stay there: input and output are bound by their addresses, and the output is a row slice of the
+matrix that the similarity stage compares (row_store.py). The graph itself ends in float16 unit rows. The host gets a
+copy of each row once, half a kilobyte, while later batches run: for the cache, the keepers and the report.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ class _Running(NamedTuple):
 
 
 class CudaNetwork:
-    """One session on device `cuda:N`. Every call has `batch` pictures: the tail is padded, so that no shape is tuned for
-    twice. Out of device memory: the batch is halved, and `ran_on.precision` says so."""
+    """One session on device `cuda:N`.
+
+    Every call has `batch` images: the last one is padded, so that shapes are tuned only once. If device memory runs
+    out, the batch is halved, and `ran_on.precision` says so.
+    """
 
     def __init__(
         self, model: Model, *, device: str, runtime: str, batch: int, cache: str | None = None,
@@ -69,11 +72,11 @@ class CudaNetwork:
         self.ran_on = RanOn(f"cuda:{self._number}", f"ONNX Runtime {ort.__version__} ({provider})", self._precision)
 
     def reserve(self, most: int) -> None:
-        """See `KeepsRows`. Only rows that the graph has made unit rows are kept."""
+        """Keep the rows, see `KeepsRows`. Only rows that the graph has scaled to unit length are kept."""
         self._most, self._store = (most if self._dtype is np.float16 else 0), None
 
     def kept(self, order: Int64Array) -> DeviceRows | None:
-        """See `KeepsRows`."""
+        """Return the kept rows, see `KeepsRows`."""
         if self._store is None:
             return None
         with self._device, self._stream:
@@ -81,7 +84,10 @@ class CudaNetwork:
         return None if rows is None else DeviceRows(self._number, rows)
 
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array | Float16Array]]:
-        """See `Network.run`. `pixels` may be NumPy or CuPy arrays. Raises FastsimError if the network fails."""
+        """Yield batches with their rows, see `Network.run`. Raises FastsimError if the network fails.
+
+        `pixels` may be NumPy or CuPy arrays.
+        """
         busy: deque[_Running] = deque()
         try:
             for batch in batches:
@@ -93,7 +99,7 @@ class CudaNetwork:
                         yield self._finish(busy.popleft())
             while busy:
                 yield self._finish(busy.popleft())
-        finally:  # of a run that is ended early, nothing stays in flight
+        finally:  # if the run ends early, nothing stays in flight
             while busy:
                 self._finish(busy.popleft())
 
@@ -106,7 +112,7 @@ class CudaNetwork:
             )  # fmt: skip
 
     def _parts(self, batch: FrameBatch) -> Iterator[FrameBatch]:
-        """`batch` in pieces of at most the batch size; one piece, unless memory ran out before."""
+        """Split `batch` into parts of at most the batch size; there is one, unless memory ran out before."""
         for at in range(0, len(batch.ids), self._batch):
             stop = at + self._batch
             yield FrameBatch(batch.ids[at:stop], batch.pixels[at:stop], batch.sizes[at:stop])
@@ -115,7 +121,7 @@ class CudaNetwork:
         with self._device, self._stream:
             if not isinstance(batch.pixels, cp.ndarray):
                 self._traffic.up("pixels", batch.pixels.nbytes)
-            made = cp.cuda.Event(disable_timing=True)  # frames of a video are put together on the default stream
+            made = cp.cuda.Event(disable_timing=True)  # frames of a video are stacked on the default stream
             made.record(cp.cuda.Stream.null)
             self._stream.wait_event(made)
             pixels = cp.asarray(batch.pixels)
@@ -134,7 +140,7 @@ class CudaNetwork:
             return _Running(batch, pixels, binding, store.send(output, len(batch.ids), self._stream))
 
     def _first(self, pixels: Any) -> int:
-        """The width of the output, from a first run that also finds the batch size that fits."""
+        """Return the width of the output, from a first run that also finds the batch size that fits."""
         while True:
             try:
                 binding = self._session.io_binding()
@@ -167,15 +173,14 @@ class CudaNetwork:
 
 
 def output_width(shape: Sequence[int], batch: int, path: str) -> int:
-    """d of an output [batch, d] or [batch, d, 1, 1]. Raises UsageError for any other."""
+    """Return d of an output [batch, d] or [batch, d, 1, 1]. Raises UsageError for any other."""
     if len(shape) < 2 or shape[0] != batch or any(axis != 1 for axis in shape[2:]):
         raise UsageError(f"--model {path}: its output has shape {list(shape)}; one vector an image is needed")
     return int(shape[1])
 
 
 class Graph(NamedTuple):
-    """What a session is made of: an ONNX model or its path, its arithmetic in words, and whether the rows that come out
-    are float16 and of unit length."""
+    """The source of a session: an ONNX model or its path, its arithmetic in words, and whether it outputs unit rows."""
 
     source: str | bytes
     precision: str
@@ -183,7 +188,7 @@ class Graph(NamedTuple):
 
 
 def graph_of(model: Model, softplus: bool = True) -> Graph:
-    """The graph in float16 where the onnx package is there and the graph allows it."""
+    """Return the graph in float16 if the onnx package is installed and the graph allows it."""
     try:
         from fastsim.embedding.graph.device import device_graph
     except ImportError:
@@ -192,7 +197,7 @@ def graph_of(model: Model, softplus: bool = True) -> Graph:
 
 
 def options_of(provider: str, device: int, stream: int, cache: str | None) -> dict[str, str]:
-    """Options of a provider. HEURISTIC: EXHAUSTIVE tunes anew at every shape."""
+    """Return the options of a provider. HEURISTIC, because EXHAUSTIVE tunes again at every shape."""
     common = {"device_id": str(device), "user_compute_stream": str(stream)}
     if provider == "TensorrtExecutionProvider":
         folder = os.path.join(cache or os.path.expanduser("~/.cache/fastsim"), "tensorrt")
@@ -208,15 +213,18 @@ def options_of(provider: str, device: int, stream: int, cache: str | None) -> di
 
 
 class Opened(NamedTuple):
-    """A session, and what a person should know about it (or nothing)."""
+    """A session, and a note for the user (or an empty one)."""
 
     session: Any
     note: str
 
 
 def open_session(source: str | bytes, provider: str, options: dict[str, str]) -> Opened:
-    """A session whose first provider is `provider`. Raises FastsimError: ONNX Runtime itself falls back in silence, with
-    the whole graph or with a part of it, which would copy there and back; the latter is noted."""
+    """Open a session whose first provider is `provider`. Raises FastsimError if it cannot run there.
+
+    ONNX Runtime itself falls back without a message, with the whole graph or with a part of it, which would be copied
+    there and back; the latter is noted.
+    """
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()
     try:
@@ -238,7 +246,7 @@ def open_session(source: str | bytes, provider: str, options: dict[str, str]) ->
 
 
 def _session(source: str | bytes, provider: str, options: dict[str, str], *, whole: bool) -> Any:
-    """whole: fails unless every node of the graph is the provider's."""
+    """Open a session. whole: fail unless every node of the graph is the provider's."""
     settings = ort.SessionOptions()
     settings.log_severity_level = 4 if whole else 3  # the first failure is tried again
     if whole:

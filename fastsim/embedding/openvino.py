@@ -1,4 +1,4 @@
-"""The network on OpenVINO: a CPU's own precision, static shapes, several requests in flight."""
+"""Run the network on OpenVINO: the CPU's own precision, static shapes, several requests in flight."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from fastsim.records import Float32Array, FrameBatch, Uint8Array
 
 
 class OpenVinoNetwork:
-    """One compiled network an input size: for `size` now, for any other when its first batch comes.
+    """One compiled network per input size: for `size` at once, for others when their first batch comes.
 
-    Static shapes are much faster than dynamic ones here, so that a short last batch is padded. With a `store`, what was
-    compiled for `size` is taken from there, or brought there when the first run has ended.
+    Static shapes are much faster here than dynamic ones, so a short last batch is padded. With a `store`, the network
+    compiled for `size` is loaded from it, or saved to it when the first run has ended.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class OpenVinoNetwork:
         # "2026.4.1-22982-...": the release is enough
         self.ran_on = RanOn("cpu", f"OpenVINO {ov.get_version().split('-')[0]}", "not run")
         if size is None:
-            _ = self._graph  # a file that is no network is an error now, not after the scan
+            _ = self._graph  # report a file that is not a network now, not after the scan
             return
         compiled = self._load(size)
         if compiled is None:
@@ -48,7 +48,7 @@ class OpenVinoNetwork:
         self._idle[size] = self._requests(compiled, size)
 
     def run(self, batches: Iterable[FrameBatch]) -> Iterator[tuple[FrameBatch, Float32Array]]:
-        """See `Network.run`. Raises FastsimError if the network itself fails."""
+        """Yield batches with their rows, see `Network.run`. Raises FastsimError if the network itself fails."""
         busy: deque[tuple[Any, FrameBatch, Uint8Array]] = deque()
         try:
             for batch in batches:
@@ -86,7 +86,7 @@ class OpenVinoNetwork:
 
     @cached_property
     def _graph(self) -> Any:
-        """The graph as the file has it. Raises UsageError."""
+        """Return the graph of the file. Raises UsageError."""
         try:
             graph = self._core.read_model(str(self._model.path))
         except RuntimeError as error:
@@ -101,8 +101,8 @@ class OpenVinoNetwork:
         return graph
 
     def _compiled(self, size: int) -> Any:
-        """The graph compiled for [batch, size, size, 3] uint8. Raises FastsimError."""
-        graph = self._graph.clone()  # a tenth of the time that reading the file again takes; weights are shared
+        """Return the graph compiled for [batch, size, size, 3] uint8. Raises FastsimError."""
+        graph = self._graph.clone()  # takes a tenth of the time of reading the file again; weights are shared
         shape = [axis.get_length() if axis.is_static else None for axis in graph.input().partial_shape]
         form = self._model.input_format(graph.input().element_type.get_type_name(), shape)
         sides = (self._batch, size, size, 3) if form.layout == "NHWC" else (self._batch, 3, size, size)
@@ -123,7 +123,7 @@ class OpenVinoNetwork:
         return {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_NUM_THREADS": self._threads}
 
     def _requests(self, compiled: Any, size: int) -> list[Any]:
-        """Its requests, one more than run at once: that one is being filled. Raises UsageError."""
+        """Return the requests, one more than run at once: that one is being filled. Raises UsageError."""
         output = [axis.get_length() if axis.is_static else None for axis in compiled.output(0).partial_shape]
         if len(output) < 2 or output[0] not in (self._batch, None) or any(axis != 1 for axis in output[2:]):
             raise UsageError(
@@ -137,7 +137,7 @@ class OpenVinoNetwork:
         return [compiled.create_infer_request() for _ in range(count + 1)]
 
     def _load(self, size: int) -> Any:
-        """What an earlier run compiled for `size`, or None."""
+        """Return the network that an earlier run compiled for `size`, or None."""
         if self._store is None:
             return None
         exported = self._store.load(self._key(size))
@@ -155,7 +155,7 @@ class OpenVinoNetwork:
                 self._store.save(self._key(size), compiled.export_model().getvalue())
 
     def _key(self, size: int) -> tuple[object, ...]:
-        """All that a compiled network depends on."""
+        """Return everything that a compiled network depends on."""
         processor = [self._core.get_property("CPU", name) for name in ("FULL_DEVICE_NAME", "OPTIMIZATION_CAPABILITIES")]
         return (
             __version__, ov.get_version(), *processor, _core.isas(), self._model.sha256, self._model.card_digest,
@@ -164,7 +164,7 @@ class OpenVinoNetwork:
 
 
 def _with_preprocessing(graph: Any, form: Any) -> Any:
-    """RGB bytes in NHWC in front of a graph that takes another type, layout, channel order or range."""
+    """Prepend a conversion from RGB bytes in NHWC to the type, layout, channel order or range of the graph."""
     steps = ov.preprocess.PrePostProcessor(graph)
     colours = ov.preprocess.ColorFormat
     image = steps.input()
@@ -174,7 +174,7 @@ def _with_preprocessing(graph: Any, form: Any) -> Any:
         image.preprocess().convert_element_type(ov.Type.f32)
         if form.colour == "BGR":
             image.preprocess().convert_color(colours.BGR)
-        # (v / 255 * range - mean) / std  ==  (v - mean * 255 / range) / (std * 255 / range)
+        # (v / 255 * range - mean) / std == (v - mean * 255 / range) / (std * 255 / range)
         unit = 255.0 / form.range
         image.preprocess().mean([m * unit for m in form.mean]).scale([s * unit for s in form.std])
     return steps.build()

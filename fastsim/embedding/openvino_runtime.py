@@ -1,11 +1,10 @@
-"""OpenVINO without its model converter, which nothing here needs.
+"""Import OpenVINO without its model converter, which is not needed.
 
-`import openvino` goes on to `openvino.tools.ovc`, and that import reports itself to a web analytics service, from a forked
-process, and leaves files in the user's home. Whoever cleans their photos did not ask for that; it also takes longer than
-the runtime itself.
+`import openvino` also imports `openvino.tools.ovc`, which reports itself to a web analytics service from a forked
+process, leaves files in the user's home folder, and takes longer than the runtime itself.
 
-A program that imports openvino before fastsim, as a library, keeps all of it. One that imports it afterwards finds
-`openvino.convert_model` at `openvino.tools.ovc.convert_model` alone.
+A program that imports openvino before fastsim keeps all of it. A program that imports it afterwards finds
+`openvino.convert_model` at `openvino.tools.ovc.convert_model` only.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""Where a network's rows go on a GPU: slices of one matrix that stays there, and on their way to the host beside the
-work. Not yet run on a GPU."""
+"""Keep a network's rows on a GPU as slices of one matrix, and copy them to the host meanwhile. Not yet run on a GPU."""
 
 from __future__ import annotations
 
@@ -13,14 +12,14 @@ from fastsim.records import Float16Array, Float32Array, Int64Array
 from fastsim.run.traffic import Traffic
 
 SHARE = 0.4
-"""The part of the free device memory that the matrix and its sorted copy may take."""
+"""Fraction of the free device memory that the matrix and its sorted copy may take."""
 
 
 class RowStore:
-    """Rows of `width` values of `dtype`, written `batch` at a time. Used inside `with device`, from one thread.
+    """Rows of `width` values of `dtype`, written `batch` at a time. Use it inside `with device`, from one thread.
 
-    most: rows that the matrix has room for; 0, or more than fits the device: there is no matrix, and rows only pass.
-    in_flight: batches at most that were sent for (`send`) and not received.
+    most: rows that the matrix can hold; if it is 0, or does not fit the device, there is no matrix, and rows only
+    pass. in_flight: largest number of batches that were sent (`send`) and not received.
     """
 
     def __init__(self, *, batch: int, width: int, dtype: Any, in_flight: int, most: int, traffic: Traffic) -> None:
@@ -31,8 +30,10 @@ class RowStore:
         self._filled = 0
 
     def slot(self, rows: int) -> Any:
-        """cupy[batch, width] for the next output, of which the first `rows` count. In the matrix the others are padding,
-        which the next output overwrites."""
+        """Return cupy[batch, width] for the next output, of which the first `rows` count.
+
+        In the matrix the others are padding, which the next output overwrites.
+        """
         if self._matrix is not None and self._filled + self._shape[0] > len(self._matrix):
             self._matrix = None  # files with several views have more rows than there are files
         if self._matrix is None:
@@ -42,7 +43,7 @@ class RowStore:
         return self._matrix[at : at + self._shape[0]]
 
     def send(self, output: Any, rows: int, stream: Any) -> Sent:
-        """Copy the first rows of `output` to the host, on a stream of their own, once `stream` has made them."""
+        """Copy the first rows of `output` to the host, on a stream of their own, once `stream` has computed them."""
         made = cp.cuda.Event(disable_timing=True)
         made.record(stream)
         self._copies.wait_event(made)
@@ -55,15 +56,17 @@ class RowStore:
         return Sent(pinned, rows, output, there)
 
     def receive(self, sent: Sent) -> Float16Array | Float32Array:
-        """[rows, width] of an earlier `send`, waited for."""
+        """Wait for an earlier `send`, and return its [rows, width]."""
         sent.there.synchronize()
         rows: Float16Array | Float32Array = sent.pinned[: sent.rows].copy()
         self._free.append(sent.pinned)
         return rows
 
     def take(self, order: Int64Array, stream: Any) -> Any:
-        """The matrix cupy[n, width] with its rows in `order`, all work done; None where there is none. It is given away:
-        the next rows only pass."""
+        """Return the matrix cupy[n, width] with its rows in `order`, all work done; None if there is none.
+
+        Ownership passes to the caller; further rows only pass.
+        """
         if self._matrix is None:
             return None
         rows, self._matrix = self._matrix[: self._filled], None
@@ -87,7 +90,7 @@ class RowStore:
 
 
 class Sent(NamedTuple):
-    """Rows on their way. `output` is held until they have arrived."""
+    """Rows on their way to the host. `output` is held until they have arrived."""
 
     pinned: Any
     rows: int
@@ -96,6 +99,6 @@ class Sent(NamedTuple):
 
 
 def _pinned(shape: tuple[int, int], dtype: Any) -> Any:
-    """A NumPy array in page-locked memory, which it keeps alive."""
+    """Return a NumPy array in page-locked memory, which it keeps alive."""
     count = shape[0] * shape[1]
     return np.frombuffer(cp.cuda.alloc_pinned_memory(count * dtype.itemsize), dtype, count).reshape(shape)

@@ -1,1 +1,1 @@
-"""Plans, and the only code that changes the user's files."""
+"""Plan changes to the user's files, and carry them out; no other code changes files."""

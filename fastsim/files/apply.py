@@ -1,8 +1,9 @@
-"""Carry out a plan. With `undo`, the only code that changes a user's files.
+"""Carry out a plan. With `undo`, this is the only code that changes a user's files.
 
-An operation is in the journal before it happens; its file, and in clean modes its keeper, must still be what the plan
-was made for; and no file is ever overwritten. A picture and its sidecars are one unit: all of it is done, or none.
-A move to another file system is on its disk before the source goes; plain copies are not fsynced, as their sources stay.
+An operation is in the journal before it happens; its file, and in clean modes its keeper, must be unchanged since the
+plan was made; and no file is ever overwritten. An image and its sidecars are one unit: all of it is done, or none. A
+move to another file system is on its disk before the source is removed; copies are not fsynced, because their sources
+stay.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from fastsim.run.progress import Bar
 __all__ = ["Outcome", "apply_plan", "check_outs"]
 
 _BATCH = 256
-"""Operations that share one fsync of the journal: enough to be fast, few enough to look at after a crash."""
+"""Operations that share one fsync of the journal: enough to be fast, few enough to inspect after a crash."""
 _MAX_NAMES = 1000
 _NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name))
 _DONE = {Op.COPY: "copied", Op.MOVE: "moved", Op.DELETE: "deleted", Op.TRASH: "moved to the trash"}
@@ -37,19 +38,22 @@ _DONE = {Op.COPY: "copied", Op.MOVE: "moved", Op.DELETE: "deleted", Op.TRASH: "m
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to."""
+    """The result of a run."""
 
     results: tuple[OpResult, ...]
-    """One for each operation of the plan, in its order; the target is where the file really went. What the run did not
-    reach is not done, without a reason, unless an earlier run did it."""
+    """One for each operation of the plan, in its order; the target is where the file really went. An operation that
+    the run did not reach is not done, without a reason, unless an earlier run did it.
+    """
     plan: str | None
-    """The plan's file in the output folder, which finishes a run that ended early; None if there was nothing to do."""
+    """The plan's file in the output folder, with which a run that ended early can be finished; None if there was
+    nothing to do.
+    """
     journal: str | None
-    """What `undo` needs; None if there was nothing to do."""
+    """The file that `undo` needs; None if there was nothing to do."""
     before: int
     """Operations that an earlier run of this plan had done."""
     stopped: str
-    """One line why the run ended early, or empty."""
+    """Why the run ended early, in one line, or empty."""
     interrupted: bool
     """By Ctrl-C, SIGTERM or `stop`."""
 
@@ -64,10 +68,10 @@ def apply_plan(
     """Carry out `plan`, or what an earlier run of it left to do.
 
     Creates `plan.outs`, with a copy of the plan and the journal in it. SIGINT and SIGTERM (in the main thread) and
-    `stop` end the run between two operations, or roll back the copy that is under way. A full or read-only output ends
-    it too, and so does a file that turns out to be its own keeper under another path; any other trouble with a file is
-    that file's result. waiting: called when another run has to end first. Raises UsageError if the output folder can't
-    be used, or if a file stays in place of another one and is to go itself.
+    `stop` end the run between two operations, or roll back the copy in progress. A full or read-only output ends it
+    too, and so does a file that turns out to be its own keeper under another path; any other problem with a file is
+    that file's result. waiting: called if another run has to end first. Raises UsageError if the output folder cannot
+    be used, or if a file is the keeper of another one and is to go itself.
     """
     removal.check_keepers(plan)
     if not plan.operations:
@@ -95,7 +99,7 @@ def apply_plan(
 
 
 def _ways_on(plan: Plan, log: Journal, results: Sequence[OpResult], *, finish: bool) -> str:
-    """What can be done about a run that ended early, as the end of a sentence."""
+    """Return how to continue after a run that ended early, as the end of a sentence."""
     ways = [f"finish with `fastsim apply {quoted(os.path.join(plan.outs, PLAN_NAME))}`"] if finish else []
     if any(result.done for result in results) or finish:
         ways.append(f"take back with `fastsim undo {quoted(log.path)}`")
@@ -103,18 +107,21 @@ def _ways_on(plan: Plan, log: Journal, results: Sequence[OpResult], *, finish: b
 
 
 class _NoRoomError(Exception):
-    """The output folder takes no more: no space, no quota, or read-only."""
+    """Report that the output folder is full, over its quota, or read-only."""
 
 
 class _TroubleError(Exception):
-    """Operation `index` could not be carried out."""
+    """Report that operation `index` could not be carried out."""
 
     def __init__(self, index: int, error: Exception, target: str | None = None) -> None:
         super().__init__(reason_of(error))
         self.index, self._error, self._target = index, error, target
 
     def ends_run(self) -> Exception | None:
-        """What the run ends with, if this is no trouble of the one file; asked when everything was put back."""
+        """Return the error with which the run ends, or None if the problem concerns this file only.
+
+        Call it after everything was put back.
+        """
         if isinstance(self._error, removal.KeeperLostError) and self._error.witness.came_back():
             return removal.OneFileError(self._error.source, self._error.witness.path)
         if self._target is not None and getattr(self._error, "errno", None) in _NO_ROOM:
@@ -134,10 +141,10 @@ class _Run:
         self._witnesses = _witnesses(plan.operations)
         self._index_of = {one.source: i for i, one in enumerate(plan.operations)}
         self._begun: dict[int, tuple[Snapshot | None, int | None]] = {}
-        """Of the unit that is under way: what lies at the target, and the source's mode."""
+        """Of the unit in progress: what is at the target, and the source's mode."""
 
     def results_of_all(self) -> Iterator[OpResult]:
-        """The result of each operation of the plan, reached or not."""
+        """Yield the result of each operation of the plan, reached or not."""
         for i, one in enumerate(self._plan.operations):
             entry = self._log.entries.get(i)
             done = entry is not None and entry.done and not entry.undone
@@ -162,8 +169,10 @@ class _Run:
                     self._bar.advance(len(unit))
 
     def _was_done(self, i: int) -> bool:
-        """Whether an earlier run did operation `i`. If that, or an undo, was killed there, the disk tells; what is only
-        half-done is rolled back."""
+        """Return whether an earlier run did operation `i`; roll back what is only half done.
+
+        If that run, or an undo, was killed there, the state of the disk decides.
+        """
         entry = self._log.entries.get(i)
         if entry is None or entry.undone or entry.failed:
             return False
@@ -182,11 +191,11 @@ class _Run:
         try:
             take_back(entry, names, self._stop)
         except (CannotUndoError, OSError):
-            return entry.done  # it lies at its target, and something new at its source
+            return entry.done  # the file is at its target, and something new at its source
         return False
 
     def _new_folders(self, operations: Iterable[Operation]) -> list[str]:
-        """The folders that `operations` need and that do not exist, outer ones first."""
+        """Return the folders that `operations` need and that do not exist, outer ones first."""
         missing: dict[str, None] = {}
         for one in operations:
             if one.target is not None and (folder := os.path.dirname(one.target)) not in self._folders:
@@ -195,7 +204,7 @@ class _Run:
         return list(missing)
 
     def _unit(self, unit: range, ready: Set[int]) -> None:
-        """Carry out what is left to do of a unit, and note what came of it. Raises as `all` does."""
+        """Carry out what is left to do of a unit, and record the results. Raises like `all`."""
         todo = [i for i in unit if i not in ready]
         for i in ready & set(unit):
             self.before += 1
@@ -218,7 +227,7 @@ class _Run:
             raise ended
 
     def _objections(self, todo: Sequence[int]) -> dict[int, str]:
-        """Why the operations of a unit must not happen: a reason for each of them, or empty."""
+        """Return why the operations of a unit must not happen: a reason for each of them, or empty."""
         for i in todo:
             one = self._plan.operations[i]
             picture = self._index_of.get(one.part_of) if one.part_of is not None else None
@@ -231,14 +240,14 @@ class _Run:
         return {}
 
     def _blame(self, trouble: _TroubleError, todo: Sequence[int]) -> dict[int, str]:
-        """The reason for each operation of a unit, of which one could not be done."""
+        """Return the reason for each operation of a unit of which one could not be done."""
         one = self._plan.operations[trouble.index]
         kind = "picture" if one.part_of is None else "sidecar"
         others = dict.fromkeys(todo, f"it stays with its {kind} {shown(one.source)}, of which: {trouble}")
         return others | {trouble.index: str(trouble)}
 
     def _carry_out(self, todo: Sequence[int]) -> None:
-        """Carry out the operations of a unit. Raises _TroubleError or StoppedError; what was begun is in `_begun`."""
+        """Carry out the operations of a unit; what was begun is in `_begun`. Raises _TroubleError or StoppedError."""
         witnessed = [removal.Witness(self._witnesses[i]) if i in self._witnesses else None for i in todo]
         for step in (self._begin, self._end):
             for i, witness in zip(todo, witnessed, strict=True):
@@ -249,7 +258,7 @@ class _Run:
                     raise _TroubleError(i, error, one.target) from None
 
     def _begin(self, i: int, one: Operation, witness: removal.Witness | None) -> None:
-        """Move or copy a file; set one aside that is to be removed. Then see whether its keeper is still there."""
+        """Move or copy a file, or set aside one that is to be removed; then check that its keeper still exists."""
         aside = None
         if one.target is None:
             aside = self._names(i).aside
@@ -273,8 +282,10 @@ class _Run:
             to_trash(one.source)
 
     def _transfer(self, i: int, one: Operation, target: str) -> tuple[Snapshot, int]:
-        """Move or copy a file to its target or, where that name is taken, to one beside it; what lies there then, and
-        the source's mode. Raises OSError, ChangedError or StoppedError."""
+        """Move or copy a file to its target, or beside it if that name is taken.
+
+        Returns what is there then, and the source's mode. Raises OSError, ChangedError or StoppedError.
+        """
         mode = os.lstat(one.source).st_mode
         folder, name = os.path.split(target)
         os.makedirs(folder, exist_ok=True)
@@ -283,13 +294,13 @@ class _Run:
             try:
                 carry(one.source, target, self._names(i).part, stop=self._stop)
                 return Snapshot.from_stat(os.lstat(target)), mode
-            except FileExistsError:  # the plan's names are unique, so someone else put it there
+            except FileExistsError:  # the plan's names are unique, so another program put it there
                 target = os.path.join(folder, numbered(name, number))
                 self._log.retarget(i, target)
         raise FileExistsError(errno.EEXIST, "its target exists, and so do the next thousand names")
 
     def _roll_back(self) -> set[int]:
-        """Put back what was begun of a unit, the last first. Returns what stays done, as it can't be put back."""
+        """Put back what was begun of a unit, the last first; return what stays done because it cannot be put back."""
         there = set()
         for i in reversed(self._begun):
             entry = self._log.entries[i]
@@ -303,7 +314,7 @@ class _Run:
         return there
 
     def _note(self, todo: Sequence[int], failed: Mapping[int, str]) -> Exception | None:
-        """Put what came of a unit into the results and the journal. Returns the error if that is full."""
+        """Record the results of a unit in the journal. Returns the error if that is full."""
         problem = None
         for i in todo:
             reason = failed.get(i, "")
@@ -314,7 +325,7 @@ class _Run:
                     self._log.failed(i, reason)
                 else:
                     self._log.done(i, *self._begun[i])
-            except OSError as error:  # the disk knows what happened, should the run be resumed or undone
+            except OSError as error:  # the disk shows what happened, if the run is resumed or undone
                 problem = _NoRoomError(reason or reason_of(error))
         return problem
 
@@ -323,7 +334,7 @@ class _Run:
 
 
 def _batches(operations: Sequence[Operation]) -> Iterator[list[range]]:
-    """The indices of units (a picture with the sidecars that follow it), about `_BATCH` operations at a time."""
+    """Yield the indices of units (an image with the sidecars that follow it), about `_BATCH` operations at a time."""
     units: list[range] = []
     start = 0
     for end in range(1, len(operations) + 1):
@@ -339,8 +350,11 @@ def _batches(operations: Sequence[Operation]) -> Iterator[list[range]]:
 
 
 def _witnesses(operations: Sequence[Operation]) -> dict[int, str]:
-    """For each operation, a file that must survive it: its keeper or, where whole groups are moved, the next file of
-    the group that looks the same and could be the same one under another path."""
+    """Return for each operation a file that must survive it.
+
+    That is its keeper or, if whole groups are moved, the next file of the group that looks the same and could be the
+    same one under another path.
+    """
     found: dict[int, str] = {}
     following: dict[tuple[str, int, int], str] = {}
     for i in reversed(range(len(operations))):

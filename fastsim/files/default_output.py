@@ -1,4 +1,4 @@
-"""The output folder of a run: the one that was typed, or the first free one of the default names."""
+"""Choose the output folder of a run: the one that was given, or the first free default name."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class ChosenOuts:
 
     path: str
     number: int | None
-    """Of the default names ./fastsim_outputs (1), ./fastsim_outputs_2, ...; None for a folder that was typed."""
+    """Of the default names ./fastsim_outputs (1), ./fastsim_outputs_2, ...; None for a folder that was given."""
     before: EarlierRun | None = None
     """The finished run under the name before, which was left alone."""
 
     def note(self) -> str | None:
-        """One line that says why the folder is not ./fastsim_outputs, or None if it is."""
+        """Return one line that explains why the folder is not ./fastsim_outputs, or None if it is."""
         if self.number in (None, 1):
             return None
         holds = f"holds {self.before}" if self.before else "is taken"
@@ -35,11 +35,11 @@ class ChosenOuts:
 
 
 def choose_outs(typed: str | None, argv: Sequence[str], *, acts: bool) -> ChosenOuts:
-    """The folder `typed`, or the first free default name if that is None.
+    """Return the folder `typed`, or the first free default name if that is None.
 
-    A folder with a run of this same `argv` is free: that run is resumed. Raises UsageError for a typed folder that can't
-    be used, and for an interrupted run under a default name: it has to be finished or taken back first. Without `acts`
-    (a dry run) a typed folder is not looked at, and interrupted runs are passed over.
+    A folder with a run of this same `argv` is free: that run is resumed. Raises UsageError for a given folder that
+    cannot be used, and for an interrupted run under a default name: it has to be finished or undone first. Without
+    `acts` (a dry run) a given folder is not inspected, and interrupted runs are passed over.
     """
     if typed is None:
         return _first_free(1, argv, acts)
@@ -49,10 +49,10 @@ def choose_outs(typed: str | None, argv: Sequence[str], *, acts: bool) -> Chosen
 
 
 def settle(outs: ChosenOuts, argv: Sequence[str], make: Callable[[str], Plan]) -> tuple[ChosenOuts, Plan]:
-    """(the folder, `make(its absolute path)`), for a run that acts.
+    """Return the folder and `make(its absolute path)`, for a run that acts.
 
-    A finished run of the same `argv` but of another plan (files were added or changed since) keeps its folder: the next
-    default name is taken. Raises UsageError where that can't be.
+    A finished run of the same `argv` but of another plan (files were added or changed since) keeps its folder: the
+    next default name is used. Raises UsageError if that is not possible.
     """
     while True:
         plan = make(os.path.abspath(outs.path))

@@ -1,4 +1,4 @@
-"""An earlier run in an output folder, as its journal tells of it."""
+"""Describe an earlier run in an output folder, from its journal."""
 
 from __future__ import annotations
 
@@ -21,32 +21,33 @@ class EarlierRun:
     time: str
     """When it began, local time, to the minute; empty if the journal does not say."""
     command: str
-    """What was typed, cut at 100 characters; empty if the journal does not say."""
+    """The command line, cut at 100 characters; empty if the journal does not say."""
     settled: int
-    """Operations that were done, or can't be."""
+    """Operations that were done, or cannot be done."""
     planned: int
 
     @property
     def finished(self) -> bool:
+        """Return whether the run has finished."""
         return self.settled >= self.planned
 
     def __str__(self) -> str:
-        """`the run of 2026-11-28 09:30 (fastsim images photos), which finished`."""
+        """Return `the run of 2026-11-28 09:30 (fastsim images photos), which finished`."""
         when = f" of {self.time}" if self.time else ""
         what = f" ({self.command})" if self.command else ""
         end = "finished" if self.finished else f"stopped after {self.settled:,} of {self.planned:,} files"
         return f"the run{when}{what}, which {end}"
 
     def ways_out(self) -> str:
-        """What a user can do about it, as commands."""
+        """Return what a user can do about it, as commands."""
         undo = f"take it back with: fastsim undo {quoted(self.outs)}"
         return undo if self.finished else f"finish it with: fastsim apply {quoted(self.outs)}, or {undo}"
 
 
 def earlier_run(outs: str) -> EarlierRun | None:
-    """The run whose journal lies in the folder `outs`; None if there is no journal, or one that did not begin.
+    """Return the run whose journal is in the folder `outs`; None without a journal, or if it did not begin.
 
-    Raises UsageError if the journal can't be read.
+    Raises UsageError if the journal cannot be read.
     """
     path = os.path.join(outs, JOURNAL_NAME)
     if not os.path.lexists(path):
@@ -72,7 +73,7 @@ def _local(time: object) -> str:
 
 
 def _typed(argv: object) -> str:
-    """The command line as it could be typed; the program without its folder."""
+    """Return the command line as it could be typed; the program without its folder."""
     if not isinstance(argv, list) or not argv or not all(isinstance(word, str) for word in argv):
         return ""
     line = shown(shlex.join(["fastsim", *argv[1:]]))

@@ -1,19 +1,19 @@
-"""What a run meant to do and what it did, on disk before it happens: the source for resuming and for undoing it.
+"""Record what a run is about to do and what it did, on disk before it happens, to resume and to undo it.
 
 JSON lines, ASCII. The first is the header; then, for the operation with index `i` in its plan:
 
     {"i": 3, "plan": {...}}               it is about to happen; durable (fsync) before the first of its batch starts
     {"i": 3, "target": "..."}             its target was taken, so this one is tried; durable before it is
-    {"i": 3, "done": [...], "mode": 420}  it happened; the snapshot of what lies at the target now
+    {"i": 3, "done": [...], "mode": 420}  it happened; the snapshot of what is at the target now
     {"i": 3, "failed": "..."}             it did not, and left nothing behind
-    {"i": 3, "undoing": true}             it is about to be taken back
-    {"i": 3, "undone": true}              it was taken back
-    {"folder": "..."}                     a folder is about to be made; durable before it is
+    {"i": 3, "undoing": true}             it is about to be undone
+    {"i": 3, "undone": true}              it was undone
+    {"folder": "..."}                     a folder is about to be created; durable before it is
     {"of": "...", "mtime_ns": 1}          the time of a folder that files are about to leave
     {"of": "...", "after_ns": 2}          its time when the run, or an undo, had ended
-    {"outs": "..."}                       from here on, the output folder lies there: it was moved
+    {"outs": "..."}                       from here on, the output folder is there: it was moved
 
-But for the first two, lines may be lost in a crash: a later run then looks at the disk. A torn last line is dropped.
+Except for the first two, lines may be lost in a crash: a later run then inspects the disk. A torn last line is dropped.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _READS = (1, 2)
 _START = f'{{"format": "{_FORMAT}"'.encode()
 _HINT = f"give OUTS/{JOURNAL_NAME} of a run, or OUTS"
 _LOCKED_BYTE = 0x7FFF0000
-"""On Windows a locked byte can't be read: one far behind the end is taken."""
+"""On Windows a locked byte cannot be read: lock one far behind the end."""
 
 
 @dataclass(slots=True)
@@ -56,17 +56,17 @@ class Entry:
     operation: Operation
     done: bool = False
     undoing: bool = False
-    """An earlier undo was at it."""
+    """Whether an earlier undo was working on it."""
     undone: bool = False
     failed: bool = False
     result: Snapshot | None = None
-    """Of what lay at the target (of a link itself) when the operation was done."""
+    """Of what was at the target (of a link itself) when the operation was done."""
     mode: int | None = None
     """st_mode of the source, before."""
 
     @property
     def pending(self) -> bool:
-        """It was about to happen; the disk knows whether it did."""
+        """Return whether it was about to happen; the disk shows whether it did."""
         return not (self.done or self.undone or self.failed)
 
 
@@ -78,14 +78,14 @@ class _Contents:
     times: dict[str, list[int | None]] = field(default_factory=dict)
     """[before, after] of folders that files left, in nanoseconds."""
     here: str = ""
-    """Where the journal lies."""
+    """Folder of the journal."""
     outs: str = ""
-    """Where it lay when the line was written."""
+    """Its folder when the line was written."""
     end: int = 0
     """Bytes up to the end of the last whole line."""
 
     def place(self, path: str) -> str:
-        """Where something in the output folder lies now."""
+        """Return where something in the output folder is now."""
         if self.outs and path.startswith(self.outs.rstrip(os.sep) + os.sep):
             return os.path.join(self.here, os.path.relpath(path, self.outs))
         return path
@@ -95,7 +95,7 @@ class Journal:
     """An open journal, locked against other processes until `close`."""
 
     def __init__(self, path: str, *, create: bool = False) -> None:
-        """Open, lock and read `path`. Raises UsageError if it can't be, is no journal, or is in use."""
+        """Open, lock and read `path`. Raises UsageError if it cannot be, is no journal, or is in use."""
         self.path = path
         flags = os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0) | (os.O_CREAT if create else 0)
         try:
@@ -115,27 +115,28 @@ class Journal:
         self._torn = True
         self._silent = False
         self.outs = self._contents.here
-        """The folder that the journal lies in."""
+        """The folder of the journal."""
         self.was = self._contents.outs
-        """Where the output folder was when the journal was last written to; empty before `start`."""
+        """The output folder when the journal was last written to; empty before `start`."""
 
     @property
     def header(self) -> dict[str, object] | None:
-        """None before `start`: a run that was killed there has done nothing."""
+        """Return the header, or None before `start`: a run that was killed there has done nothing."""
         return self._contents.header
 
     @property
     def digest(self) -> str:
-        """The plan's digest, which names the temporary files of the run."""
+        """Return the plan's digest, which names the temporary files of the run."""
         return str((self.header or {}).get("digest"))
 
     @property
     def entries(self) -> dict[int, Entry]:
+        """Return the entry of each operation, by its index in the plan."""
         return self._contents.entries
 
     @property
     def folders(self) -> list[str]:
-        """Folders that the run made, or was about to, outer ones first."""
+        """Return the folders that the run made, or was about to make, outer ones first."""
         return self._contents.folders
 
     def __enter__(self) -> Journal:
@@ -145,7 +146,7 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Flush and unlock. May be called twice."""
+        """Flush and unlock. It may be called twice."""
         if self._fd >= 0:
             with suppress(OSError):
                 os.fsync(self._fd)
@@ -154,16 +155,16 @@ class Journal:
 
     @property
     def times(self) -> dict[str, list[int | None]]:
-        """[before, after the run] of each folder that files left: mtime in nanoseconds."""
+        """Return [before, after the run] of each folder that files left: mtime in nanoseconds."""
         return self._contents.times
 
     def start(self, header: Mapping[str, object]) -> None:
-        """Write the first line. Raises OSError, as all that write do: what could not be written whole is taken off."""
+        """Write the first line. Raises OSError, like all methods that write; a partial line is removed."""
         self._contents.header = {"format": _FORMAT, "version": _VERSION, **header}
         self._append([self._contents.header], durable=True)
 
     def intend(self, operations: Iterable[tuple[int, Operation]], folders: Iterable[str]) -> None:
-        """Durably note what is about to happen."""
+        """Durably record what is about to happen."""
         operations, folders = list(operations), list(folders)
         lines: list[dict[str, object]] = [{"folder": folder} for folder in folders]
         for folder in {os.path.dirname(one.source) for _, one in operations if one.op == Op.MOVE} - self.times.keys():
@@ -176,8 +177,10 @@ class Journal:
         self.entries.update((i, Entry(one)) for i, one in operations)
 
     def recover(self, operations: Iterable[tuple[int, Operation]]) -> None:
-        """Take operations in that the journal has lost: the disk knows whether they happened. On a full disk, nothing
-        is written from here on, as their later lines could not be read without these."""
+        """Add operations that the journal has lost: the disk shows whether they happened.
+
+        On a full disk, nothing is written from here on, because later lines could not be read without these.
+        """
         lost = list(operations)
         self.entries.update((i, Entry(one)) for i, one in lost)
         try:
@@ -187,33 +190,33 @@ class Journal:
             self._silent = True
 
     def retarget(self, i: int, target: str) -> None:
-        """Durably note that operation `i` goes to `target`, as the name before was taken."""
+        """Durably record that operation `i` goes to `target`, because the name before was taken."""
         self._append([{"i": i, "target": target}], durable=True)
         self.entries[i].operation = replace(self.entries[i].operation, target=target)
 
     def done(self, i: int, result: Snapshot | None, mode: int | None) -> None:
-        """Note that operation `i` happened."""
+        """Record that operation `i` happened."""
         entry = self.entries[i]
         entry.done, entry.result, entry.mode = True, result, mode
         shot = None if result is None else snapshot_to_json(result)
         self._append([{"i": i, "done": shot, "mode": mode}])
 
     def failed(self, i: int, reason: str) -> None:
-        """Note that operation `i` did not happen, or was taken back, and left nothing behind."""
+        """Record that operation `i` did not happen, or was rolled back, and left nothing behind."""
         self.entries[i].failed, self.entries[i].done = True, False
         self._append([{"i": i, "failed": reason}])
 
     def undoing(self, indices: Iterable[int]) -> None:
-        """Note what is about to be taken back: a later undo must know that this one was at it."""
+        """Record what is about to be undone: a later undo must know that this one was working on it."""
         self._append({"i": i, "undoing": True} for i in indices)
 
     def undone(self, i: int) -> None:
-        """Note that operation `i` was taken back."""
+        """Record that operation `i` was undone."""
         self.entries[i].undone = True
         self._append([{"i": i, "undone": True}])
 
     def note_times(self) -> None:
-        """Note the times that folders have now, so that an undo sees whether anyone else was there since."""
+        """Record the current times of folders, so that an undo detects later changes by others."""
         lines: list[dict[str, object]] = []
         for folder, times in self.times.items():
             with suppress(OSError):
@@ -248,19 +251,20 @@ class Journal:
 
 
 class Names(NamedTuple):
-    """Names that fastsim uses for one file while an operation on it is under way. No other run uses them."""
+    """Names that fastsim uses for one file during an operation. No other run uses them."""
 
     part: str
     """In the target's folder: a copy that is being written. May be removed."""
     undo_part: str
     """In the source's folder: a copy that an undo is writing. May be removed."""
     aside: str
-    """In the folder of what is about to be removed (a source to delete, a target whose original is back): the file
-    itself. It may be the only one."""
+    """In the folder of a file that is about to be removed (a source to delete, a target whose original is back): the
+    file itself. It may be the only one.
+    """
 
 
 def names_beside(digest: str, i: int, one: Operation) -> Names:
-    """The names for operation `i` of the plan with this digest."""
+    """Return the names for operation `i` of the plan with this digest."""
     label, source = f"{digest[:12]}-{i}", os.path.dirname(one.source)
     there = source if one.target is None else os.path.dirname(one.target)
     return Names(
@@ -271,12 +275,12 @@ def names_beside(digest: str, i: int, one: Operation) -> Names:
 
 
 def journal_in(path: str) -> str:
-    """`path` itself, or the journal in the output folder `path`."""
+    """Return `path` itself, or the journal in the output folder `path`."""
     return os.path.join(path, JOURNAL_NAME) if os.path.isdir(path) else path
 
 
 def read_header(path: str) -> dict[str, object] | None:
-    """The header of the journal `path`; None if it has none yet. Raises UsageError if it is no journal."""
+    """Return the header of the journal `path`, or None if it has none yet. Raises UsageError if it is no journal."""
     try:
         with open(path, "rb") as file:
             return _parse(file.readline(), path).header
@@ -285,7 +289,10 @@ def read_header(path: str) -> dict[str, object] | None:
 
 
 def read_run(path: str) -> tuple[dict[str, object] | None, list[Entry]]:
-    """The header of the journal `path`, None if it has none yet, and its entries. Not locked. Raises UsageError."""
+    """Return the header of the journal `path` (None if it has none yet) and its entries, without a lock.
+
+    Raises UsageError.
+    """
     try:
         with open(path, "rb") as file:
             found = _parse(file.read(), path)
@@ -299,7 +306,7 @@ def _parse(data: bytes, path: str) -> _Contents:
     if data[: len(_START)] != _START[: len(data)]:
         raise UsageError(f"{name}: not a fastsim journal; {_HINT}")
     lines = data.split(b"\n")
-    lines.pop()  # what stands behind the last newline is torn
+    lines.pop()  # anything after the last newline is torn
     for number, line in enumerate(lines):
         try:
             record = json.loads(line)
@@ -315,7 +322,7 @@ def _parse(data: bytes, path: str) -> _Contents:
                 raise FastsimError(
                     f"{name} line {number + 1}: damaged; put the line right, or restore by hand"
                 ) from None
-            break  # a crash can leave rubbish at the end, in what was not durable yet
+            break  # a crash can leave garbage at the end, in what was not durable yet
         found.end += len(line) + 1
     return found
 
@@ -332,7 +339,7 @@ def _checked_header(record: object, name: str) -> dict[str, object]:
 
 
 def _replay(record: dict[str, object], found: _Contents) -> None:
-    """Raises ValueError, KeyError or TypeError for a line that no journal has."""
+    """Apply one line. Raises ValueError, KeyError or TypeError for a line that no journal has."""
     if "folder" in record:
         found.folders.append(found.place(str(record["folder"])))
         return
@@ -368,7 +375,7 @@ def _replay(record: dict[str, object], found: _Contents) -> None:
 
 
 def _replay_time(record: dict[str, object], found: _Contents) -> None:
-    """Raises ValueError, KeyError or TypeError."""
+    """Apply one line with a time. Raises ValueError, KeyError or TypeError."""
     after = "after_ns" in record
     time = record["after_ns" if after else "mtime_ns"]
     if not isinstance(time, int):
@@ -377,7 +384,7 @@ def _replay_time(record: dict[str, object], found: _Contents) -> None:
 
 
 def _lock(fd: int, path: str) -> None:
-    """Raises UsageError if another process holds the lock; a file system that has no locks is let through."""
+    """Lock the file. Raises UsageError if another process holds the lock; file systems without locks are accepted."""
     try:
         if sys.platform == "win32":
             import msvcrt

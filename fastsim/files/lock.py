@@ -1,7 +1,7 @@
-"""One run at a time moves or deletes: two runs that looked at the same files may have chosen opposite keepers.
+"""Let one run at a time move or delete: two runs that inspected the same files may have chosen opposite keepers.
 
-A lock for the user and one for each file system on which files are to go, whatever the output folders. The system
-releases them when the process ends, in whatever way. Every file is checked again by the run that waited.
+There is one lock for the user and one for each file system on which files are to go, whatever the output folders. The
+system releases them when the process ends, in whatever way. The run that waited checks every file again.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _PAUSE = 0.05
 
 
 class StoppedWaitingError(Exception):
-    """The user ended the wait for another run."""
+    """Report that the user ended the wait for another run."""
 
 
 @contextmanager
 def alone(paths: Iterable[str], stop: Callable[[], bool], waiting: Callable[[], None]) -> Iterator[None]:
     """Hold the locks inside the block; wait for another run that holds one, and call `waiting` once before.
 
-    paths: what is to go. Where there are no locks (Windows, file systems without them), nothing is locked.
-    Raises StoppedWaitingError if `stop` says so meanwhile.
+    paths: files that are to go. Without locks (Windows, some file systems), nothing is locked. Raises
+    StoppedWaitingError if `stop` returns True meanwhile.
     """
     try:
         import fcntl
@@ -74,7 +74,7 @@ def _files_to_lock(paths: Iterable[str]) -> Iterator[int]:
 
 
 def _roots(paths: Iterable[str]) -> set[str]:
-    """The root folders of the file systems that hold `paths`."""
+    """Return the root folders of the file systems that hold `paths`."""
     roots: dict[int, str] = {}
     for folder in {os.path.dirname(path) for path in paths}:
         with suppress(OSError):

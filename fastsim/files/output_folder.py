@@ -1,4 +1,4 @@
-"""The output folder: whether a run may use it, and the plan and journal that the run keeps there."""
+"""Check whether a run may use an output folder, and keep the run's plan and journal there."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from fastsim.files.undo import remove_empty
 from fastsim.records import Plan
 
 _DESKTOP_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
-"""What file managers leave in a folder that a person takes for empty."""
+"""Files that file managers leave in a folder that looks empty."""
 
 
 class OutsTakenError(UsageError):
-    """Something is in the way that this run must leave alone; `run`: if that is another run, which."""
+    """Report something in the output folder that this run must leave alone; `run`: which run, if it is one."""
 
     def __init__(self, outs: str, reason: str, run: EarlierRun | None = None) -> None:
         super().__init__(f"--outs {shown(outs)}: {reason}")
@@ -30,10 +30,10 @@ class OutsTakenError(UsageError):
 
 
 def check_outs(outs: str, argv: Sequence[str] | None = None) -> None:
-    """Raise UsageError if `outs` can't be an output folder (OutsTakenError if it holds something else); call it before
-    hours of work, not after.
+    """Raise UsageError if `outs` cannot be an output folder (OutsTakenError if it holds something else).
 
-    It must not exist, be empty, or hold a run that was started with this same `argv` (which is then resumed).
+    Call it before hours of work, not after. The folder must not exist, be empty, or hold a run that was started with
+    this same `argv` (which is then resumed).
     """
     path = os.path.abspath(outs)
     if os.path.isdir(path):
@@ -52,9 +52,9 @@ def check_outs(outs: str, argv: Sequence[str] | None = None) -> None:
 
 
 def open_run(plan: Plan) -> Journal:
-    """Make the output folder if need be, with the plan and a journal in it; or open those of an earlier run of `plan`.
+    """Create the output folder with the plan and a journal, or open those of an earlier run of `plan`.
 
-    Raises UsageError if the folder can't be used, holds anything else, or another process is at work in it.
+    Raises UsageError if the folder cannot be used, holds anything else, or another process is working in it.
     """
     made = missing_folders(plan.outs)
     try:
@@ -72,7 +72,7 @@ def open_run(plan: Plan) -> Journal:
             _start(plan, log, made)
         elif not is_plan_of(plan, log.header.get("digest")):
             raise _other_run(plan.outs)
-        elif not os.path.lexists(plan_path):  # an undo was killed when it had removed it
+        elif not os.path.lexists(plan_path):  # an undo was killed after removing it
             write_plan(plan, plan_path)
     except BaseException:
         log.close()
@@ -89,7 +89,7 @@ def check_same_plan(plan: Plan) -> None:
 
 
 def missing_folders(path: str) -> list[str]:
-    """`path` and the folders above it that do not exist, outer ones first."""
+    """Return `path` and the folders above it that do not exist, outer ones first."""
     missing: list[str] = []
     while not os.path.lexists(path):
         missing.insert(0, path)
@@ -121,7 +121,7 @@ def _start(plan: Plan, log: Journal, made: Sequence[str]) -> None:
         remove_empty(made)
         cause = (
             error.__context__ if isinstance(error.__context__, OSError) else error
-        )  # of a plan that can't be written
+        )  # of a plan that cannot be written
         raise UsageError(
             f"--outs {shown(plan.outs)}: can't be written to ({reason_of(cause)}); make room, or give another --outs"
         ) from None
@@ -129,7 +129,7 @@ def _start(plan: Plan, log: Journal, made: Sequence[str]) -> None:
 
 
 def _look_into(path: str) -> None:
-    """Raises UsageError unless the folder is empty, or holds a journal."""
+    """Raise UsageError unless the folder is empty, or holds a journal."""
     try:
         names = set(os.listdir(path)) - _DESKTOP_LITTER
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Files that fastsim writes where the user names them: whole or not at all, and only in place of its own.
+"""Write files that the user names, whole or not at all, and replace only files that fastsim wrote.
 
 Each kind carries a mark inside. A file without it is the user's, whatever its name, and is never replaced; nor is a
-symbolic link, whatever lies behind it.
+symbolic link, whatever its target.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fastsim.errors import FastsimError, UsageError, shown
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of file and the bytes that it begins or ends with when fastsim wrote it, followed by anything."""
+    """A kind of file, and the bytes that it begins or ends with if fastsim wrote it."""
 
     start: bytes = b""
     end: bytes = b""
@@ -28,20 +28,20 @@ class Kind:
 
 _WRITTEN_BY = "written by fastsim"
 NOTE = f"{_WRITTEN_BY} {__version__}"
-"""What each kind holds, for people."""
+"""Mark inside each kind, readable for people."""
 JSON = Kind(start=f'{{\n "note": "{_WRITTEN_BY} '.encode())
 HTML = Kind(start=f"<!doctype html><!-- {_WRITTEN_BY} ".encode())
 SVG = Kind(start=f"<!-- {_WRITTEN_BY} ".encode())
 CSV = Kind(start=f"{_WRITTEN_BY},".encode())
-"""The name of its first column, which holds the version."""
+"""The name of the first column, which holds the version."""
 NPZ = Kind(end=f"{_WRITTEN_BY} embed".encode())
 """The comment of the ZIP archive."""
 
 
 def check_target(option: str, path: str, kind: Kind, *, outs: str | None = None) -> None:
-    """Raise UsageError where `whole_file` will not be able to write `path`: before hours of work, not after.
+    """Raise UsageError if `whole_file` will not be able to write `path`: before hours of work, not after.
 
-    `outs` is a folder that the run will make. Pipes and devices (`/dev/null`, `>(jq .)`) are let through.
+    `outs` is a folder that the run will create. Pipes and devices (`/dev/null`, `>(jq .)`) are accepted.
     """
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path):
@@ -58,9 +58,10 @@ def check_target(option: str, path: str, kind: Kind, *, outs: str | None = None)
 
 @contextmanager
 def whole_file(option: str, path: str, kind: Kind) -> Iterator[IO[bytes]]:
-    """Give a temporary file beside `path` and rename it in the end: a reader sees the old file or the whole new one.
+    """Yield a temporary file beside `path`, and rename it in the end: a reader sees the old file or the whole new one.
 
-    A pipe or a device is written to as it is. Raises FastsimError, also for what has appeared at `path` meanwhile.
+    A pipe or a device is written to directly. Raises FastsimError, also for a file that has appeared at `path`
+    meanwhile.
     """
     temporary = None
     try:
@@ -86,10 +87,10 @@ def whole_file(option: str, path: str, kind: Kind) -> Iterator[IO[bytes]]:
 
 
 def _put(temporary: str, path: str, option: str, kind: Kind) -> None:
-    """Move `temporary` to `path` unless something of the user is there by now."""
+    """Move `temporary` to `path` unless a file of the user is there by now."""
     if not os.path.lexists(path):
         try:
-            os.link(temporary, path)  # fails where the name has been taken, which a rename does not
+            os.link(temporary, path)  # fails if the name is taken, which a rename does not
             return
         except OSError:
             pass  # taken after all, or a file system without hard links
@@ -112,7 +113,7 @@ def nearest_folder(path: str) -> str:
 
 
 def _is_stream(path: str) -> bool:
-    """Whether `path` leads to a pipe or a device."""
+    """Return whether `path` leads to a pipe or a device."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -121,7 +122,7 @@ def _is_stream(path: str) -> bool:
 
 
 def _objection(path: str, kind: Kind) -> str | None:
-    """Why what lies at `path` may not be replaced, and what to do; None where nothing speaks against it."""
+    """Return why the file at `path` may not be replaced, and what to do; None if it may."""
     if not os.path.lexists(path):
         return None
     if os.path.islink(path):

@@ -1,4 +1,4 @@
-"""From groups to a plan: which file goes where. Pure: nothing is touched, and equal input gives an equal plan."""
+"""Make a plan from groups: which file goes where. No file is touched, and equal input gives an equal plan."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from fastsim.records import (
 )
 
 _OWN_NAMES = ("fastsim_plan.jsonl", "fastsim_journal.jsonl")
-"""What apply writes into the output folder (a test holds these to the names that planfile and journal use)."""
+"""Names that apply writes into the output folder (a test compares them with those of plan_file and journal)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Units:
-    """What a plan knows beyond the groups."""
+    """What a plan knows besides the groups."""
 
     companions: Mapping[str, Sequence[Companion]] = field(default_factory=dict)
-    """What goes with each picture, by the picture's path."""
+    """What goes with each image, by the image's path."""
     held: Mapping[int, str] = field(default_factory=dict)
-    """Files that stay though a keeper covers them, by id, and why."""
+    """Files that are kept although a keeper covers them, by id, with the reason."""
     reasons: Mapping[int, str] = field(default_factory=dict)
-    """Why each keeper stays, by id."""
+    """Why each keeper is kept, by id."""
 
 
 def make_plan(
@@ -47,12 +47,12 @@ def make_plan(
     header: dict[str, object],
     units: Units | None = None,
 ) -> Plan:
-    """What `mode` does to the files of `groups`, largest group first; `files` maps ids to files.
+    """Return what `mode` does to the files of `groups`, largest group first; `files` maps ids to files.
 
     Group modes: each group goes to `outs/group_00001` ..., under its files' own names; with `GroupBy.KEEPER` each
-    keeper makes a group with the files that it covers, if any. Clean modes: every file but the keepers goes to its path
-    below its input in `outs`, or is deleted, or with `trash` put into the desktop's trash. What goes with a picture
-    (`units`) comes right after it, to the same place, under a name that still belongs to the picture's.
+    keeper makes a group with the files that it covers, if any. Clean modes: every file except the keepers goes to its
+    path below its input in `outs`, or is deleted, or with `trash` moved to the desktop's trash. What goes with an
+    image (`units`) comes right after it, to the same place, under a name that still belongs to the image's.
 
     No two operations share a source or a target, on file systems that ignore case too: a name that is taken gets a
     suffix. In clean modes no keeper is a source, and each operation names its keeper and their score.
@@ -70,7 +70,7 @@ def make_plan(
 
 
 def describe(plan: Plan) -> Iterator[str]:
-    """The plan in words, one operation a line, in the order in which apply runs them."""
+    """Yield the plan in words, one operation per line, in the order in which apply runs them."""
     for one in plan.operations:
         line = f"{one.op:<6} {shown(one.source)}"
         if one.target is not None:
@@ -84,7 +84,7 @@ def describe(plan: Plan) -> Iterator[str]:
 
 
 def leaving(groups: Sequence[Group], mode: Mode, group_by: GroupBy) -> list[int]:
-    """The ids of the files that `mode` copies or takes away, in the order of the plan."""
+    """Return the ids of the files that `mode` copies or removes, in the order of the plan."""
     if mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
         sets = groups if group_by == GroupBy.COMPONENT else by_keeper(groups)
         return [member for group in sets for member in group.ids.tolist()]
@@ -119,7 +119,7 @@ def _clean(
 
 
 def _unit(picture: Operation, names: _Names, outs: str, units: Units) -> Iterator[Operation]:
-    """The operation of a picture, its target still below `outs`, and those of the files that go with it."""
+    """Yield the operation of an image, its target still below `outs`, and those of the files that go with it."""
     companions = units.companions.get(picture.source, ())
     beside = [_name(one.path) for one in companions]
     targets: list[str | None] = [None] * (1 + len(beside))
@@ -131,7 +131,7 @@ def _unit(picture: Operation, names: _Names, outs: str, units: Units) -> Iterato
 
 
 class _Names:
-    """Hands out paths below the output folder, each once. A folder of one input may not be a file of another."""
+    """Assign paths below the output folder, each once. A folder of one input may not be a file of another."""
 
     def __init__(self, relatives: Iterable[str]) -> None:
         self._taken = {folded_name(name) for name in _OWN_NAMES}
@@ -143,7 +143,7 @@ class _Names:
                 parent = os.path.split(parent)[0]
 
     def free(self, relative: str, beside: Sequence[str] = ()) -> list[str]:
-        """`relative`, or the first of name_2, name_3, ... that is free, and the names of `beside` to match: all free."""
+        """Return `relative`, or the first free one of name_2, name_3, ..., and matching names for `beside`."""
         key = folded_name(relative)
         folder, name = os.path.split(relative)
         found = [relative, *(os.path.join(folder, one) for one in beside)]
@@ -160,7 +160,7 @@ class _Names:
 
 
 def matching(name: str, picture: str, renamed: str) -> str:
-    """What a file that belongs to `picture` is called where the picture is called `renamed`: a.xmp becomes a_2.xmp."""
+    """Return the name of a file that belongs to `picture` once that is called `renamed`: a.xmp becomes a_2.xmp."""
     stem, new_stem = os.path.splitext(picture)[0], os.path.splitext(renamed)[0]
     if not folded_name(name).startswith(folded_name(stem)):
         return renamed + os.path.splitext(name)[1]

@@ -1,6 +1,6 @@
-"""A plan on disk: JSON lines, ASCII, so that names with newlines or bytes that are not UTF-8 come back whole.
+"""Store a plan on disk as JSON lines in ASCII, so that names with newlines or bytes that are not UTF-8 survive.
 
-The first line is the header, the last one the end mark; between them stands one operation a line. A person may delete
+The first line is the header, the last one the end mark; between them is one operation per line. A person may delete
 whole lines between the two, and nothing else: those operations are then not run.
 """
 
@@ -21,7 +21,7 @@ from fastsim.records import Op, Operation, Plan, Snapshot
 _LONGEST = 300
 """Letters of a path or reason in an error line."""
 _HEAD = 1 << 20
-"""Bytes that the first line of a plan may have."""
+"""Most bytes of the first line of a plan."""
 PLAN_NAME = "fastsim_plan.jsonl"
 _FORMAT = "fastsim-plan"
 _VERSION = 2
@@ -36,7 +36,7 @@ _NOTE = (
 def write_plan(plan: Plan, path: str) -> None:
     """Write `plan` to a temporary file beside `path`, and rename it. An older plan of that name is replaced.
 
-    Raises UsageError where `path` can't be written, or is something else than a plan: that is never overwritten.
+    Raises UsageError if `path` cannot be written, or is not a plan: such a file is never overwritten.
     """
     check_plan_target(path)
     head = {"format": _FORMAT, "version": _VERSION, "note": _NOTE, "outs": plan.outs, **here(), "header": plan.header}
@@ -56,7 +56,7 @@ def write_plan(plan: Plan, path: str) -> None:
 
 
 def check_plan_target(path: str) -> None:
-    """Raise UsageError where `write_plan` will not be able to write `path`: before hours of work, not after."""
+    """Raise UsageError if `write_plan` will not be able to write `path`: before hours of work, not after."""
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.islink(path):
         raise UsageError(f"{shown(path)}: it is a symbolic link, which is never replaced; give another name")
@@ -67,7 +67,7 @@ def check_plan_target(path: str) -> None:
 
 
 def read_plan(path: str) -> Plan:
-    """The plan in `path`, or in the output folder `path`. Raises UsageError where it is not whole, or was edited."""
+    """Return the plan in `path`, or in the output folder `path`. Raises UsageError if it is incomplete or edited."""
     if os.path.isdir(path):
         path = os.path.join(path, PLAN_NAME)
     name = shown(path)
@@ -105,13 +105,13 @@ def read_plan(path: str) -> Plan:
 
 
 def planned_outs(folder: str) -> str | None:
-    """The output folder that the plan in `folder` was made for, if there is a plan: not this one, if it was moved."""
+    """Return the output folder of the plan in `folder`, if there is a plan: another one if it was moved."""
     outs = (read_head(os.path.join(folder, PLAN_NAME)) or {}).get("outs")
     return outs if isinstance(outs, str) else None
 
 
 def read_head(path: str) -> dict[str, object] | None:
-    """The first line of the plan `path`; None if it can't be read, or is no plan."""
+    """Return the first line of the plan `path`; None if it cannot be read, or is no plan."""
     try:
         with open(path, "rb") as file:
             head = _parsed(file.readline(_HEAD))
@@ -121,14 +121,14 @@ def read_head(path: str) -> dict[str, object] | None:
 
 
 def remove_plan(folder: str) -> None:
-    """Remove the plan of an output folder, and what was left of it by a run that was killed while writing it."""
+    """Remove the plan of an output folder, and what a run that was killed while writing it has left."""
     for name in os.listdir(folder):
         if name == PLAN_NAME or (name.startswith(PLAN_NAME + ".") and name.endswith(".part")):
             os.unlink(os.path.join(folder, name))
 
 
 def plan_digest(plan: Plan) -> str:
-    """A name for what the plan does, whenever, with whatever words and for whatever output folder: hex SHA-256."""
+    """Return the SHA-256 (hex) of the operations, independent of the header and of the output folder."""
     digest = hashlib.sha256()
     for one in plan.operations:
         found = _first_version(one)
@@ -139,7 +139,7 @@ def plan_digest(plan: Plan) -> str:
 
 
 def is_plan_of(plan: Plan, digest: object) -> bool:
-    """Whether a journal with this digest is of `plan`; journals of version 1 hold a digest of another kind."""
+    """Return whether a journal with this digest is of `plan`; journals of version 1 hold a digest of another kind."""
     if digest == plan_digest(plan):
         return True
     old = hashlib.sha256(json.dumps(plan.outs).encode())
@@ -149,7 +149,7 @@ def is_plan_of(plan: Plan, digest: object) -> bool:
 
 
 def relocated(plan: Plan, outs: str) -> Plan:
-    """`plan` for the output folder `outs`, into which that of the plan was moved or renamed."""
+    """Return `plan` for the output folder `outs`, to which that of the plan was moved or renamed."""
     if plan.outs == outs:
         return plan
     operations = (
@@ -160,7 +160,7 @@ def relocated(plan: Plan, outs: str) -> Plan:
 
 
 def _first_version(one: Operation) -> dict[str, object]:
-    """As `operation_to_json`, without what the run itself changes or finds out."""
+    """Return the same as `operation_to_json`, without what the run itself changes or finds out."""
     found = operation_to_json(one)
     for key in ("snapshot", "keeper_snapshot"):
         if isinstance(shot := found.get(key), list):
@@ -169,7 +169,7 @@ def _first_version(one: Operation) -> dict[str, object]:
 
 
 def operation_to_json(one: Operation) -> dict[str, object]:
-    """A dict that json can write; None is left out."""
+    """Return a dict that json can write; None is left out."""
     found: dict[str, object] = {"op": one.op.value, "source": one.source}
     if one.target is not None:
         found["target"] = one.target
@@ -186,7 +186,7 @@ def operation_to_json(one: Operation) -> dict[str, object]:
 
 
 def operation_from_json(found: dict[str, object]) -> Operation:
-    """The inverse of `operation_to_json`. Raises ValueError, TypeError or KeyError for anything else."""
+    """Return the operation of a dict. Raises ValueError, TypeError or KeyError for anything else."""
     if not isinstance(found, dict):
         raise TypeError("it is no JSON object")
     keeper_snapshot = found.get("keeper_snapshot")
@@ -207,7 +207,7 @@ def operation_from_json(found: dict[str, object]) -> Operation:
 
 
 def _checked(one: Operation, outs: str) -> Operation:
-    """`one`, if a plan for `outs` can hold it."""
+    """Return `one`, if a plan for `outs` can hold it."""
     if one.op in (Op.COPY, Op.MOVE):
         folder = outs.rstrip(os.sep) + os.sep
         if one.target is None or os.path.normpath(one.target) != one.target or not one.target.startswith(folder):
@@ -224,7 +224,7 @@ def _checked(one: Operation, outs: str) -> Operation:
 
 
 def _with_their_pictures(operations: Sequence[Operation]) -> Iterator[Operation]:
-    """Leave out sidecars whose picture's line was deleted, or comes after them."""
+    """Leave out sidecars whose image's line was deleted, or comes after them."""
     before = set()
     for one in operations:
         if one.part_of is None or one.part_of in before:
@@ -242,7 +242,7 @@ def _check_unique(operations: Sequence[Operation], name: str) -> None:
 
 
 def _check_keepers(operations: Sequence[Operation], name: str) -> None:
-    """What stays in place of another file may not go itself."""
+    """Raise UsageError if a keeper of another file is to go itself."""
     leaving = {os.path.normpath(one.source) for one in operations if one.op != Op.COPY}
     for one in operations:
         if one.keeper is not None and os.path.normpath(one.keeper) in leaving:
@@ -253,12 +253,12 @@ def _check_keepers(operations: Sequence[Operation], name: str) -> None:
 
 
 def _brief(text: str) -> str:
-    """`text` for an error line, whatever someone has put into the file."""
+    """Shorten `text` for an error line, whatever someone has put into the file."""
     return shown(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")
 
 
 def snapshot_to_json(snapshot: Snapshot) -> list[int | str | None]:
-    """[size, mtime_ns, inode], and where they are known the ctime_ns and the digest as hex."""
+    """Return [size, mtime_ns, inode], and if they are known the ctime_ns and the digest as hex."""
     found: list[int | str | None] = [snapshot.size, snapshot.mtime_ns, snapshot.inode]
     if snapshot.digest is not None:
         return [*found, snapshot.ctime_ns, snapshot.digest.hex()]
@@ -266,7 +266,7 @@ def snapshot_to_json(snapshot: Snapshot) -> list[int | str | None]:
 
 
 def snapshot_from_json(found: object) -> Snapshot:
-    """The inverse of `snapshot_to_json`. Raises ValueError for anything else."""
+    """Return the snapshot of a list by `snapshot_to_json`. Raises ValueError for anything else."""
     match found:
         case [int(size), int(mtime_ns), int(inode)]:
             return Snapshot(size, mtime_ns, inode)
@@ -280,7 +280,7 @@ def snapshot_from_json(found: object) -> Snapshot:
 def _path(found: object) -> str:
     if not isinstance(found, str) or not os.path.isabs(found):
         raise ValueError("its paths are not absolute")
-    if b"\0" in os.fsencode(found):  # raises ValueError as well, for what no file system can hold
+    if b"\0" in os.fsencode(found):  # raises ValueError as well, for values that no file system can hold
         raise ValueError("a path holds a NUL")
     return found
 
@@ -294,7 +294,7 @@ def _parsed(line: bytes) -> dict[str, object] | None:
 
 
 def _is_plan(path: str) -> bool:
-    """Whether `path` may be replaced by a plan: it is one, or empty."""
+    """Return whether `path` may be replaced by a plan: it is one, or empty."""
     if not os.path.isfile(path):  # a device, or a pipe, which would wait for ever
         return False
     try:

@@ -1,4 +1,4 @@
-"""Who wrote a plan or a journal, and where: one of someone else is not followed without a question."""
+"""Record who wrote a plan or a journal, and where: those of others are not followed without a question."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastsim.errors import shown
 
 
 def here() -> dict[str, str]:
-    """`user` and `host`, as plans and journals record them."""
+    """Return `user` and `host`, as plans and journals record them."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a user without a name, as in a container
@@ -20,8 +20,7 @@ def here() -> dict[str, str]:
 
 
 def stranger(head: Mapping[str, object] | None, path: str) -> str:
-    """What says that the file `path` with this header was not written by this user on this machine; empty if nothing
-    does."""
+    """Return why the file `path` with this header is not of this user on this machine; empty if it may be."""
     if hasattr(os, "geteuid") and (owner := os.stat(path).st_uid) != os.geteuid():
         return f"the file belongs to user number {owner}"
     mine = here()

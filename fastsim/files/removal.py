@@ -1,8 +1,8 @@
 """Remove a file only after its keeper was seen to survive that.
 
 Two paths may lead to one file in ways that neither paths nor inode numbers show: a pool and the disk under it, a share
-that is mounted twice. So a file that is to go gets another name first; where its keeper goes or changes with it, it is
-put back.
+that is mounted twice. So a file that is to go is given another name first; if its keeper goes or changes with it, it
+is put back.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from fastsim.records import Op, Operation, Plan
 
 
 class OneFileError(Exception):
-    """Two paths of a plan lead to one file: the plan would remove the only copy."""
+    """Report that two paths of a plan lead to one file: the plan would remove the only copy."""
 
     def __init__(self, source: str, keeper: str) -> None:
         super().__init__(
@@ -28,7 +28,7 @@ class OneFileError(Exception):
 
 
 class KeeperLostError(transfer.ChangedError):
-    """The keeper went, or changed, when its file was set aside or moved."""
+    """Report that the keeper disappeared, or changed, when its file was set aside or moved."""
 
     def __init__(self, witness: Witness, source: str) -> None:
         super().__init__(f"its keeper {shown(witness.path)} went, or changed, with it; it was put back")
@@ -36,7 +36,7 @@ class KeeperLostError(transfer.ChangedError):
 
 
 class Witness:
-    """A file that must survive the removal of another one. Made before anything happens to that."""
+    """A file that must survive the removal of another one. Create it before anything happens to that."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -63,7 +63,7 @@ class Witness:
             raise KeeperLostError(self, source)
 
     def came_back(self) -> bool:
-        """Whether it came back, or changed again, when the other file was put back: then both are one file."""
+        """Return whether it came back, or changed again, when the other file was put back: then both are one file."""
         now = _look(self.path)
         if now is None:
             return False
@@ -75,8 +75,11 @@ class Witness:
         )
 
     def _is_in_one_folder_with(self, source: str, aside: str) -> bool:
-        """Whether a folder of another path shows `aside`, where the two files have the same name: a file system that
-        caches names may go on showing a file that was renamed, but can't have cached a name that is new."""
+        """Return whether a folder of another path shows `aside`, if the two files have the same name.
+
+        A file system that caches names may continue to show a file that was renamed, but cannot have cached a new
+        name.
+        """
         folder, name = os.path.split(self.path)
         return (
             folded_name(name) == folded_name(os.path.basename(source))
@@ -86,7 +89,7 @@ class Witness:
 
 
 def objection(one: Operation, checker: Checker) -> str:
-    """Why `one` must not happen: what the plan was made for has changed. Empty if nothing speaks against it."""
+    """Return why `one` must not happen: something has changed since the plan was made. Empty if nothing has."""
     final = one.target is None and not counts_as_equal(one)
     try:
         status = os.stat(one.source)
@@ -105,21 +108,23 @@ def objection(one: Operation, checker: Checker) -> str:
             return f"its keeper {keeper} {change}"
     except OSError as error:
         return f"its keeper {keeper} is not there any more ({reason_of(error)})"
-    # A link that leads to its keeper may go: it goes itself. The keeper may not be a way to this one file.
+    # A link to its keeper may go: the link itself is removed. The keeper may not be another path of this same file.
     if os.path.realpath(one.keeper) == entry_path(one.source):
         return f"its keeper {keeper} leads to this very file"
     return ""
 
 
 def counts_as_equal(one: Operation) -> bool:
-    """Whether the plan took the file and its keeper for equal, byte for byte."""
+    """Return whether the plan regarded the file and its keeper as equal, byte by byte."""
     digest = one.snapshot.digest
     return digest is not None and one.keeper_snapshot is not None and one.keeper_snapshot.digest == digest
 
 
 def check_equal(one: Operation, aside: str) -> None:
-    """Raise ChangedError if the file, now at `aside`, was to go as an equal of its keeper and is not: digests may come
-    from the cache, which can't know of a disk that loses bits. Raises OSError."""
+    """Raise ChangedError if the file, now at `aside`, was to go as an equal of its keeper and is not.
+
+    Digests may come from the cache, which cannot know of a disk that loses bits. Raises OSError.
+    """
     if one.keeper is None or not counts_as_equal(one):
         return
     if not transfer.same_content(os.path.realpath(aside), os.path.realpath(one.keeper)):
@@ -127,7 +132,7 @@ def check_equal(one: Operation, aside: str) -> None:
 
 
 def check_keepers(plan: Plan) -> None:
-    """Raise UsageError if a file is to stay in place of another one and is to go itself, under whatever path."""
+    """Raise UsageError if a file is the keeper of another one and is to go itself, under whatever path."""
     real_of: dict[str, str] = {}
 
     def real(path: str) -> str:
@@ -146,23 +151,23 @@ def check_keepers(plan: Plan) -> None:
 
 
 def entry_path(path: str) -> str:
-    """The real path of the name `path` itself: links in its folder are followed, and not the file if it is a link."""
+    """Return the real path of the name `path`: links in its folder are followed, but not the file if it is a link."""
     folder, name = os.path.split(os.path.abspath(path))
     return os.path.join(os.path.realpath(folder), name)
 
 
 def set_aside(source: str, aside: str) -> None:
-    """Give `source` the name `aside` in the same folder. Raises OSError or ChangedError; it is as it was then."""
+    """Give `source` the name `aside` in the same folder. Raises OSError or ChangedError; it is then as it was."""
     transfer.rename(source, aside)
 
 
 def put_back(aside: str, source: str) -> None:
-    """The reverse of `set_aside`."""
+    """Undo `set_aside`."""
     transfer.rename(aside, source)
 
 
 def _look(path: str) -> os.stat_result | None:
-    """The status of the opened file: `stat` alone may answer from a cache. None if it can't be opened."""
+    """Return the status of the opened file: `stat` alone may answer from a cache. None if it cannot be opened."""
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run left about itself: the journal and the plan beside it, held against each other before an undo.
+"""Compare the journal of a run with the plan beside it, before an undo.
 
 A journal is input. It may have lost its end, be a copy, or be made by someone else to have files moved; so no target
 outside its own folder is followed, and no source that the plan beside it does not name.
@@ -17,10 +17,10 @@ from fastsim.records import Operation, Plan, Skipped
 
 
 class RunRecord:
-    """The journal `log`, completed from the plan beside it where its end is lost."""
+    """The journal `log`, completed from the plan beside it if its end is lost."""
 
     def __init__(self, log: Journal) -> None:
-        """Raises UsageError for a copy of a journal whose run still lies where it was."""
+        """Complete the journal. Raises UsageError for a copy of a journal whose run is still where it was."""
         self.log = log
         _check_is_no_copy(log)
         self.plan = _plan_beside(log)
@@ -33,7 +33,7 @@ class RunRecord:
             log.recover((i, one) for i, one in enumerate(self.plan.operations) if i not in log.entries)
 
     def unaccounted(self) -> Skipped | None:
-        """What to say if the journal is known to have had more operations than it and the plan tell of."""
+        """Return what to report if the journal had more operations than it and the plan show."""
         planned = (self.log.header or {}).get("operations")
         if not isinstance(planned, int) or planned <= len(self.log.entries):
             return None
@@ -44,7 +44,10 @@ class RunRecord:
         )
 
     def stranger(self) -> str:
-        """Why a person should look at what the journal does first: someone else may have written it. Empty if not."""
+        """Return why a person should first look at what the journal does: someone else may have written it.
+
+        Empty if not.
+        """
         if not self.moves():
             return ""
         if self.plan is None:
@@ -55,7 +58,7 @@ class RunRecord:
         return stranger(head, self.log.path) or stranger(head, plan_path)
 
     def moves(self) -> list[tuple[str, str]]:
-        """(from, to) of what an undo would move, as far as files are there and it may."""
+        """Return (from, to) of what an undo would move, as far as files are there and it may."""
         found = [entry.operation for entry in self.log.entries.values() if not (entry.undone or entry.failed)]
         return [
             (one.target, one.source)
@@ -64,7 +67,7 @@ class RunRecord:
         ]
 
     def refusal(self, one: Operation) -> str:
-        """Why `one` is not followed; empty if it may be."""
+        """Return why `one` is not followed; empty if it may be."""
         if one.target is not None and not self._is_inside(one.target):
             return f"it is not in {shown(self.log.outs)}, the folder of the journal; it is left alone"
         if self._sources is not None and one.source not in self._sources:
@@ -72,13 +75,13 @@ class RunRecord:
         return ""
 
     def made_folders(self) -> list[str]:
-        """The folders that the run had made, for itself and for its files."""
+        """Return the folders that the run had created, for itself and for its files."""
         outs = self.log.outs
         inside = [folder for folder in self.log.folders if self._is_inside(folder)]
         made = (self.log.header or {}).get("folders")
         above = [folder for folder in made if isinstance(folder, str)] if isinstance(made, list) else []
         first = str((self.log.header or {}).get("outs") or planned_outs(outs) or outs)
-        if first != outs:  # it was moved: the folders above it are not those that the run made
+        if first != outs:  # it was moved: the folders above it are not those that the run created
             return [*inside, *([outs] if first in above else [])]
         return [*inside, *(folder for folder in above if _is_below(outs, folder))]
 
@@ -96,7 +99,7 @@ def _is_below(path: str, folder: str) -> bool:
 
 
 def _plan_beside(log: Journal) -> Plan | None:
-    """The plan in the journal's folder, for that folder, if it is whole and of the same run."""
+    """Return the plan in the journal's folder, for that folder, if it is whole and of the same run."""
     path = os.path.join(log.outs, PLAN_NAME)
     try:
         plan = read_plan(path)

@@ -20,15 +20,15 @@ _O_BINARY: int = getattr(os, "O_BINARY", 0)
 
 
 class ChangedError(Exception):
-    """The source changed while it was being moved or copied; it was left alone."""
+    """Report that the source changed while it was being moved or copied; it was left alone."""
 
 
 class StoppedError(Exception):
-    """The user asked to stop in the middle of a copy; it was rolled back."""
+    """Report that the user stopped in the middle of a copy; it was rolled back."""
 
 
 class Stamp(NamedTuple):
-    """What a moved file shall look like where the file systems on its way did not keep it."""
+    """Mtime and mode to restore if a file system on the way dropped them."""
 
     mtime_ns: int
     mode: int | None
@@ -40,11 +40,11 @@ def move(
     """Give the file `source` the name `target`, on whatever file system. A link is moved itself, not its target.
 
     On one file system: a hard link, then unlink (without hard links: see `rename`). Across two: copy to `temporary`,
-    which must lie in the target's folder, fsync, read back and compare, rename, fsync the folder, and only then unlink
+    which must be in the target's folder, fsync, read back and compare, rename, fsync the folder, and only then unlink
     the source. A `temporary` that an earlier run left is replaced. `stamp` is for the second way only.
 
     Raises FileExistsError if `target` exists, another OSError, ChangedError or StoppedError: then `source` is as it
-    was, nothing is new at `target`, and `temporary` is not there.
+    was, nothing is new at `target`, and `temporary` does not exist.
     """
     before = os.lstat(source)
     try:
@@ -65,8 +65,8 @@ def move(
 def rename(source: str, target: str) -> None:
     """Rename within a file system, refusing a target that exists. Raises FileExistsError, OSError, ChangedError.
 
-    Without hard links, an empty file of ours takes the name first and is then replaced by the source. Only there
-    another program could lose something: if it replaces our empty file within those microseconds.
+    Without hard links, an empty file of ours takes the name first and is then replaced by the source. Another program
+    can lose data only if it replaces our empty file within those microseconds.
     """
     before = os.lstat(source)
     if os.name == "nt":
@@ -92,11 +92,11 @@ def rename(source: str, target: str) -> None:
 
 
 def copy(source: str, target: str, temporary: str, *, stop: Callable[[], bool] = lambda: False) -> None:
-    """Copy the content of `source`, with its times and mode, to the new file `target`; shared blocks where possible.
+    """Copy the content of `source`, with its times and mode, to the new file `target`; share blocks if possible.
 
-    Nothing is fsynced: the source stays, and can be copied again. Raises as `move` does.
+    Nothing is fsynced: the source stays, and can be copied again. Raises like `move`.
     """
-    before = os.stat(source)  # and not fstat, whose numbers may differ from these on Windows
+    before = os.stat(source)  # not fstat, whose numbers may differ from these on Windows
     with _leftover_removed(temporary):
         with open(source, "rb") as reader, _create(temporary) as writer:
             _copy_fast(reader, writer, stop)
@@ -108,7 +108,7 @@ def copy(source: str, target: str, temporary: str, *, stop: Callable[[], bool] =
 
 
 def same_content(a: str, b: str) -> bool:
-    """Whether two names stand for equal files, byte for byte, or for links to the same place. Raises OSError."""
+    """Return whether two names are equal files, byte by byte, or links to the same place. Raises OSError."""
     one, two = os.lstat(a), os.lstat(b)
     if stat.S_ISLNK(one.st_mode) and stat.S_ISLNK(two.st_mode):
         return os.readlink(a) == os.readlink(b)
@@ -122,7 +122,7 @@ def same_content(a: str, b: str) -> bool:
 
 
 def sync_folder(path: str) -> None:
-    """Make the names in a folder durable, where the system can."""
+    """Make the names in a folder durable, if the system can."""
     if os.name == "nt":
         return
     with suppress(OSError):
@@ -134,18 +134,18 @@ def sync_folder(path: str) -> None:
 
 
 def remove_leftover(path: str) -> None:
-    """Remove a temporary file of ours, if it is there."""
+    """Remove a temporary file of ours, if it exists."""
     with suppress(FileNotFoundError):
         os.unlink(path)
 
 
 def _unlink_moved(source: str, target: str, before: os.stat_result) -> None:
-    """Drop the old name of a file that has its new one; if that can't be, drop the new one."""
+    """Remove the old name of a file that has its new one; if that is not possible, remove the new one."""
     try:
         _check_same(before, os.lstat(source), source, target)
         os.unlink(source)
     except FileNotFoundError:
-        return  # a network file system that lost its answer: it is gone, and the target is there
+        return  # a network file system that lost its answer: it is gone, and the target exists
     except (OSError, ChangedError):
         if os.path.lexists(source):
             os.unlink(target)
@@ -182,9 +182,9 @@ def _copy_link(source: str, target: str, before: os.stat_result) -> None:
 
 
 def _copy_fast(reader: BinaryIO, writer: BinaryIO, stop: Callable[[], bool]) -> None:
-    """All bytes; by the kernel where it can, which on some file systems only shares the blocks."""
+    """Copy all bytes, by the kernel if it can, which on some file systems only shares the blocks."""
     if hasattr(os, "copy_file_range"):
-        with suppress(OSError):  # not between these file systems: the loop below goes on from where it stopped
+        with suppress(OSError):  # not between these file systems: the loop below continues from where it stopped
             while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 26):
                 if stop():
                     raise StoppedError
@@ -195,7 +195,7 @@ def _copy_fast(reader: BinaryIO, writer: BinaryIO, stop: Callable[[], bool]) -> 
 
 
 def _copy_status(source: str, target: str, status: os.stat_result, stamp: Stamp | None) -> None:
-    """Owner (as root), times, mode and extended attributes, as far as the file system takes them."""
+    """Copy owner (as root), times, mode and extended attributes, as far as the file system takes them."""
     with suppress(OSError):
         if sys.platform != "win32" and os.geteuid() == 0:
             os.chown(target, status.st_uid, status.st_gid)
@@ -213,8 +213,11 @@ def _copy_status(source: str, target: str, status: os.stat_result, stamp: Stamp 
 
 
 def _check_same(before: os.stat_result, now: os.stat_result, source: str, copy: str) -> None:
-    """Raise ChangedError unless `source` is still the file of `before`. Where only its inode number is another one, as
-    some file systems give new ones at any time, its content decides: `copy` has it."""
+    """Raise ChangedError unless `source` is still the file of `before`.
+
+    If only its inode number differs, as some file systems assign new ones at any time, its content decides: `copy` has
+    it.
+    """
     changed = (before.st_size, before.st_mtime_ns) != (now.st_size, now.st_mtime_ns)
     if not changed and not os.path.samestat(before, now):
         changed = not same_content(os.path.realpath(source), os.path.realpath(copy))
@@ -223,14 +226,14 @@ def _check_same(before: os.stat_result, now: os.stat_result, source: str, copy: 
 
 
 def _create(path: str) -> BinaryIO:
-    """A new file that only its owner can read until it is whole. What an earlier run left under this name goes."""
+    """Create a file that only its owner can read until it is whole, in place of one that an earlier run left."""
     remove_leftover(path)
     return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | _O_BINARY, 0o600), "wb")
 
 
 @contextmanager
 def _leftover_removed(path: str) -> Iterator[None]:
-    """Remove the temporary file if the block fails, by an interrupt too: it is only ever a copy."""
+    """Remove the temporary file if the block fails, also by an interrupt: it is only ever a copy."""
     try:
         yield
     except BaseException:

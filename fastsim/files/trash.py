@@ -1,4 +1,4 @@
-"""The desktop's trash, without the orphans that a failed or killed move leaves there."""
+"""Move files to the desktop's trash, without orphans of a failed or killed move."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _INFO = ".trashinfo"
 
 
 def to_trash(path: str) -> None:
-    """Put a file into the trash. Raises OSError; nothing is left in the trash then."""
+    """Move a file to the trash. Raises OSError; nothing is left in the trash then."""
     from send2trash import send2trash
 
     remove_orphans(path)  # of a run that was killed there
     try:
         send2trash(path)
-    except OSError as error:  # it speaks of the trash: "no such file" would be understood of the picture
+    except OSError as error:  # it is about the trash: "no such file" would be understood of the image
         remove_orphans(path)
         raise OSError(errno.EIO, f"the trash can't be used ({reason_of(error)})", path) from None
     if os.path.lexists(path):
@@ -31,7 +31,7 @@ def to_trash(path: str) -> None:
 def remove_orphans(path: str) -> None:
     """Remove records of the trash that name `path` but have no file: the record is written before the file moves.
 
-    Only freedesktop.org's trash has records, on Linux and its like.
+    Only freedesktop.org's trash has records, on Linux and similar systems.
     """
     if sys.platform in ("win32", "darwin"):
         return
@@ -47,7 +47,7 @@ def remove_orphans(path: str) -> None:
 
 
 def _trash_folders(path: str) -> Iterator[tuple[str, str]]:
-    """(trash folder, folder that its relative paths start from) of the home folder and of the file system of `path`."""
+    """Yield (trash folder, base of its relative paths) of the home folder and of the file system of `path`."""
     data = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
     yield os.path.join(data, "Trash"), data
     top = os.path.dirname(os.path.realpath(path))
@@ -59,7 +59,7 @@ def _trash_folders(path: str) -> Iterator[tuple[str, str]]:
 
 
 def _names(info: str, path: str, top: str) -> bool:
-    """Whether the record `info` is of `path`."""
+    """Return whether the record `info` is of `path`."""
     with open(info, "rb") as file:
         for line in file.read(1 << 16).splitlines():
             if line.startswith(b"Path="):

@@ -1,8 +1,8 @@
-"""Whether a file is still the one that was looked at: by size, times and inode number and, in doubt, by its content.
+"""Check whether a file is still the inspected one: by size, times and inode number and, in doubt, by its content.
 
-An inode number is no identity everywhere (sshfs, rclone, unionfs and a vfat that was mounted again give new ones), and the
-ctime changes with a rename, a new hard link or another mode. So neither alone makes a file another one, if its content
-was hashed when it was looked at.
+An inode number is no identity everywhere (sshfs, rclone, unionfs and a vfat that was mounted again assign new ones),
+and the ctime changes with a rename, a new hard link or another mode. So neither alone makes a file another one, if its
+content was hashed.
 """
 
 from __future__ import annotations
@@ -18,23 +18,22 @@ _MAY_HAVE = "may have changed since it was looked at (its change time is another
 
 
 class Checker:
-    """Compares files with their snapshots; remembers whose content was read, as one keeper may stand for many files."""
+    """Compare files with their snapshots, and remember whose content was read: one keeper may cover many files."""
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[Snapshot, int | None, bytes]] = {}
 
     def change(self, path: str, status: os.stat_result, seen: Snapshot, *, final: bool) -> str:
-        """What speaks against `path` (whose status is `status`) being the file of `seen`; empty if it is that file.
+        """Return what shows that `path` (with status `status`) is not the file of `seen`; empty if it is.
 
-        final: what follows can't be taken back, so that the content is read where nothing but size and mtime tell.
-        Raises OSError.
+        final: what follows cannot be undone, so the content is read if only size and mtime are known. Raises OSError.
         """
         now = Snapshot.from_stat(status)
         if (now.size, now.mtime_ns) != (seen.size, seen.mtime_ns):
             return _CHANGED
         knows_ctime = now.ctime_ns is not None and seen.ctime_ns is not None
         same_inode, same_ctime = now.inode == seen.inode, knows_ctime and now.ctime_ns == seen.ctime_ns
-        # Where a ctime is the mtime, the file system may have none of its own.
+        # If a ctime equals the mtime, the file system may have none of its own.
         weak = final and not (knows_ctime and now.ctime_ns != now.mtime_ns)
         if same_inode and (same_ctime or not knows_ctime) and not (weak and seen.digest is not None):
             return ""
@@ -52,8 +51,10 @@ class Checker:
 
 
 def with_digests(plan: Plan) -> Plan:
-    """`plan` with the digests of all files that it names, for those that were not hashed yet. A file that has changed
-    meanwhile, or can't be read, gets none."""
+    """Return `plan` with the digests of all files that it names, for those that were not hashed yet.
+
+    A file that has changed meanwhile, or cannot be read, gets none.
+    """
     known: dict[str, bytes | None] = {}
 
     def hashed(path: str, seen: Snapshot | None) -> Snapshot | None:

@@ -1,8 +1,8 @@
-"""Take back what a run did, from its journal and the disk: moved files go home, copies go away, the rest is told.
+"""Undo a run, from its journal and the disk: moved files go back, copies are removed, the rest is reported.
 
-Whatever moment a run was killed at, each of its operations is in one of a few states on disk; `take_back` tells them
-apart. Nothing is overwritten, and nothing is removed whose content does not lie elsewhere, so that undoing twice, or
-being interrupted and beginning again, does no harm.
+Whenever a run was killed, each of its operations is in one of a few states on disk; `take_back` distinguishes them.
+Nothing is overwritten, and nothing is removed whose content is not elsewhere, so that undoing twice, or being
+interrupted and starting again, does no harm.
 """
 
 from __future__ import annotations
@@ -30,27 +30,28 @@ _BATCH = 256
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """What undoing came to."""
+    """The result of an undo."""
 
     restored: int
     """Files moved back."""
     removed: int
-    """Copies taken away, their originals being there."""
+    """Copies removed, whose originals exist."""
     untouched: int
     """Operations that had not happened, or were undone before."""
     gone: int
-    """Deleted files, which nothing can bring back."""
+    """Deleted files, which cannot be restored."""
     trashed: int
     """Files in the desktop's trash."""
     failed: tuple[Skipped, ...]
     """Files left where they are, and why."""
     interrupted: bool
     complete: bool
-    """All is as it was: the plan and the journal are removed, and the output folder if the run had made it."""
+    """Everything is as it was: the plan and the journal are removed, and the output folder if the run had created it.
+    """
 
 
 class Fate(Enum):
-    """What became of one operation."""
+    """The result of undoing one operation."""
 
     RESTORED = auto()
     REMOVED = auto()
@@ -60,7 +61,7 @@ class Fate(Enum):
 
 
 class CannotUndoError(Exception):
-    """Why a file was left where it is."""
+    """Report why a file was left where it is."""
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(reason)
@@ -68,10 +69,10 @@ class CannotUndoError(Exception):
 
 
 def undo(journal: str, *, bar: Bar | None, stop: Callable[[], bool] = lambda: False) -> Undone:
-    """Take back the run of `journal` (the file, or the output folder that holds it), its last operation first.
+    """Undo the run of `journal` (the file, or the output folder that holds it), its last operation first.
 
-    SIGINT and SIGTERM end it between two operations; it may be run again. Raises UsageError if `journal` is none, or is
-    in use. Who wrote the journal is the caller's question: see `RunRecord.stranger`.
+    SIGINT and SIGTERM end it between two operations; it may be run again. Raises UsageError if `journal` is none, or
+    is in use. The caller has to ask who wrote the journal: see `RunRecord.stranger`.
     """
     with Journal(journal_in(journal)) as log:
         return undo_record(RunRecord(log), bar=bar, stop=stop)
@@ -84,7 +85,7 @@ def undo_record(
     stop: Callable[[], bool] = lambda: False,
     waiting: Callable[[], None] = lambda: None,
 ) -> Undone:
-    """As `undo`, for a journal that is open. waiting: called when another run has to end first."""
+    """Undo like `undo`, for a journal that is open. waiting: called if another run has to end first."""
     log = record.log
     sources = [entry.operation.source for entry in log.entries.values() if entry.operation.op == Op.MOVE]
     with held_back(stop) as stopping:
@@ -107,7 +108,7 @@ class _Undoing:
         self._failed: list[Skipped] = []
 
     def all(self) -> None:
-        """Take back what can be; then the folders that the run had made go, and the times of others come back."""
+        """Undo what can be undone; then remove folders that the run had created, and restore the times of others."""
         log = self._log
         times = _times_to_restore(log)
         order = sorted(log.entries, reverse=True)
@@ -130,7 +131,7 @@ class _Undoing:
             log.note_times()
 
     def end(self) -> Undone:
-        """Remove plan and journal if all is as it was. Raises FastsimError if they can't be."""
+        """Remove plan and journal if everything is as it was. Raises FastsimError if they cannot be removed."""
         lost = self._record.unaccounted()
         failed = (*self._failed, *([lost] if lost else []))
         counts = self._counts
@@ -143,7 +144,7 @@ class _Undoing:
         )  # fmt: skip
 
     def _one(self, i: int) -> None:
-        """Take back operation `i`, or note why it can't be. Raises StoppedError."""
+        """Undo operation `i`, or record why it cannot be undone. Raises StoppedError."""
         entry = self._log.entries[i]
         one = entry.operation
         try:
@@ -160,7 +161,7 @@ class _Undoing:
 
 
 def _times_to_restore(log: Journal) -> dict[str, int]:
-    """{folder: mtime_ns} of folders that nobody but the run has changed, or that are gone."""
+    """Return {folder: mtime_ns} of folders that only the run has changed, or that are gone."""
     found = {}
     for folder, (before, after) in log.times.items():
         try:
@@ -179,7 +180,7 @@ def _restore_times(times: Mapping[str, int]) -> None:
 
 
 def _announce(log: Journal, indices: Iterable[int]) -> None:
-    # A full disk must not stop an undo that makes room: without its marks, the disk alone tells what was undone.
+    # A full disk must not stop an undo that makes room: without its marks, the disk alone shows what was undone.
     with suppress(OSError):
         log.undoing(i for i in indices if log.entries[i].operation.target is not None and not log.entries[i].undone)
 
@@ -213,7 +214,7 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
     if one.op == Op.COPY:
         return _take_copy_away(entry, one.target, names.aside)
     if entry.undoing and os.path.lexists(one.source):
-        # An earlier undo may have been killed when it had taken the name, and not yet filled it.
+        # An earlier undo may have been killed after taking the name, and before filling it.
         original = Snapshot.from_stat(os.lstat(one.source)) == one.snapshot
         if not original and not _has_two_names(one.source, one.target):
             _remove_placeholder(one.source)
@@ -222,8 +223,8 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
         transfer.move(one.target, one.source, names.undo_part, stop=stop, stamp=_stamp(entry, one.target))
         return Fate.RESTORED
     transfer.remove_leftover(names.undo_part)
-    # Both are there. Killed between link and unlink, or between the copy to another file system and the unlink (of the
-    # run, or of an earlier undo): one file under two names, or twice. Then the second one goes.
+    # Both exist. Killed between link and unlink, or between the copy to another file system and the unlink (of the
+    # run, or of an earlier undo): one file under two names, or twice. Then the second one is removed.
     if _has_two_names(one.source, one.target) or transfer.same_content(one.source, one.target):
         _remove_second(one.target, one.source, names.aside)
         return Fate.RESTORED
@@ -242,7 +243,7 @@ def _take_from_aside(one: Operation, aside: str) -> Fate:
 
 
 def bring_back(aside: str, path: str, seen: Snapshot) -> bool:
-    """Give the file `aside` its name `path` back, if it is there; whether it had lost that.
+    """Give the file `aside` its name `path` back, if it is there; return whether it had lost that.
 
     seen: what the file was. Raises CannotUndoError if something else has the name.
     """
@@ -263,7 +264,7 @@ def bring_back(aside: str, path: str, seen: Snapshot) -> bool:
 
 
 def _is_placeholder(path: str, seen: Snapshot) -> bool:
-    """Whether `path` is an empty file that only takes the name of the file that was seen."""
+    """Return whether `path` is an empty file that only takes the name of the file `seen`."""
     status = os.lstat(path)
     return (
         stat.S_ISREG(status.st_mode) and status.st_size == 0 and (0, status.st_mtime_ns) != (seen.size, seen.mtime_ns)
@@ -271,14 +272,14 @@ def _is_placeholder(path: str, seen: Snapshot) -> bool:
 
 
 def remove_empty(folders: Iterable[str]) -> None:
-    """Remove those of `folders` that hold nothing, inner ones first."""
+    """Remove those of `folders` that are empty, inner ones first."""
     for folder in sorted(folders, key=len, reverse=True):
         with suppress(OSError):
             os.rmdir(folder)
 
 
 def _take_copy_away(entry: Entry, target: str, aside: str) -> Fate:
-    """Remove a copy that is still what was written, if its original is still there."""
+    """Remove a copy that is still what was written, if its original still exists."""
     one = entry.operation
     if entry.done and _was_changed(entry, target):
         raise CannotUndoError(target, "the copy was changed since; it stays")
@@ -312,13 +313,13 @@ def _remove_second(path: str, other: str, aside: str) -> None:
 
 
 def _was_changed(entry: Entry, target: str) -> bool:
-    """Whether someone has changed what the run left at `target`."""
+    """Return whether someone has changed what the run left at `target`."""
     now = os.lstat(target)
     return entry.result is None or (now.st_size, now.st_mtime_ns) != (entry.result.size, entry.result.mtime_ns)
 
 
 def _has_two_names(source: str, target: str) -> bool:
-    """Whether these are two hard links of one file. Raises CannotUndoError if they are but two spellings of one."""
+    """Return whether these are two hard links of one file. Raises CannotUndoError if they are spellings of one name."""
     one, two = os.lstat(source), os.lstat(target)
     if os.path.samestat(one, two) and one.st_nlink < 2:
         raise CannotUndoError(target, f"{shown(source)} leads to this very file; it stays")
@@ -326,7 +327,7 @@ def _has_two_names(source: str, target: str) -> bool:
 
 
 def _equal_files(source: str, target: str) -> bool:
-    """Byte for byte; a source that is a link stands for the file behind it, as it did when it was copied."""
+    """Compare byte by byte; a source that is a link stands for its target, as when it was copied."""
     return transfer.same_content(os.path.realpath(source), target)
 
 
@@ -338,14 +339,14 @@ def _remove_placeholder(path: str) -> None:
 
 
 def _stamp(entry: Entry, target: str) -> transfer.Stamp | None:
-    """The time and mode that the file had, unless someone has changed it since."""
+    """Return the time and mode that the file had, unless someone has changed it since."""
     if entry.done and _was_changed(entry, target):
         return None
     return transfer.Stamp(entry.operation.snapshot.mtime_ns, entry.mode)
 
 
 def _remove_records(log: Journal, record: RunRecord) -> None:
-    """Remove the plan and the journal, and the folders that the run had made for them."""
+    """Remove the plan and the journal, and the folders that the run had created for them."""
     made = record.made_folders()
     try:
         remove_plan(log.outs)

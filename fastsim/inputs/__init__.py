@@ -1,1 +1,1 @@
-"""Which files take part, what they are, and what belongs to them."""
+"""Determine which files take part, what they are, and what belongs to them."""

@@ -1,4 +1,4 @@
-"""Many files read into one piece of memory, with their headers and digests: little of it is Python, most of it without the GIL.
+"""Read many files into one array, with their headers and digests: little of it in Python, most of it without the GIL.
 
 The decoders do not use it yet; bench/host.py shows what it saves.
 """
@@ -18,14 +18,14 @@ from fastsim.inputs.headers import Header, offsets, read_headers
 from fastsim.records import Int64Array, Uint8Array
 
 Digest = Callable[[memoryview], bytes]
-"""The digest of a file's bytes; releases the GIL, as those of hashlib and blake3 do."""
+"""Digest of a file's bytes; it releases the GIL, like those of hashlib and blake3."""
 _FLAGS = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 class Arena(NamedTuple):
     """Files one after the other: file k is data[start[k] : start[k + 1]], and `views` has each without a copy.
 
-    reasons: {k: why file k could not be read}; it has no bytes then, a header of kind 0, and an empty digest.
+    reasons: {k: why file k could not be read}; such a file has no bytes, a header of kind 0, and an empty digest.
     """
 
     data: Uint8Array
@@ -35,13 +35,13 @@ class Arena(NamedTuple):
     reasons: dict[int, str]
 
     def views(self) -> list[Uint8Array]:
-        """uint8[bytes] of each file."""
+        """Return uint8[bytes] of each file."""
         ends = self.start.tolist()
         return [self.data[a:b] for a, b in pairwise(ends)]
 
 
 def groups(sizes: Sequence[int], *, most_files: int, most_bytes: int) -> list[slice]:
-    """The files in runs for one arena each: at most `most_files` of at most `most_bytes` together, or one larger file."""
+    """Group files for one arena each: at most `most_files` of at most `most_bytes` together, or one larger file."""
     runs, first, total = list[slice](), 0, 0
     for k, size in enumerate(sizes):
         if k > first and (k - first == most_files or total + size > most_bytes):
@@ -52,7 +52,7 @@ def groups(sizes: Sequence[int], *, most_files: int, most_bytes: int) -> list[sl
 
 
 def read_files(paths: Sequence[str], digest: Digest | None = None) -> Arena:
-    """Read whole files into one array. A file that can't be read costs itself alone. `digest` None: no digests."""
+    """Read whole files into one array; a file that cannot be read does not affect others. `digest` None: no digests."""
     reasons: dict[int, str] = {}
     opened = [_opened(path, k, reasons) for k, path in enumerate(paths)]
     sizes = [size for _, size in opened]
@@ -71,7 +71,7 @@ def read_files(paths: Sequence[str], digest: Digest | None = None) -> Arena:
 
 
 def _opened(path: str, k: int, reasons: dict[int, str]) -> tuple[int, int]:
-    """(descriptor, bytes); (-1, 0) where there is nothing to read, with the reason."""
+    """Return (descriptor, bytes), or (-1, 0) with the reason if there is nothing to read."""
     try:
         descriptor = os.open(path, _FLAGS)
     except OSError as error:
@@ -86,7 +86,7 @@ def _opened(path: str, k: int, reasons: dict[int, str]) -> tuple[int, int]:
 
 
 def _fill(descriptor: int, into: memoryview, k: int, reasons: dict[int, str]) -> bool:
-    """Read until `into` is full, and close the file. False, with the reason, where it can't be filled."""
+    """Read until `into` is full, and close the file. Return False, with the reason, if it cannot be filled."""
     done = 0
     try:
         while done < len(into):
@@ -103,13 +103,13 @@ def _fill(descriptor: int, into: memoryview, k: int, reasons: dict[int, str]) ->
 
 
 def _read_copy(descriptor: int, into: memoryview) -> int:
-    """For systems without readv (Windows)."""
+    """Read on systems without readv (Windows)."""
     part = os.read(descriptor, min(len(into), 1 << 24))
     into[: len(part)] = part
     return len(part)
 
 
 def _without_gaps(data: Uint8Array, start: Int64Array, sizes: list[int]) -> tuple[Uint8Array, Int64Array]:
-    """The files moved together, where some turned out to have no bytes."""
+    """Move the files together if some turned out to have no bytes."""
     kept = [data[at : at + size] for at, size in zip(start.tolist(), sizes, strict=False)]
     return np.concatenate(kept), offsets(sizes)

@@ -1,4 +1,4 @@
-"""Whether a file's name is that of a copy: what systems, browsers and phones add when they copy, download or edit."""
+"""Recognise names of copies: what systems, browsers and phones add when they copy, download or edit a file."""
 
 from __future__ import annotations
 
@@ -41,15 +41,16 @@ _BEGIN = re.compile(
 _HINT = re.compile(
     rf"[()~]|{_COPY}|{_COPY_UNSPACED}|{_EDITED}|conflict|-(?:desktop|laptop)-|[\s_-]\d{{1,2}}$", re.IGNORECASE
 )
-"""What a name with any mark has: most names are done with after this one search."""
+"""Matches any name with a mark: most names need only this one search."""
 _NUMBERED = re.compile(r"[\s_-]+\d{1,2}\Z")
 
 
 def copy_marks(name: str, names: Collection[str]) -> int:
-    """How many marks of a copy or an edit `name` carries: 0 for `IMG_1.jpg`, 1 for `IMG_1 (1).jpg` or `Kopie von a.png`.
+    """Return how many marks of a copy or an edit `name` carries.
 
-    names: all names of the run, as `folded_name` gives them: a number at the end, as in `beach_2.jpg`, counts only
-    where there is a `beach.jpg`. A suffix that no format has (`.jpg_original`, `.bak`) is a mark, too.
+    0 for `IMG_1.jpg`, 1 for `IMG_1 (1).jpg` or `Kopie von a.png`. names: all names of the run, as `folded_name`
+    returns them: a number at the end, as in `beach_2.jpg`, counts only if there is a `beach.jpg`. A suffix that no
+    format has (`.jpg_original`, `.bak`) is a mark, too.
     """
     stem, suffix = os.path.splitext(unicodedata.normalize("NFC", name))
     marks = 0
@@ -65,7 +66,7 @@ def copy_marks(name: str, names: Collection[str]) -> int:
 
 
 def without_edit(stem: str) -> str | None:
-    """`a` for `a-edited`, `a(1)` for `a-edited(1)`; None for a stem without such a word at its end."""
+    """Return `a` for `a-edited`, `a(1)` for `a-edited(1)`; None for a stem without such a word at its end."""
     number = re.search(r"\(\d+\)$", stem)
     bare = stem[: number.start()] if number else stem
     found = _at_end(_EDIT_END, bare)
@@ -73,7 +74,7 @@ def without_edit(stem: str) -> str | None:
 
 
 def _without_mark(stem: str, suffix: str, names: Collection[str]) -> str | None:
-    """`stem` without its last mark, or its first one; None where it has none."""
+    """Return `stem` without its last mark, or its first one; None if it has none."""
     if (found := _at_end(_END, stem)) and found > 0:
         return stem[:found]
     if (begin := _BEGIN.match(stem)) is not None:
@@ -85,6 +86,6 @@ def _without_mark(stem: str, suffix: str, names: Collection[str]) -> str | None:
 
 
 def _at_end(pattern: re.Pattern[str], text: str) -> int | None:
-    """Where the longest end of `text` begins that `pattern` matches, something being left before it."""
+    """Return the start of the longest end of `text` that `pattern` matches and that leaves something before it."""
     found = pattern.search(text, 1)
     return found.start() if found else None

@@ -1,4 +1,4 @@
-"""The digest by which fastsim names the content of a file."""
+"""Define the digest by which fastsim identifies the content of a file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _CHUNK = 1 << 20
 
 
 def digest_of(path: str) -> bytes:
-    """BLAKE2b-256 of the bytes of the file `path`. Raises OSError."""
+    """Return BLAKE2b-256 of the bytes of the file `path`. Raises OSError."""
     digest = hashlib.blake2b(digest_size=32)
     with open(path, "rb") as stream:
         while chunk := stream.read(_CHUNK):

@@ -1,4 +1,4 @@
-"""Find the files of the input: each once, in a fixed order, whatever the spelling, the links and the overlaps."""
+"""Find the files of the input: each once, in a fixed order, regardless of spelling, links and overlaps."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from fastsim.records import ASIDE_PREFIX, PART_PREFIX, LeftOut, MediaFile, Skipp
 from fastsim.run.progress import Bar
 
 RUN_MARK = "fastsim_journal.jsonl"
-"""A folder that holds this file is the output of a run (a test holds it to the name that journal uses)."""
+"""A folder that holds this file is the output of a run (a test compares it with the name that journal uses)."""
 
 _Id = tuple[object, ...]
-"""Equal for two paths that are one thing on disk."""
+"""Equal for two paths that are the same file or folder on disk."""
 
 
 class Listing(NamedTuple):
-    """What discovery found."""
+    """The result of discovery."""
 
     files: tuple[MediaFile, ...]
     """Ids 0 .. n-1, in the order of the bytes of their real, absolute paths."""
     skipped: tuple[Skipped, ...]
-    """What could not be read."""
+    """Files and folders that could not be read."""
     left_out: LeftOut
 
 
@@ -47,20 +47,21 @@ def discover(
     bar: Bar | None,
     include_system: bool = False,
 ) -> Listing:
-    """List the files below `inputs` that are of one kind, by their suffix or, where that is unknown, by their content.
+    """List the files below `inputs` that are of one kind, by their suffix or, if that is unknown, by their content.
 
     inputs: folders and files; a file named here is taken whatever it is, and an input that is a link is resolved.
-    listed: the same from a list that a program made, where one that is gone by now is skipped and ends nothing.
-    exclude: globs; a file or folder is left out where one matches its name, its path below the input, or its whole path
-    (`*` crosses `/`). outs: a folder that is never entered. include_system: enter folders of `system_folders`, too,
-    which are otherwise counted in `left_out`; an input that lies in one is read in any case.
+    listed: the same from a list that a program made, of which missing files are skipped. exclude: globs; a file or
+    folder is left out if one matches its name, its path below the input, or its whole path (`*` crosses `/`). outs: a
+    folder that is never entered. include_system: also enter folders of `system_folders`, which are otherwise counted
+    in `left_out`; an input inside one is read in any case.
 
-    Every file is listed once, even where inputs overlap. Without `follow_links`, links inside folders are passed over.
-    With it, they are followed, but one whose target is in the list already is dropped, so that a link is never kept in
-    place of its own target. Output folders of earlier runs are not entered, and named in `left_out`. Files that no
-    installed library reads are counted in `left_out`. Fifos, sockets, devices and the `._` files of Macs are passed
-    over; empty and hidden files are listed.
-    Raises UsageError for an input that does not exist, is neither file nor folder, or lies in `outs`.
+    Every file is listed once, even if inputs overlap. Without `follow_links`, links inside folders are ignored. With
+    it, they are followed, but a link whose target is in the list already is dropped, so that a link is never kept in
+    place of its own target. Output folders of earlier runs are not entered, and are named in `left_out`. Files that no
+    installed library reads are counted in `left_out`. FIFOs, sockets, devices and the `._` files of macOS are ignored;
+    empty and hidden files are listed.
+
+    Raises UsageError for an input that does not exist, is neither file nor folder, or is inside `outs`.
     """
     real_outs = None if outs is None else os.path.realpath(outs)
     rules = Rules(kind, globs(exclude), recursive, follow_links, real_outs, include_system, plain_suffixes(kind))
@@ -78,9 +79,9 @@ def discover(
 
 
 def read_list(stream: BinaryIO) -> tuple[str, ...]:
-    """The paths of a list: one a line, or each ended by NUL if the list holds a NUL (`find -print0`).
+    """Return the paths of a list: one per line, or each ended by NUL if the list holds a NUL (`find -print0`).
 
-    Where every line ends with a carriage return (a list that was made on Windows), that is no part of the names.
+    If every line ends with a carriage return (a list that was made on Windows), it is not part of the names.
     """
     data = stream.read()
     if b"\0" in data:
@@ -92,7 +93,7 @@ def read_list(stream: BinaryIO) -> tuple[str, ...]:
 
 
 class MissingInputError(UsageError):
-    """An input that does not exist, or can't be reached."""
+    """Report an input that does not exist, or cannot be reached."""
 
     def __init__(self, text: str, reason: str) -> None:
         super().__init__(f"{shown(text)}: {reason}; give files or folders that exist, or - for a list")
@@ -100,7 +101,7 @@ class MissingInputError(UsageError):
 
 
 class _Scan:
-    """The state of one discovery: what was found, which folders were entered, and which links wait for their turn."""
+    """The state of one discovery: files found, folders entered, and links that are still to be followed."""
 
     def __init__(self, rules: Rules, bar: Bar | None) -> None:
         self.skipped: dict[str, Skipped] = {}
@@ -117,7 +118,7 @@ class _Scan:
         self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
 
     def left_out(self) -> LeftOut:
-        """What was counted and not read."""
+        """Return what was counted and not read."""
         system = Counter(kind.value for kind in self._system.values())
         unread = Counter(one.name for one in self._unread.values())
         return LeftOut(
@@ -126,8 +127,10 @@ class _Scan:
         )  # fmt: skip
 
     def add_input(self, text: str, listed: bool = False) -> None:
-        """Take one input of the command line, or one of a list. Raises UsageError, MissingInputError where it can't be
-        found."""
+        """Add one input of the command line, or one of a list.
+
+        Raises UsageError, or MissingInputError if it cannot be found.
+        """
         if not text:
             raise UsageError("INPUT '': it is empty; give folders or files (. is the current folder), or - for a list")
         try:
@@ -151,7 +154,7 @@ class _Scan:
             self._add_named(path, status, listed)
 
     def _add_named(self, path: str, status: os.stat_result, listed: bool) -> None:
-        """Add a file that was named itself, whatever it is; what a list holds is no shadow file of a Mac."""
+        """Add a file that was named itself, whatever it is, except `._` files of macOS in a list."""
         folder, name = os.path.split(path)
         try:
             if listed and name.startswith("._"):
@@ -159,7 +162,7 @@ class _Scan:
                     if is_apple_double(stream.read(4)):
                         return
             found = recognise(path, name, self._rules.kind)
-        except OSError:  # the decoder says what is wrong
+        except OSError:  # the decoder reports what is wrong
             found = None
         if found is not None and not found.is_readable():
             self._unread[_content_id(status)] = found
@@ -172,7 +175,7 @@ class _Scan:
             self._bar.advance()
 
     def add_linked(self) -> None:
-        """Follow the links that were seen, by their paths, and after all that is real: that comes first."""
+        """Follow the links that were seen, by their paths, after everything that is real: that takes precedence."""
         while self._links:
             links, self._links = sorted(self._links, key=lambda link: os.fsencode(link[0])), []
             for path, root in links:
@@ -202,7 +205,7 @@ class _Scan:
         return tuple(MediaFile(i, *one) for i, one in enumerate(found))
 
     def _walk(self, top: str, root: str, entered: set[_Id]) -> None:
-        """Take the files of the folder `top` and of those below it that are not in `entered` yet."""
+        """Add the files of the folder `top` and of folders below it that are not in `entered` yet."""
         waiting = [top]
         while waiting:
             folder = waiting.pop()
@@ -214,7 +217,7 @@ class _Scan:
                 with os.scandir(folder) as found:
                     entries = list(found)
                 if folder != root and any(entry.name == RUN_MARK for entry in entries):
-                    # Else copies would be kept, and their originals be cleaned away.
+                    # Otherwise copies would be kept, and their originals cleaned away.
                     self._earlier.append(folder)
                     continue
                 waiting += self._take(entries, root, folder_id)
@@ -222,7 +225,7 @@ class _Scan:
                 self.skipped[folder] = Skipped(folder, f"folder not read: {reason_of(error)}")
 
     def _take(self, entries: list[os.DirEntry[str]], root: str, folder_id: _Id) -> list[str]:
-        """Add the files among `entries`, put links aside, and return the folders."""
+        """Add the files among `entries`, queue links, and return the folders."""
         folders, before = [], len(self._found)
         rules, start = self._rules, len(root.rstrip(os.sep)) + 1
         for entry in entries:
@@ -242,14 +245,14 @@ class _Scan:
         return folders
 
     def _is_system(self, path: str, name: str) -> bool:
-        """Whether a folder is left out as one of the system; it is counted then."""
+        """Return whether a folder is left out as a system folder; count it if so."""
         kind = self._rules.system_kind(name, os.path.basename(os.path.dirname(path)))
         if kind is not None:
             self._system[(path,)] = kind
         return kind is not None
 
     def _take_file(self, path: str, root: str, entry: os.DirEntry[str], folder_id: _Id) -> None:
-        """Add a file of a folder if it is of the wanted kind and there is something to read it."""
+        """Add a file of a folder if it is of the wanted kind and a reader for it is installed."""
         name, rules = entry.name, self._rules
         if name.startswith(PART_PREFIX):
             return
@@ -266,7 +269,7 @@ class _Scan:
             found = None if plain else recognise(path, name, rules.kind)
             if found is None and not plain:
                 return
-            # On Windows a DirEntry knows no inode, and a stale size.
+            # On Windows a DirEntry has no inode, and a stale size.
             status = os.stat(path) if os.name == "nt" else entry.stat(follow_symlinks=False)
             if found is None or found.is_readable():
                 self._add(path, root, status, folder_id)
@@ -277,7 +280,7 @@ class _Scan:
                 self.skipped[path] = Skipped(path, reason_of(error))
 
     def _is_wanted(self, path: str, name: str, status: os.stat_result) -> bool:
-        """Whether a file is of the wanted kind, and can be read here; where it can't, it is counted. Raises OSError."""
+        """Return whether a file is of the wanted kind and can be read here; count it if it cannot. Raises OSError."""
         found = recognise(path, name, self._rules.kind)
         if found is None:
             return False
@@ -287,8 +290,11 @@ class _Scan:
         return True
 
     def _add(self, path: str, root: str, status: os.stat_result, folder_id: _Id) -> None:
-        """Add a file unless it is there by another path. Hard links are files of their own: two names, be it that only
-        case tells them apart. The name has to be spelled as its folder has it."""
+        """Add a file unless it was found by another path.
+
+        Hard links are files of their own: two names, even if only case distinguishes them. The name must be spelled as
+        its folder has it.
+        """
         content = _content_id(status)
         if status.st_nlink > 1 or status.st_ino == 0:
             self._found.setdefault((folder_id, os.path.basename(path)), (path, root, Snapshot.from_stat(status)))
@@ -303,7 +309,7 @@ def _folder_id(path: str) -> _Id:
 
 
 def _name_in_folder(folder: str, name: str) -> str:
-    """How `folder` itself spells `name`: one that ignores case or the form of accents opens other spellings, too."""
+    """Return how `folder` itself spells `name`: a file system that ignores case or accents opens other spellings, too."""
     try:
         names = os.listdir(folder)
     except OSError:
@@ -315,11 +321,11 @@ def _name_in_folder(folder: str, name: str) -> str:
 
 
 def _content_id(status: os.stat_result) -> _Id:
-    # Size and time too: file systems without real inodes make numbers up, and may give one to two files.
+    # Size and time too: file systems without real inodes invent numbers, and may give one to two files.
     return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 def _is_junction(entry: os.DirEntry[str]) -> bool:
-    """A Windows junction: a link to a folder that does not call itself a link (known from Python 3.12 on)."""
+    """Return whether an entry is a Windows junction: a link that does not call itself one (Python 3.12+)."""
     test = getattr(entry, "is_junction", None)
     return test is not None and bool(test())

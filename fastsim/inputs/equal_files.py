@@ -1,4 +1,4 @@
-"""Files with equal bytes: found by hash, decoded once, and given the same row."""
+"""Find files with equal bytes by hash; they are decoded once and get the same row."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from fastsim.run.progress import Bar
 def digests(
     files: Sequence[MediaFile], *, known: Mapping[int, bytes] | None, workers: int, bar: Bar
 ) -> dict[int, bytes]:
-    """{id: BLAKE2b-256 of the file's bytes}.
+    """Return {id: BLAKE2b-256 of the file's bytes}.
 
-    `known`: digests that need no reading; then every other file is read. None: only files of equal size are read, which
-    is enough to find copies. Empty files and files that can't be read have no digest: the decoder says what is wrong.
+    known: digests of files that need not be read; then all others are read. None: only files of equal size are read,
+    which is enough to find copies. Empty files and files that cannot be read have no digest: the decoder reports what
+    is wrong.
     """
     sizes = Counter(file.snapshot.size for file in files)
     found = {file.id: known[file.id] for file in files if file.id in known} if known else {}
@@ -37,7 +38,7 @@ def digests(
 
 
 def find_copies(files: Sequence[MediaFile], digest_of: Mapping[int, bytes]) -> dict[int, int]:
-    """The files whose bytes are those of an earlier one: {id of the copy: id of the first}."""
+    """Return {id of a copy: id of the first file with the same bytes}."""
     first: dict[bytes, int] = {}
     copies: dict[int, int] = {}
     for file in files:
@@ -48,7 +49,7 @@ def find_copies(files: Sequence[MediaFile], digest_of: Mapping[int, bytes]) -> d
 
 
 def spread_rows(embeddings: Embeddings, copies: dict[int, int]) -> Embeddings:
-    """`embeddings` with the row of each first file repeated for its copies; ids ascend again."""
+    """Return `embeddings` with the row of each first file repeated for its copies, ids ascending."""
     row_of = {file_id: row for row, file_id in enumerate(embeddings.ids.tolist())}
     added = [(copy, row_of[first]) for copy, first in copies.items() if first in row_of]
     if not added:
@@ -60,7 +61,7 @@ def spread_rows(embeddings: Embeddings, copies: dict[int, int]) -> Embeddings:
 
 
 def spread_skips(skipped: Sequence[Skipped], copies: dict[int, int], files: Sequence[MediaFile]) -> tuple[Skipped, ...]:
-    """`skipped` with the copies of each skipped file added, for the same reason. `files[i].id` must be i."""
+    """Return `skipped` with the copies of each skipped file added, for the same reason. `files[i].id` must be i."""
     reason_of = {item.id: item.reason for item in skipped if item.id is not None}
     also = (Skipped(files[copy].path, reason_of[first], copy) for copy, first in copies.items() if first in reason_of)
     return (*skipped, *also)

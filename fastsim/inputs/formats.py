@@ -1,4 +1,4 @@
-"""The one list of formats: what is found by suffix or by its first bytes, and what reads it.
+"""List all formats: how files are recognised by suffix or by their first bytes, and what reads them.
 
 Discovery, decoders, `doctor`, --help and the documentation take it from here.
 """
@@ -16,7 +16,7 @@ from fastsim.inputs.signatures import Signature
 
 
 class Kind(StrEnum):
-    """What a format holds."""
+    """Kind of media of a format."""
 
     IMAGE = "image"
     VIDEO = "video"
@@ -27,21 +27,21 @@ class Reader:
     """A library that decodes files."""
 
     name: str
-    """As people call it."""
+    """Common name."""
     package: str
-    """As pip calls it."""
+    """Name on the package index."""
     module: str
-    """As Python imports it."""
+    """Name to import."""
     extra: str | None = None
-    """The extra of fastsim that installs it; None: it is in the base installation."""
+    """Extra of fastsim that installs it; None: it is in the base installation."""
 
     def is_installed(self) -> bool:
-        """Whether it can be found; it is not imported."""
+        """Return whether it can be found; it is not imported."""
         return _is_installed(self.module)
 
     @property
     def install_command(self) -> str:
-        """What installs it, as a line for a shell."""
+        """Return the command that installs it."""
         return pip_install(self.extra) if self.extra else f"pip install {self.package}"
 
 
@@ -63,19 +63,21 @@ class Format:
     suffixes: tuple[str, ...]
     """Lower case, with the dot; no two formats share one."""
     reader: Reader | None
-    """None: nothing here reads it. It is on the list so that its files are counted, not passed over in silence."""
+    """None: nothing reads it here. It is listed so that its files are counted, not ignored."""
     signature: Signature | None = None
-    """Takes the first `signatures.HEAD_BYTES` bytes; None where a format has no mark at its beginning."""
+    """Takes the first `signatures.HEAD_BYTES` bytes; None for a format without a mark at its beginning."""
     pillow: tuple[str, ...] = ()
-    """What Pillow calls it, where Pillow identifies it; the module that registers it is PIL's `<plugin>ImagePlugin`."""
+    """Pillow's names, for formats that Pillow identifies; the module that registers them is PIL's
+    `<plugin>ImagePlugin`.
+    """
     plugin: str = ""
 
     def is_readable(self) -> bool:
-        """Whether its reader is installed."""
+        """Return whether its reader is installed."""
         return self.reader is not None and self.reader.is_installed()
 
 
-# pillow: one or more of Pillow's names, with spaces between them.
+# pillow: one or more of Pillow's names, separated by spaces.
 def _image(
     name: str,
     suffixes: str,
@@ -130,7 +132,7 @@ IMAGES: tuple[Format, ...] = (
     _image("PSB", ".psb", OURS, s.starts(b"8BPS\0\2")),
     _image("SVG", ".svg .svgz", None),
 )  # fmt: skip
-"""Formats of still pictures, the common ones first."""
+"""Formats of still images, the common ones first."""
 
 VIDEOS: tuple[Format, ...] = (
     _video("MP4 and QuickTime", ".mp4 .m4v .mov .qt .3gp .3g2 .f4v .f4p .ismv .insv .mj2 .mjp2 .lrv .360", s.is_mp4),
@@ -180,8 +182,9 @@ NEVER_LOOKED_INTO = frozenset(
         *(".wav", ".wma", ".wv"),
     )
 )
-"""Suffixes of sidecars and of sound: such a file is no picture or video, even where its first bytes are those of one
-(`.thm` is a thumbnail)."""
+"""Suffixes of sidecars and of sound: such a file is not an image or video, even if its first bytes are those of one
+(`.thm` is a thumbnail).
+"""
 
 SHARED_SUFFIXES = frozenset(
     (
@@ -189,40 +192,41 @@ SHARED_SUFFIXES = frozenset(
         *(".mos", ".fff", ".bay", ".cine", ".sr2", ".srf", ".tp", ".rm"),
     )
 )
-"""Suffixes that other kinds of files have as well (TypeScript, music, headers of scientific data): a file is a picture
-or video only where its first bytes are."""
+"""Suffixes that other kinds of files have as well (TypeScript, music, headers of scientific data): a file is an image
+or video only if its first bytes are.
+"""
 
 _BY_SUFFIX = {suffix: one for one in FORMATS for suffix in one.suffixes}
 
 
 def suffix_of(name: str) -> str:
-    """The suffix of a file name, lower case, with the dot; empty without one. A name like `.jpg` is all suffix."""
+    """Return the suffix of a file name, lower case, with the dot; empty without one. A name like `.jpg` is all suffix."""
     return f".{name.rpartition('.')[2]}".lower() if "." in name else ""
 
 
 def by_suffix(name: str) -> Format | None:
-    """The format that a file's name tells, whatever its content."""
+    """Return the format that a file's name suggests, whatever its content."""
     return _BY_SUFFIX.get(suffix_of(name))
 
 
 def by_content(head: bytes) -> Format | None:
-    """The format of a file that begins with `head` (`signatures.HEAD_BYTES` bytes, or all it has)."""
+    """Return the format of a file that begins with `head` (`signatures.HEAD_BYTES` bytes, or all of it)."""
     return next((one for one in FORMATS if one.signature is not None and one.signature(head)), None)
 
 
 def suffixes(kind: Kind) -> frozenset[str]:
-    """The suffixes of all formats of one kind, those that only an extra reads included."""
+    """Return the suffixes of all formats of one kind, including those that need an extra."""
     return frozenset(suffix for one in FORMATS if one.kind == kind for suffix in one.suffixes)
 
 
 def plain_suffixes(kind: Kind) -> frozenset[str]:
-    """The suffixes that settle it: a file with one of them is of `kind`, and what reads it is installed."""
+    """Return the suffixes that settle it: a file with one of them is of `kind`, and its reader is installed."""
     readable = (one for one in FORMATS if one.kind == kind and one.is_readable())
     return frozenset(suffix for one in readable for suffix in one.suffixes) - SHARED_SUFFIXES
 
 
 def summary(kind: Kind) -> str:
-    """What is read of one kind, in a sentence or two for --help."""
+    """Return what is read of one kind, in a sentence or two for --help."""
     readable = [one for one in FORMATS if one.kind == kind and one.reader is not None]
     base = ", ".join(one.name for one in readable if one.reader is not None and one.reader.extra is None)
     extras = [f"{one.name} (extra {one.reader.extra})" for one in readable if one.reader and one.reader.extra]

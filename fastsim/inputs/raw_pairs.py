@@ -1,4 +1,4 @@
-"""RAW files and the JPEG or HEIC files that a camera wrote of the same shot: one unit, of which the latter is compared."""
+"""Join RAW files with the JPEG or HEIC files of the same shot to one unit, of which the latter is compared."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastsim.records import MediaFile
 
 
 def without_paired_raws(files: Sequence[MediaFile]) -> tuple[tuple[MediaFile, ...], int]:
-    """`files`, numbered anew, without the RAW files whose shot is there as a JPEG or HEIC; and how many those were."""
+    """Return `files`, renumbered, without RAW files whose shot has a JPEG or HEIC, and how many those were."""
     if not any(is_raw(file.path) for file in files):
         return tuple(files), 0
     folders: dict[str, list[str]] = {}

@@ -1,4 +1,4 @@
-"""Whether a file is a picture or a video, by its name where that tells, else by its first bytes."""
+"""Decide whether a file is an image or a video, by its name if that is enough, else by its first bytes."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from fastsim.inputs.formats import NEVER_LOOKED_INTO, SHARED_SUFFIXES, Format, K
 from fastsim.inputs.signatures import HEAD_BYTES, is_apng, is_apple_double, is_image_sequence
 
 _MOVING = frozenset(("GIF", "PNG", "AVIF", "HEIC"))
-"""Formats of pictures that FFmpeg plays where they have several frames."""
+"""Image formats that FFmpeg plays if they have several frames."""
 
 
 def recognise(path: str, name: str, kind: Kind) -> Format | None:
-    """The format of the file `path`, called `name`, if it is one of `kind`; None for any other file.
+    """Return the format of the file `path`, called `name`, if it is one of `kind`; None for any other file.
 
-    A suffix that only one format has is believed, and the file is not opened. A picture that moves is a video, too.
-    Raises OSError for a file that has to be opened and can't be.
+    A suffix that only one format has is trusted, and the file is not opened. An animated image is a video, too. Raises
+    OSError for a file that has to be opened and cannot be.
     """
     suffix = suffix_of(name)
     found = by_suffix(name)
@@ -47,7 +47,7 @@ def _moves(head: bytes, stream: BinaryIO) -> bool:
 
 
 def _gif_moves(stream: BinaryIO) -> bool:
-    """Whether a GIF has a second picture; reads as far as that."""
+    """Return whether a GIF has a second frame; reads no further than that."""
     header = stream.read(13)
     if len(header) < 13:
         return False
@@ -75,6 +75,6 @@ def _gif_moves(stream: BinaryIO) -> bool:
 
 
 def _skip_colours(stream: BinaryIO, flags: int) -> None:
-    """Skip a GIF's colour table, if `flags` say that there is one."""
+    """Skip a GIF's colour table, if `flags` announce one."""
     if flags & 0x80:
         stream.seek(3 << ((flags & 7) + 1), 1)

@@ -1,4 +1,4 @@
-"""Which files and folders of the input take part: what the options of a scan say."""
+"""Select the files and folders of the input that take part, by the options of a scan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Rules:
     """`formats.plain_suffixes` of `kind`."""
 
     def excluded(self, name: str, relative: str, path: str) -> bool:
-        """Whether a glob of --exclude matches a file or folder."""
+        """Return whether a glob of --exclude matches a file or folder."""
         if self.exclude is None:
             return False
         match = self.exclude.match
@@ -35,20 +35,23 @@ class Rules:
         return match(name) is not None or match(relative) is not None or match(path) is not None
 
     def is_plain(self, name: str) -> bool:
-        """Whether a name settles that a file is wanted and can be read: almost every file, so this has to be fast."""
+        """Return whether a name settles that a file is wanted and can be read.
+
+        Fast, because it is asked for almost every file.
+        """
         return name[0] != "." and suffix_of(name) in self.plain
 
     def is_named_media(self, name: str) -> bool:
-        """Whether a name alone promises a file of this kind."""
+        """Return whether a name alone suggests a file of this kind."""
         found = by_suffix(name)
         return found is not None and found.kind == self.kind
 
     def system_kind(self, name: str, parent: str) -> SystemKind | None:
-        """What system folder `name` is, if those are left out."""
+        """Return what system folder `name` is, if those are left out."""
         return None if self.include_system else folder_kind(name, parent)
 
     def in_outs(self, path: str) -> bool:
-        """Whether `path` lies in the output folder."""
+        """Return whether `path` is inside the output folder."""
         if self.outs is None:
             return False
         path, outs = os.path.normcase(path), os.path.normcase(self.outs)
@@ -56,7 +59,7 @@ class Rules:
 
 
 def globs(exclude: Sequence[str]) -> re.Pattern[str] | None:
-    """One pattern for all globs. A leading `**/` means at any depth; a trailing slash changes nothing."""
+    """Return one pattern for all globs. A leading `**/` means at any depth; a trailing slash changes nothing."""
     patterns = []
     for glob in exclude:
         text = glob.replace("\\", "/") if os.name == "nt" else glob

@@ -1,4 +1,4 @@
-"""Which files of a folder belong to which: the names that cameras, phones, photo programs and exports give to sidecars."""
+"""Match sidecars to files by the names that cameras, phones, photo programs and exports give them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EDITS = frozenset(
         *(".exv", ".mie", ".photo-edit"),
     )
 )
-"""Suffixes of what photo programs write beside a picture: edits, ratings, keywords."""
+"""Suffixes of files that photo programs write beside an image: edits, ratings, keywords."""
 SOUND = frozenset((".wav",))
 DATA = frozenset((".json", ".thm"))
 FILMS = frozenset((".mov", ".mp4", ".mp"))
@@ -26,21 +26,21 @@ RAW = "RAW"
 
 _STILLS = frozenset(("JPEG", "HEIC"))
 _PHONE = re.compile(r"(mvimg|pxl|img_e?\d{4,5}\b)|.*\.mp(~\d+)?$")
-"""Stems of pictures whose .mp4 is their moving part; another camera's DSC_1.MP4 may be a film of its own."""
+"""Stems of images whose .mp4 is their moving part; another camera's DSC_1.MP4 may be a film of its own."""
 _PIXEL_RAW = re.compile(r"\.raw-\d\d(\.mp)?\.(cover|original)$")
 _DARKTABLE = re.compile(r"(.+)_\d\d(\.[^.]+)$")
 _APPLE_ORIGINAL = re.compile(r"(img_)o(\d+)$")
 _NUMBER = re.compile(r"(.*?)(\(\d+\))?$", re.DOTALL)
 _TAKEOUT = "supplemental-metadata"
 _TAKEOUT_LENGTH = 46
-"""Characters that Google Takeout leaves of a name before `.json`."""
+"""Characters that Google Takeout keeps of a name before `.json`."""
 
 
 class FolderNames:
     """The names of one folder's files, and what belongs to what."""
 
     def __init__(self, names: Iterable[str], pictures: Iterable[str] = ()) -> None:
-        """pictures: names of files that are pictures, though their suffix does not say so."""
+        """Index the names. pictures: names of files that are images, although their suffix does not say so."""
         names = [name for name in names if not name.startswith("._")]
         known = set(pictures)
         self.candidates = [name for name in names if may_belong(name)]
@@ -55,9 +55,9 @@ class FolderNames:
         self._sorted = sorted(self._folded)
 
     def owners(self, name: str, *, pairs: bool, sidecars: bool) -> list[str]:
-        """The files that `name` belongs to, the closest first; empty where it stands for itself.
+        """Return the files to which `name` belongs, the closest first; empty if it stands for itself.
 
-        pairs: a RAW file belongs to the JPEG or HEIC of its shot; sidecars: everything else of this module counts.
+        pairs: a RAW file belongs to the JPEG or HEIC of its shot; sidecars: all other rules of this module apply.
         """
         if name.startswith("._"):
             return []
@@ -77,7 +77,7 @@ class FolderNames:
         return [owner for owner in found if owner != name]
 
     def _of_sidecar(self, name: str) -> list[str]:
-        """`a.jpg.xmp` belongs to a.jpg, else `a.xmp` to all that are called a."""
+        """Return the owners of a sidecar: `a.jpg.xmp` belongs to a.jpg, else `a.xmp` to all files called a."""
         base = os.path.splitext(folded_name(name))[0]
         if found := self._media(base):
             return found
@@ -89,7 +89,7 @@ class FolderNames:
         return self._stems.get(apple[1] + apple[2], []) if apple is not None else []
 
     def _stills_of(self, stem: str) -> list[str]:
-        """The JPEG and HEIC files of a shot."""
+        """Return the JPEG and HEIC files of a shot."""
         found = self._stems.get(stem, [])
         if not found:
             found = [
@@ -113,8 +113,11 @@ class FolderNames:
         return found
 
     def _takeout(self, base: str) -> list[str]:
-        """The pictures of `base`.json: Google shortens the name, puts a picture's number behind its suffix, and gives
-        an edited picture the file of its original."""
+        """Return the images of `base`.json.
+
+        Google shortens the name, puts an image's number behind its suffix, and gives an edited image the file of its
+        original.
+        """
         whole, number = _NUMBER.match(base).groups(default="")  # type: ignore[union-attr]
         head, dot, tail = whole.rpartition(".")
         title = head if dot and _TAKEOUT.startswith(tail) else whole
@@ -133,7 +136,7 @@ class FolderNames:
 
     @cached_property
     def _edited(self) -> dict[str, list[str]]:
-        """Edited pictures by the name of their original."""
+        """Return edited images by the name of their original."""
         found: dict[str, list[str]] = {}
         for stem, names in self._stems.items():
             if (original := without_edit(stem)) is not None:
@@ -142,13 +145,13 @@ class FolderNames:
         return found
 
     def _media(self, folded: str) -> list[str]:
-        """The pictures and videos of this name."""
+        """Return the images and videos of this name."""
         return [
             name for name in self._folded.get(folded, ()) if name in self._stems.get(os.path.splitext(folded)[0], ())
         ]
 
     def _from(self, prefix: str) -> Iterator[str]:
-        """All folded names that begin with `prefix`."""
+        """Yield all folded names that begin with `prefix`."""
         at = bisect.bisect_left(self._sorted, prefix)
         while at < len(self._sorted) and self._sorted[at].startswith(prefix):
             yield self._sorted[at]
@@ -156,17 +159,17 @@ class FolderNames:
 
 
 def may_belong(name: str) -> bool:
-    """Whether a file of this name may be a sidecar, a film or a RAW file that belongs to a picture."""
+    """Return whether a file of this name may be a sidecar, a film or a RAW file that belongs to an image."""
     suffix = suffix_of(name)
     return suffix in FILMS or suffix in EDITS or suffix in SOUND or suffix in DATA or is_raw(name)
 
 
 def is_raw(name: str) -> bool:
-    """Whether `name` is that of a camera's RAW file."""
+    """Return whether `name` is that of a camera's RAW file."""
     form = by_suffix(name)
     return form is not None and form.name == RAW
 
 
 def _lengths(text: str) -> tuple[int, int, int]:
-    """The length as people, Java and disks count it."""
+    """Return the length as people, Java and disks count it."""
     return len(text), len(text.encode("utf-16-le", "surrogatepass")) // 2, len(text.encode("utf-8", "surrogateescape"))

@@ -1,4 +1,4 @@
-"""Files that belong to pictures: found on disk beside them, by name."""
+"""Find the files that belong to images on disk, beside them, by name."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ LONGEST_FILM = 64 * 10**6
 
 
 class Sidecars:
-    """What belongs to the pictures of a run. Folders are listed when they are first asked for."""
+    """The files that belong to the images of a run. Folders are listed when they are first needed."""
 
     def __init__(self, pictures: Iterable[str], *, pairs: bool, sidecars: bool) -> None:
-        """pictures: the paths of all pictures that take part. pairs: a RAW file belongs to the JPEG or HEIC of its shot.
-        sidecars: False leaves all other files that belong to pictures where they are."""
+        """Prepare the search.
+
+        pictures: the paths of all images that take part. pairs: a RAW file belongs to the JPEG or HEIC of its shot.
+        sidecars: False leaves all other files that belong to images where they are.
+        """
         self._pairs, self._sidecars = pairs, sidecars
         self._pictures: dict[str, list[str]] = {}
         for path in pictures:
@@ -29,14 +32,14 @@ class Sidecars:
         self._folders: dict[str, _Folder] = {}
 
     def of(self, path: str) -> tuple[Companion, ...]:
-        """Everything that belongs to the picture `path`, be it to others as well; RAW files and films first."""
+        """Return everything that belongs to the image `path`, even if shared with others; RAW files and films first."""
         folder, name = os.path.split(path)
         return self._folder(folder).of(name) if self._pairs or self._sidecars else ()
 
     def going_with(self, paths: Collection[str], *, copied: bool) -> dict[str, tuple[Companion, ...]]:
-        """{picture: what goes with it}, where the pictures `paths` go, each file once.
+        """Return {image: what goes with it} for the images `paths` that go, each file once.
 
-        What belongs to several files goes only where all of them go, or where one of them is `copied`.
+        A file that belongs to several files goes only if all of them go, or if one of them is `copied`.
         """
         going: dict[str, set[str]] = {}
         for path in paths:
@@ -62,7 +65,7 @@ class _Folder:
         try:
             with os.scandir(path) as found:
                 entries = {entry.name: entry for entry in found if entry.is_file(follow_symlinks=False)}
-        except OSError:  # it is not there any more, which apply will say of its pictures
+        except OSError:  # it no longer exists, which apply will report for its images
             entries = {}
         names = FolderNames(entries, pictures)
         self._companions: dict[str, Companion] = {}
@@ -77,12 +80,12 @@ class _Folder:
         return self._by_picture.get(name, ())
 
     def going_with(self, going: Collection[str], copied: bool) -> list[tuple[str, Companion]]:
-        """(picture of `going`, what goes with it)."""
+        """Return (image of `going`, what goes with it)."""
         head = {name: name for name in going}
         enough = any if copied else all
         order = sorted(self._owners, key=lambda name: _ORDER.index(self._companions[name].role))
         found: list[tuple[str, Companion]] = []
-        for _ in range(3):  # a sidecar may belong to a film that belongs to a picture
+        for _ in range(3):  # a sidecar may belong to a film that belongs to an image
             for name in order:
                 if name not in head and enough(owner in head for owner in self._owners[name]):
                     head[name] = next(head[owner] for owner in self._owners[name] if owner in head)
@@ -98,7 +101,7 @@ class _Folder:
         return {picture: tuple(companions) for picture, companions in found.items()}
 
     def _pictures_of(self, name: str, depth: int) -> dict[str, None]:
-        """What `name` belongs to in the end."""
+        """Return the images to which `name` belongs in the end."""
         found: dict[str, None] = {}
         for owner in self._owners[name]:
             if owner not in self._owners:

@@ -1,4 +1,4 @@
-"""Folders that belong to a system or a program: their pictures are not the user's to sort, and often about to vanish."""
+"""Recognise folders of a system or a program: their images are not the user's to sort, and may soon be deleted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 
 
 class SystemKind(StrEnum):
-    """What a system folder is; the words of the summary, in the singular."""
+    """Kind of a system folder, as in the summary, in the singular."""
 
     TRASH = "trash folder"
     SNAPSHOT = "snapshot folder"
@@ -51,16 +51,16 @@ _KINDS = (
 _NAMES = re.compile("|".join(f"(?P<{kind.name}>{'|'.join(names)})" for kind, names in _KINDS), re.IGNORECASE)
 _BELOW = {("share", "trash"): SystemKind.TRASH, (".cache", "thumbnails"): SystemKind.THUMBNAILS,
           ("captureone", "cache"): SystemKind.THUMBNAILS}  # fmt: skip
-"""Names that mean something below a certain folder only."""
+"""Names that have a meaning only below a certain folder."""
 _TRASHED_FILE = re.compile(r"\.trashed-\d+-.+", re.IGNORECASE)
-"""How Android renames a picture that was put into its bin."""
+"""Name that Android gives to an image in its bin."""
 
 
 def folder_kind(name: str, parent: str) -> SystemKind | None:
-    """What the folder `name` in a folder named `parent` belongs to; None for a folder of the user.
+    """Return what the folder `name` in a folder named `parent` belongs to; None for a folder of the user.
 
-    Case is ignored: disks of Windows and macOS keep their spelling when they are mounted elsewhere. `CVS` alone has to
-    be upper case, as `cvs` is a word of many languages.
+    Case is ignored: disks of Windows and macOS keep their spelling when they are mounted elsewhere. Only `CVS` must be
+    upper case, because `cvs` is a word in many languages.
     """
     if name == "CVS":
         return SystemKind.VERSIONS
@@ -71,13 +71,15 @@ def folder_kind(name: str, parent: str) -> SystemKind | None:
 
 
 def is_trashed(name: str) -> bool:
-    """Whether a file was put into Android's bin, which renames it and leaves it where it is."""
+    """Return whether a file was put into Android's bin, which renames it in its folder."""
     return name.startswith(".trashed-") and _TRASHED_FILE.fullmatch(name) is not None
 
 
 def is_passing(path: str) -> bool:
-    """Whether a file lies in a folder that is emptied, replaced or made anew without the user's doing: no place to keep
-    the last copy."""
+    """Return whether a file is in a folder that is emptied, replaced or rebuilt without the user's action.
+
+    Such a folder is no place for the last copy.
+    """
     return is_trashed(os.path.basename(path)) or _is_passing_folder(os.path.dirname(path))
 
 
@@ -88,7 +90,7 @@ def _is_passing_folder(path: str) -> bool:
 
 
 def holder(path: str) -> tuple[SystemKind, str] | None:
-    """The outermost system folder that `path` lies in, or is: (its kind, its path)."""
+    """Return the kind and the path of the outermost system folder that contains `path`, or is `path`."""
     parts = path.split(os.sep)
     for end in range(1, len(parts) + 1):
         kind = folder_kind(parts[end - 1], parts[end - 2] if end > 1 else "")

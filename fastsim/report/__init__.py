@@ -1,1 +1,1 @@
-"""The results of a run, for people and for programs."""
+"""Report the results of a run, for people and for programs."""

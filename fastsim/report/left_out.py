@@ -1,4 +1,4 @@
-"""What a run says of files that it did not read on purpose."""
+"""Report the files that a run deliberately did not read."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ _BY_NAME = {one.name: one for one in FORMATS}
 
 
 def left_out_lines(left_out: LeftOut) -> Iterator[str]:
-    """Yield one line for system folders, one for each missing library, one for formats without a reader, one for each
-    output folder of an earlier run, and one for each input that lies in a system folder itself."""
+    """Yield one line for each kind of file or folder that was left out.
+
+    These are system folders, files that need a missing library, formats without a reader, output folders of earlier
+    runs, and inputs inside a system folder.
+    """
     if left_out.system:
         counted = ", ".join(_counted(n, what) for what, n in left_out.system.items())
         yield f"Left out: {counted}; --include-system reads them."
@@ -33,7 +36,7 @@ def left_out_lines(left_out: LeftOut) -> Iterator[str]:
 
 
 def left_out_json(left_out: LeftOut) -> dict[str, object]:
-    """Return the same for --json: counts of folders and files by what they are, and outputs of earlier runs."""
+    """Return the same for --json: counts of folders and files by kind, and outputs of earlier runs."""
     return {"system": dict(left_out.system), "unread": dict(left_out.unread), "earlier": list(left_out.earlier)}
 
 

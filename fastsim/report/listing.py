@@ -1,4 +1,4 @@
-"""Groups of look-alikes as text: which file stays, how alike the others are, and what a plan does with each."""
+"""List groups as text: which file is kept, how similar the others are, and what a plan does with each."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fastsim.report.results import Member, in_bytes, plural
 
 LEGEND = "* stays; a score is the similarity to the file that stays"
 _FEW = 4
-"""Members that a summary shows of a group."""
+"""Members of a group that a summary shows."""
 
 
 class Names:
-    """Paths as a person reads them: below the folder that all inputs have in common."""
+    """Shorten paths to those below the folder that all inputs have in common."""
 
     def __init__(self, files: Iterable[MediaFile]) -> None:
         folders = {os.path.dirname(file.path) if file.root == file.path else file.root for file in files}
@@ -25,19 +25,19 @@ class Names:
         except ValueError:  # no file at all, or several drives
             common = ""
         self.folder = "" if os.path.dirname(common) == common else common
-        """Empty where there is nothing in common but the root: paths are absolute then."""
+        """Empty if only the root is common: paths are absolute then."""
 
     def __call__(self, path: str) -> str:
-        """`path` below the common folder, ready to be printed."""
+        """Return `path` below the common folder, ready to be printed."""
         return shown(_below(path, self.folder))
 
     def legend(self) -> str:
-        """One line that says what the listing shows."""
+        """Return one line that explains the listing."""
         return LEGEND + (f"; paths are below {shown(self.folder)}" if self.folder else "")
 
 
 def summary_groups(groups: Sequence[Sequence[Member]], limit: int, names: Names) -> Iterator[str]:
-    """The first `limit` groups as short lists, with a legend."""
+    """Yield the first `limit` groups as short lists, with a legend."""
     for number, group in enumerate(groups[:limit], start=1):
         yield f"  {number}. {plural(len(group), 'file')}:"
         for member in _by_score(group)[:_FEW]:
@@ -51,7 +51,7 @@ def summary_groups(groups: Sequence[Sequence[Member]], limit: int, names: Names)
 
 
 def planned_groups(groups: Sequence[Sequence[Member]], plan: Plan, names: Names) -> Iterator[str]:
-    """All groups with what `plan` does to each file, and whatever else the plan does: exactly what apply would run."""
+    """Yield all groups with what `plan` does to each file, and its other operations: exactly what apply would run."""
     if not plan.operations:
         return
     steps = {one.source: one for one in plan.operations if one.part_of is None}
@@ -75,12 +75,12 @@ def planned_groups(groups: Sequence[Sequence[Member]], plan: Plan, names: Names)
 
 
 def _by_score(group: Sequence[Member]) -> list[Member]:
-    """The files that stay, in keep order, then the others, the most similar first."""
+    """Return the files that are kept, in keep order, then the others, the most similar first."""
     return sorted(group, key=lambda member: (not member.keeper, 0.0 if member.keeper else -member.score))
 
 
 def _facts(member: Member) -> str:
-    """`* 1.000   4000x3000    2.1 MB`."""
+    """Return `* 1.000 4000x3000 2.1 MB`."""
     pixels = f"{member.width}x{member.height}"
     return f"{'*' if member.keeper else ' '} {member.score:.3f} {pixels:>11} {in_bytes(member.bytes):>9}"
 

@@ -1,4 +1,4 @@
-"""Similar pairs in words and as tables, with the results of verification."""
+"""Describe similar pairs in words and as tables, with the results of verification."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ COLUMNS = (
     "left", "right", "score", "status", "inliers", "agreement", "overlap", "scale", "rotation", "mirrored",
     "left_x", "left_y", "left_width", "left_height", "right_x", "right_y", "right_width", "right_height",
 )  # fmt: skip
-"""What is told of a pair. Without verification, and of pictures that could not be aligned, the rest is empty."""
+"""Columns of a pair. Without verification, and for images that could not be aligned, the later ones are empty."""
 
 
 def pair_records(
     pairs: VerifiedPairs, embeddings: Embeddings, files: Sequence[MediaFile], *, verified: bool = True,
     places: Sequence[int] | None = None,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Each pair under COLUMNS, with its paths. `places`: those of the pairs that are wanted; None: of all."""
+    """Yield each pair under COLUMNS, with its paths. `places`: those of the requested pairs; None: of all."""
     ids = embeddings.ids
     for k in range(len(pairs)) if places is None else places:
         told: dict[str, Any] = dict.fromkeys(COLUMNS)
@@ -51,7 +51,7 @@ def _told(found: Transform) -> dict[str, Any]:
 
 
 def in_words(found: Transform, left: str, right: str) -> str:
-    """`b is a crop of a: 62 % of it, mirrored, scale 0.5`."""
+    """Return `b is a crop of a: 62 % of it, mirrored, scale 0.5`."""
     whole_left, whole_right = found.share_left >= 0.95, found.share_right >= 0.95
     if whole_left and whole_right:
         parts = [f"{right} is a copy of {left}"]
@@ -72,7 +72,7 @@ def in_words(found: Transform, left: str, right: str) -> str:
 
 
 def encoded_pairs(rows: list[dict[str, Any]], suffix: str) -> bytes:
-    """Encode the rows of `records` as `.json`, `.csv` or `.parquet` (needs pyarrow)."""
+    """Encode the rows of `pair_records` as `.json`, `.csv` or `.parquet` (needs pyarrow)."""
     if suffix == ".json":
         return (json.dumps({"note": owned.NOTE, "pairs": rows}, indent=1) + "\n").encode("ascii")
     if suffix == ".csv":
@@ -97,12 +97,12 @@ def encoded_pairs(rows: list[dict[str, Any]], suffix: str) -> bytes:
 
 
 def not_different(pairs: VerifiedPairs) -> list[int]:
-    """The places of pairs that are copies or could not be decided."""
+    """Return the places of pairs that are copies or could not be decided."""
     return [int(place) for place in np.flatnonzero(pairs.status != STATUSES.index(Status.DIFFERENT))]
 
 
 def undecided(pairs: VerifiedPairs, least: float) -> list[int]:
-    """The places of pairs that could not be decided and score at least `least`, the highest score first."""
+    """Return the places of undecided pairs with a score of at least `least`, the highest score first."""
     places = pairs.having(Status.UNKNOWN)
     places = places[pairs.score[places] >= least]
     return [int(place) for place in places[np.argsort(-pairs.score[places], kind="stable")]]

@@ -1,4 +1,4 @@
-"""The report: everything that a run found and did, as text for a person and as JSON for a program."""
+"""Report everything that a run found and did, as text for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN_SKIPS = 10
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file of a group. `score` is the cosine to the group's keeper that stands for it (1 for a keeper)."""
+    """One file of a group. `score` is the cosine to the keeper that covers it (1 for a keeper)."""
 
     path: str
     keeper: bool
@@ -34,9 +34,9 @@ class Member:
     """Pages or frames that were compared, of `frames_total`."""
     frames_total: int = 1
     damage: str = ""
-    """What the decoder complained about; empty for an intact file."""
+    """The decoder's complaint; empty for an intact file."""
     why: str = ""
-    """Why it stays; empty for a file that goes."""
+    """Why it is kept; empty for a file that goes."""
 
 
 def members(
@@ -45,9 +45,9 @@ def members(
     embeddings: Embeddings,
     why: Mapping[int, str] | None = None,
 ) -> list[list[Member]]:
-    """The groups with everything that a person asks about a file. `files[i].id` must be i.
+    """Return the groups with everything that is reported of a file. `files[i].id` must be i.
 
-    why: the reason of each file that stays, by id.
+    why: the reason for each file that is kept, by id.
     """
     size_of = dict(zip(embeddings.ids.tolist(), embeddings.sizes.tolist(), strict=True))
     reason_of = why or {}
@@ -63,15 +63,18 @@ def members(
 
 
 def damaged(files: Sequence[MediaFile], embeddings: Embeddings) -> tuple[Skipped, ...]:
-    """The damaged files that took part all the same, and what is wrong with each. `files[i].id` must be i."""
+    """Return the damaged files that took part, and what is wrong with each. `files[i].id` must be i."""
     return tuple(Skipped(files[i].path, reason, i) for i, reason in sorted(embeddings.damage.items()))
 
 
 def counts(
     files: Sequence[MediaFile], skipped: Sequence[Skipped], groups: Sequence[Sequence[Member]]
 ) -> dict[str, int]:
-    """The numbers of the summary. `redundant` files are those that a keeper stands for; their bytes are what the disk
-    would gain: names of one file (hard links) count once, and not at all beside one that stays."""
+    """Return the numbers of the summary.
+
+    `redundant` files are those that a keeper covers; their bytes are what the disk would gain: hard links of one file
+    count once, and not at all beside one that is kept.
+    """
     redundant = {member.path for group in groups for member in group if not member.keeper}
     stay = {file.snapshot for file in files if file.path not in redundant}
     go = {file.snapshot for file in files if file.path in redundant} - stay
@@ -97,7 +100,7 @@ def as_json(
     environment: Mapping[str, Any],
     damaged: Sequence[Skipped] = (),
 ) -> dict[str, Any]:
-    """The whole result under the documented keys. Operations that were not run (yet) have `done` false.
+    """Return the whole result under the documented keys. Operations that were not run (yet) have `done` false.
 
     results: of all operations of the plan, or none.
     """
@@ -126,7 +129,8 @@ def as_json(
 def write_json(result: Mapping[str, Any], path: str) -> None:
     """Write JSON to `path`, whole or not at all; to stdout if that is `-`. Raises FastsimError.
 
-    Non-ASCII is escaped, so that names that are not UTF-8 survive (as lone surrogates, which `os.fsencode` turns back).
+    Non-ASCII is escaped, so that names that are not UTF-8 survive (as lone surrogates, which `os.fsencode` converts
+    back).
     """
     data = (json.dumps({"note": owned.NOTE, **result}, indent=1) + "\n").encode("ascii")
     if path == "-":
@@ -138,7 +142,7 @@ def write_json(result: Mapping[str, Any], path: str) -> None:
 
 @contextmanager
 def json_first(result: Mapping[str, Any], path: str | None) -> Iterator[None]:
-    """Write JSON to `path`, if there is one; what went wrong is raised only after the block, which tells a person."""
+    """Write JSON to `path`, if there is one; raise its errors only after the block, which reports to the user."""
     problem = None
     if path is not None:
         try:
@@ -151,19 +155,19 @@ def json_first(result: Mapping[str, Any], path: str | None) -> Iterator[None]:
 
 
 def write_npz(path: str, *, paths: Sequence[str], embeddings: Embeddings) -> None:
-    """`paths`, `vectors` (float16[n, d]) and `sizes` (int32[n, 2]) to an .npz file, whole or not at all.
+    """Write `paths`, `vectors` (float16[n, d]) and `sizes` (int32[n, 2]) to an .npz file, whole or not at all.
 
     Raises FastsimError.
     """
     with owned.whole_file("--out", path, owned.NPZ) as stream:
         np.savez(stream, paths=np.array(paths, np.str_), vectors=embeddings.vectors, sizes=embeddings.sizes)
-        if stream.readable():  # a pipe is not, and keeps nothing that a later run could replace
+        if stream.readable():  # a pipe is not seekable, and keeps nothing that a later run could replace
             with zipfile.ZipFile(stream, "a") as archive:
                 archive.comment = owned.NPZ.end
 
 
 def score_table(paths: Sequence[str], scores: np.ndarray[Any, Any], thres: float) -> Iterator[str]:
-    """Scores float[n, n] between `paths` as a numbered triangle; those of at least `thres` carry a star."""
+    """Yield scores float[n, n] between `paths` as a numbered triangle; a star marks those of at least `thres`."""
     for number, path in enumerate(paths, start=1):
         yield f"{number:>4}  {shown(path)}"
     if len(paths) < 2:
@@ -177,7 +181,7 @@ def score_table(paths: Sequence[str], scores: np.ndarray[Any, Any], thres: float
 
 
 def summary_skipped(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:
-    """The skipped files with their reasons: all of them, or the first few and what the rest had."""
+    """Yield the skipped files with their reasons: all of them, or the first few and a summary of the rest."""
     limit = len(skipped) if everything else _SHOWN_SKIPS
     for item in skipped[:limit]:
         yield f"  {shown(item.path)}: {item.reason}"
@@ -188,14 +192,14 @@ def summary_skipped(skipped: Sequence[Skipped], everything: bool) -> Iterator[st
 
 
 def summary_damaged(damaged: Sequence[Skipped], everything: bool) -> Iterator[str]:
-    """The damaged files that took part, with what is wrong with them."""
+    """Yield the damaged files that took part, with what is wrong with them."""
     if damaged:
         yield f"Damaged, compared by what is there, never kept in place of an intact file: {plural(len(damaged), 'file')}:"
         yield from summary_skipped(damaged, everything)
 
 
 def summary_frames(embeddings: Embeddings) -> Iterator[str]:
-    """How many pages or frames were compared, where files have several."""
+    """Yield how many pages or frames were compared, for files with several."""
     if embeddings.frames:
         part = sum(compared < total for compared, total in embeddings.frames.values())
         most = max(compared for compared, _ in embeddings.frames.values())
@@ -204,19 +208,19 @@ def summary_frames(embeddings: Embeddings) -> Iterator[str]:
 
 
 def summary_timings(timings: Mapping[str, float]) -> str:
-    """`scan 0.1, embed 8.2 (decoding included), ...; 9.0 s in all`."""
+    """Return `scan 0.1, embed 8.2 (decoding included), ...; 9.0 s in all`."""
     parts = [f"{name} {seconds:.1f}" for name, seconds in timings.items() if seconds >= 0.05]
     total = sum(timings.values())
     return f"{total:.1f} s" + (f" ({', '.join(parts)})" if parts else "")
 
 
 def plural(n: int, noun: str) -> str:
-    """`1 file`, `1,234 files`."""
+    """Return `1 file`, `1,234 files`."""
     return f"{n:,} {noun}" + ("" if n == 1 else "s")
 
 
 def in_bytes(n: int) -> str:
-    """`831 B`, `1.2 MB`, `3.4 GB`: powers of 1000, as file managers show them."""
+    """Return `831 B`, `1.2 MB`, `3.4 GB`: powers of 1000, as file managers show them."""
     value = float(n)
     for unit in ("B", "kB", "MB", "GB"):
         if value < 1000:

@@ -1,1 +1,1 @@
-"""Shared by all stages of a run: terminal, progress, timings, traffic, interrupts, prefetching."""
+"""Share what all stages of a run need: terminal, progress, timings, traffic, interrupts, prefetching."""

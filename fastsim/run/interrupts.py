@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a question that is asked between two operations, so that none is cut in half."""
+"""Defer Ctrl-C and SIGTERM to the time between two operations, so that none is cut in half."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 
 @contextmanager
 def held_back(stop: Callable[[], bool]) -> Iterator[Callable[[], bool]]:
-    """Inside the block, signals that end a program are only noted; the function that it gives says whether one came,
-    or `stop` says so. A signal that is ignored (nohup) stays ignored. Outside of the main thread, which gets all
-    signals, this changes nothing."""
+    """Only note signals that end a program while the block runs; yield a function that returns whether one came.
+
+    The function also returns True if `stop` does. A signal that is ignored (nohup) stays ignored. Outside of the main
+    thread, which receives all signals, this changes nothing.
+    """
     caught: list[int] = []
 
     def asked() -> bool:

@@ -1,4 +1,4 @@
-"""Overlap of stages: a bounded, ordered, cancellable map over threads."""
+"""Overlap stages: a bounded, ordered, cancellable map over threads."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ R = TypeVar("R")
 
 
 def prefetch_map(work: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int) -> Generator[R]:
-    """`map(work, items)` on `workers` threads, results in order, at most `ahead` of them waiting to be taken.
+    """Return `map(work, items)` on `workers` threads, in order, with at most `ahead` results waiting.
 
-    Work begins now, not when the first result is asked for. The bound keeps memory flat when the consumer is slower. An
-    exception of `work` is raised at its place in the order, one of `items` as soon as it is met. When the consumer stops
-    early (Ctrl-C, an error further on), what has not begun is cancelled and what has begun is waited for, so that no
+    Work begins at once, not with the first `next`. The bound limits memory if the consumer is slower. An exception of
+    `work` is raised at its place in the order, one of `items` as soon as it occurs. If the consumer stops early
+    (Ctrl-C, an error further on), work that has not begun is cancelled and work that has begun is awaited, so that no
     thread outlives the generator.
     """
     source, pool = iter(items), ThreadPoolExecutor(max_workers=workers, thread_name_prefix="fastsim")
@@ -35,7 +35,7 @@ def _results(
     work: Callable[[T], R], source: Iterator[T], pool: ThreadPoolExecutor, waiting: deque[Future[R]]
 ) -> Generator[R | None]:
     try:
-        yield None  # a generator that was never begun would not end its threads
+        yield None  # a generator that was never started would not end its threads
         while waiting:
             result = waiting.popleft().result()
             waiting.extend(pool.submit(work, item) for item in islice(source, 1))

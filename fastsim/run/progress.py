@@ -1,4 +1,4 @@
-"""Progress on stderr: a bar a stage with rate and time left, or silence."""
+"""Show progress on stderr: one bar per stage with rate and time left, or nothing."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
 Callback = Callable[[str, int, int | None], None]
-"""callback(stage, done, total): how much of a stage is done; total is None where it is not known."""
+"""callback(stage, done, total): how much of a stage is done; total is None if it is unknown."""
 
 
 class Bar(Protocol):
-    """Something that counts work done."""
+    """Count work done."""
 
-    def advance(self, n: int = 1) -> None: ...
+    def advance(self, n: int = 1) -> None:
+        """Count `n` more units."""
 
 
 class Progress(Protocol):
-    """Makes one bar a stage, and writes lines that do not tear a bar apart."""
+    """Make one bar per stage, and write lines without breaking a bar."""
 
-    def bar(self, label: str, total: int | None, unit: str) -> AbstractContextManager[Bar]: ...
+    def bar(self, label: str, total: int | None, unit: str) -> AbstractContextManager[Bar]:
+        """Return a bar for one stage; total: None if it is unknown."""
 
-    def note(self, line: str) -> None: ...
+    def note(self, line: str) -> None:
+        """Write one line."""
 
 
 class _NullBar:
@@ -32,14 +35,16 @@ class _NullBar:
 
 
 class NullProgress:
-    """Shows nothing: for --quiet, for scripts and for the Python API."""
+    """Show nothing: for --quiet, for scripts and for the Python API."""
 
     @contextmanager
     def bar(self, label: str, total: int | None, unit: str) -> Iterator[Bar]:
+        """Return a bar that shows nothing."""
         del label, total, unit
         yield _NullBar()
 
     def note(self, line: str) -> None:
+        """Discard the line."""
         del line
 
 
@@ -53,17 +58,19 @@ class _CountingBar:
 
 
 class CallbackProgress:
-    """Calls a function whenever work is done; notes go to Python's warnings."""
+    """Call a function whenever work is done; notes go to Python's warnings."""
 
     def __init__(self, call: Callback) -> None:
         self._call = call
 
     @contextmanager
     def bar(self, label: str, total: int | None, unit: str) -> Iterator[Bar]:
+        """Return a bar that calls the function."""
         del unit
         yield _CountingBar(self._call, label, total)
 
     def note(self, line: str) -> None:
+        """Warn with the line."""
         warnings.warn(line, stacklevel=2)
 
 
@@ -76,7 +83,7 @@ class _TqdmBar:
 
 
 class TqdmProgress:
-    """tqdm bars on `stream`; `show` False keeps the notes but no bars (stderr is a file or a pipe)."""
+    """Show tqdm bars on `stream`; with `show` False, write notes but no bars (stderr is a file or a pipe)."""
 
     def __init__(self, stream: TextIO, show: bool = True) -> None:
         self._stream = stream
@@ -84,6 +91,7 @@ class TqdmProgress:
 
     @contextmanager
     def bar(self, label: str, total: int | None, unit: str) -> Iterator[Bar]:
+        """Return a tqdm bar, or one that shows nothing."""
         if not self._show:
             yield _NullBar()
             return
@@ -96,6 +104,7 @@ class TqdmProgress:
             yield _TqdmBar(bar)
 
     def note(self, line: str) -> None:
+        """Write one line above the bars."""
         if self._show:
             from tqdm import tqdm
 
@@ -105,7 +114,7 @@ class TqdmProgress:
 
 
 def for_stream(stream: TextIO | None = None, quiet: bool = False) -> Progress:
-    """Bars where a person looks on, silence with `quiet`, notes alone where stderr is not a terminal."""
+    """Return bars for a terminal, nothing with `quiet`, and only notes if stderr is not a terminal."""
     stream = sys.stderr if stream is None else stream
     if quiet:
         return NullProgress()

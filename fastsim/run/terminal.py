@@ -1,4 +1,4 @@
-"""The terminal: our words reach it, those of the decoders don't."""
+"""Write to the terminal, and keep the output of decoders away from it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from fastsim.errors import FastsimError
 
 
 class UnprintableError(FastsimError):
-    """Stdout takes no more, for example as its disk is full."""
+    """Report that stdout cannot be written, for example because its disk is full."""
 
 
 @contextmanager
 def our_stderr(let_libraries_speak: bool = False) -> Iterator[TextIO]:
-    """A stream to the real stderr, while whatever C libraries write there (libpng, libtiff: a line for every odd file)
-    is dropped; broken files are reported by us, with their names."""
+    """Yield a stream to the real stderr, and drop what C libraries write there.
+
+    libpng and libtiff write a line for every odd file; fastsim reports broken files itself, with their names.
+    """
     sys.stderr.flush()
     if let_libraries_speak:
         yield sys.stderr
@@ -40,8 +42,10 @@ def our_stderr(let_libraries_speak: bool = False) -> Iterator[TextIO]:
 
 
 def open_closed_streams() -> None:
-    """Lead standard streams that were closed (`2>&-`, a service) to the null device: the next file that is opened would
-    get their number, and libraries would write their words into it."""
+    """Connect standard streams that were closed (`2>&-`, a service) to the null device.
+
+    Otherwise the next file that is opened gets their number, and libraries write their messages into it.
+    """
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             null = os.open(os.devnull, os.O_RDWR)
@@ -50,12 +54,12 @@ def open_closed_streams() -> None:
 
 
 def give_stdout_to_json() -> None:
-    """From now on all that is printed goes to stderr, so that a program can read stdout (`sys.__stdout__`)."""
+    """Send everything that is printed from now on to stderr, so that a program can read stdout (`sys.__stdout__`)."""
     sys.stdout = sys.stderr
 
 
 def out(line: str = "") -> None:
-    """One line on stdout; what the terminal's encoding can't show is escaped. Raises UnprintableError."""
+    """Print one line on stdout; escape what the terminal's encoding cannot show. Raises UnprintableError."""
     encoding = sys.stdout.encoding or "ascii"
     try:
         print(line.encode(encoding, "backslashreplace").decode(encoding))
@@ -67,7 +71,7 @@ def out(line: str = "") -> None:
 
 
 def out_for_programs(text: str) -> None:
-    """`text` on the real stdout, wherever words go by now. Raises FastsimError."""
+    """Write `text` to the real stdout, wherever printed text goes. Raises FastsimError."""
     stream = sys.__stdout__ or sys.stdout
     try:
         stream.write(text)
@@ -80,7 +84,7 @@ def out_for_programs(text: str) -> None:
 
 
 def complain(line: str) -> None:
-    """One line on stderr, which may be gone."""
+    """Print one line on stderr, which may be gone."""
     try:
         encoding = sys.stderr.encoding or "ascii"
         text = line.encode(encoding, "backslashreplace").decode(encoding)
@@ -90,7 +94,7 @@ def complain(line: str) -> None:
 
 
 def close_stdout() -> str:
-    """Write what waits for stdout. Returns why it can't be written; a reader that has gone away is no problem."""
+    """Flush stdout. Return why it cannot be written; a closed pipe is not a problem."""
     problem = ""
     for stream in {sys.stdout, sys.__stdout__ or sys.stdout}:
         try:
@@ -104,7 +108,7 @@ def close_stdout() -> str:
 
 
 def _drop(stream: TextIO) -> None:
-    """Lead `stream` to the null device, so that what waits in it does no harm at exit."""
+    """Connect `stream` to the null device, so that its buffered text does no harm at exit."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, stream.fileno())
     os.close(null)

@@ -1,4 +1,4 @@
-"""Seconds a stage."""
+"""Measure seconds per stage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 Timings = dict[str, float]
-"""Seconds a stage, in the order in which they began."""
+"""Seconds per stage, in the order in which the stages began."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Bytes that crossed between host and device, by what they were: how `--device cuda` shows what it does not copy."""
+"""Count bytes copied between host and GPU, by kind."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Iterator
 
 
 class Traffic:
-    """A count a kind of data and direction. Any thread may add to it.
+    """A count per kind of data and direction. Any thread may add to it.
 
-    What is counted is what this program hands over: `files` (encoded pictures, for the decoder; a hybrid nvJPEG sends
-    the coefficients that it read out of them instead), `pixels` (pictures that the host decoded), `vectors`, `order`
-    (the rows' places by id), `labels` (components that the pairs made so far), `lows` (the least that counts for each
-    row), `pairs` (with their scores), `video` (files that the device decodes; at most so much of them is read) and
-    `frames` (whole ones, to be written).
+    The bytes are those that this program passes on: `files` (encoded images, for the decoder; a hybrid nvJPEG sends
+    the coefficients that it read from them instead), `pixels` (images that the host decoded), `vectors`, `order`
+    (positions of rows by id), `labels` (components of the pairs so far), `lows` (the lowest score that counts for each
+    row), `pairs` (with their scores), `video` (files that the device decodes; at most this much of them is read) and
+    `frames` (whole ones, to be saved).
     """
 
     def __init__(self) -> None:
@@ -21,15 +21,15 @@ class Traffic:
         self._lock = threading.Lock()
 
     def up(self, what: str, count: int) -> None:
-        """`count` bytes went to the device."""
+        """Count bytes sent to the device."""
         self._add(what, "to_device", count)
 
     def down(self, what: str, count: int) -> None:
-        """`count` bytes came to the host."""
+        """Count bytes sent to the host."""
         self._add(what, "to_host", count)
 
     def as_dict(self) -> dict[str, dict[str, int]]:
-        """{what: {"to_device": bytes, "to_host": bytes}}; what never moved is not there."""
+        """Return {what: {"to_device": bytes, "to_host": bytes}}, without kinds that were never moved."""
         return {what: dict(ways) for what, ways in self._moved.items()}
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Similarity: embeddings in, blocks of similar pairs out. The backends are imported when they are first used."""
+"""Compare embeddings: find blocks of similar pairs. The backends are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from fastsim.run.progress import Bar
 from fastsim.run.traffic import Traffic
 
 Labels = Callable[[int, int], Int32Array]
-"""labels(start, stop) -> int32[stop - start]: the component that each row is known to be in so far."""
+"""labels(start, stop) returns int32[stop - start]: the component to which each row is known to belong so far."""
 
 
 def effective(thres: float) -> float:
-    """What scores are compared with: identical rows may score as little as 1 - 1e-6, and 1 has to find them."""
+    """Return the threshold that is applied: capped at 1 - 1e-6, so that `--thres 1` matches identical rows."""
     return min(thres, 1.0 - 1e-6)
 
 
@@ -31,13 +31,13 @@ def pair_blocks(
     embeddings: Embeddings, thres: float, *, device: str = "cpu", workers: int, isa: str | None = None,
     labels: Labels | None = None, bar: Bar | None = None, traffic: Traffic | None = None,
 ) -> Iterator[PairBlock]:  # fmt: skip
-    """The pairs of rows whose score is at least `thres`, each once, in blocks of no particular order.
+    """Yield the pairs of rows with a score of at least `thres`, each once, in blocks of no particular order.
 
-    With `labels` (see `group.Components.labels`), pairs of rows that are in one component already are left out: they
-    would join nothing. That keeps time and memory bounded where everything looks alike. `bar` counts pairs compared, of
-    n * (n - 1) / 2. Scores depend neither on `workers` nor on `isa`; nor does the set of pairs, without labels. On a
-    GPU, rows that are there already (`embeddings.device`) are compared where they lie, and `traffic` counts bytes; the
-    pairs that it finds are held to the views of `embeddings` on the CPU.
+    With `labels` (see `grouping.components.Components.labels`), pairs of rows that are in one component already are
+    left out: they would join nothing. That bounds time and memory if everything looks alike. `bar` counts pairs
+    compared, of n * (n - 1) / 2. Scores depend neither on `workers` nor on `isa`; nor does the set of pairs, without
+    labels. On a GPU, rows that are there already (`embeddings.device`) are compared in place, and `traffic` counts
+    bytes; pairs that the GPU finds are rescored by the views of `embeddings` on the CPU.
     """
     thres = effective(thres)
     if device.startswith("cuda"):
@@ -59,7 +59,7 @@ def pair_blocks(
 
 
 def _on_cuda(vectors: Float16Array, thres: float, *, device: str, **more: Any) -> Iterator[PairBlock]:
-    """The blocks of the CUDA backend. Raises FastsimError for what CuPy raises, such as a driver that is not there."""
+    """Yield the blocks of the CUDA backend. Raises FastsimError for what CuPy raises, such as a missing driver."""
     try:
         cuda = importlib.import_module("fastsim.similarity.cuda")
         yield from cuda.pair_blocks(vectors, thres, device=device, **more)
@@ -81,7 +81,10 @@ def _held_to_views(blocks: Iterator[PairBlock], embeddings: Embeddings, thres: f
 
 
 def all_scores(embeddings: Embeddings) -> Float32Array:
-    """float32[n, n]: the score of every file with every other; 0 where one is similar to nothing. Memory O(n * n)."""
+    """Return float32[n, n], the score of every file with every other; 0 for rows that are similar to nothing.
+
+    Memory is O(n * n).
+    """
     rows = embeddings.vectors.astype(np.float32)
     norms = np.linalg.norm(rows, axis=1)
     scores = np.clip((rows @ rows.T) / np.maximum(np.outer(norms, norms), 1e-12), -1.0, 1.0).astype(np.float32)
@@ -101,12 +104,23 @@ def similar_pairs(
     workers: int | None = None,
     isa: str | None = None,
 ) -> tuple[Int64Array, Int64Array, Float32Array]:
-    """All pairs of rows whose cosine is at least `thres`: (left int64[k], right int64[k], score float32[k]).
+    """Return all pairs of rows with a cosine of at least `thres`, exactly.
 
-    vectors: float16[n, d], or float32 or float64[n, d], which are scaled to unit length and rounded to float16 first.
-    Pairs are sorted by (left, right), left < right. A row that is zero or not finite is similar to nothing. `workers`
-    is the number of threads, by default one a processor. Memory is 20 bytes a pair found, several times while they are
-    sorted. Raises ValueError for a wrong shape, dtype or threshold, fastsim.FastsimError where the GPU can't be used.
+    Args:
+        vectors: float16[n, d], or float32 or float64[n, d], which are scaled to unit length and rounded to
+            float16 first. A row that is zero or not finite is similar to nothing.
+        thres: Lowest score of a pair, from 0 to 1.
+        device: "cpu", "cuda", "cuda:N" or "cuda:N,M".
+        workers: Number of threads; None: one per usable processor.
+        isa: Instruction set of the kernel; None: the best one of this CPU.
+
+    Returns:
+        left int64[k], right int64[k] and score float32[k], sorted by (left, right), with left < right. Memory is
+        20 bytes per pair found, several times while they are sorted.
+
+    Raises:
+        ValueError: For a wrong shape, dtype or threshold.
+        FastsimError: If the GPU cannot be used.
     """
     rows = _as_rows(vectors)
     if not 0.0 <= thres <= 1.0:
@@ -129,7 +143,7 @@ def similar_pairs(
 
 
 def with_first(embeddings: Embeddings, members: Sequence[Int64Array], known: VerifiedPairs) -> PairBlock:
-    """The pairs of the first row of each of `members` with the others that are not in `known`, sorted, with scores."""
+    """Return the pairs of the first row of each of `members` with the others, without those in `known`, sorted."""
     n = len(embeddings)
     first = np.concatenate([np.empty(0, np.int64), *(np.full(len(part) - 1, part[0]) for part in members)])
     other = np.concatenate([np.empty(0, np.int64), *(part[1:] for part in members)])
@@ -152,13 +166,23 @@ def nearest(
     workers: int | None = None,
     isa: str | None = None,
 ) -> tuple[Int64Array, Float32Array]:
-    """Return the k nearest other rows of each row by cosine, exactly: (index int64[n, k], score float32[n, k]).
+    """Return the k nearest other rows of each row by cosine, exactly.
 
-    vectors: float16[n, d], or float32 or float64[n, d], which are scaled to unit length and rounded to float16 first.
-    Each row of the result is sorted by score, highest first, equal scores by ascending index. Only scores of at least
-    `floor` count: where there are fewer than k of them, index is -1 and score 0. A row that is zero or not finite has no
-    neighbours. `workers` is the number of threads, by default one a processor. Memory is 12 n k bytes.
-    Raises ValueError for a wrong shape, dtype, k, floor or number of workers.
+    Args:
+        vectors: float16[n, d], or float32 or float64[n, d], which are scaled to unit length and rounded to
+            float16 first. A row that is zero or not finite has no neighbours.
+        k: Number of neighbours.
+        floor: Lowest score that counts.
+        workers: Number of threads; None: one per usable processor.
+        isa: Instruction set of the kernel; None: the best one of this CPU.
+
+    Returns:
+        index int64[n, k] and score float32[n, k], each row sorted by score, highest first, equal scores by
+        ascending index. If a row has fewer than k neighbours, the rest has index -1 and score 0. Memory is 12 n k
+        bytes.
+
+    Raises:
+        ValueError: For a wrong shape, dtype, k, floor or number of workers.
     """
     rows = _as_rows(vectors)
     if k < 1:

@@ -1,4 +1,7 @@
-"""Similarity on the CPU: threads take tiles of the n x n triangle; the kernels in csrc/ do the rest without the GIL."""
+"""Compare all pairs on the CPU.
+
+Threads take tiles of the n x n triangle, which the kernels in csrc/ compute without the GIL.
+"""
 
 from __future__ import annotations
 
@@ -33,20 +36,20 @@ class Tile(NamedTuple):
     c1: int
 
     def pairs(self) -> int:
-        """Pairs above the diagonal."""
+        """Return the number of pairs above the diagonal."""
         rows, columns = self.r1 - self.r0, self.c1 - self.c0
         return rows * columns - (rows * (rows + 1) // 2 if self.c0 == self.r0 else 0)
 
 
 class Found(NamedTuple):
-    """What one call found in a tile, and where the next call goes on (-1: the tile is done)."""
+    """The pairs that one call found in a tile, and where the next call continues (-1: the tile is done)."""
 
     block: PairBlock
     cursor: int
 
 
 def tiles(n: int, workers: int) -> Iterator[Tile]:
-    """The triangle in tiles, strip by strip; narrower strips for small n, so that every worker has some."""
+    """Yield the triangle in tiles, strip by strip; strips are narrower for small n, so that every worker has some."""
     strip = min(STRIP, max(64, n // (8 * workers) // 64 * 64))
     for r0 in range(0, n, strip):
         for c0 in range(r0, n, SPAN):
@@ -57,10 +60,12 @@ def pair_blocks(
     vectors: Float16Array, thres: float, *, workers: int, isa: str | None = None, labels: Labels | None = None,
     bar: Bar | None = None, room: int | None = None, views: Views | None = None,
 ) -> Iterator[PairBlock]:  # fmt: skip
-    """See `similarity.pair_blocks`; thres is the effective one. `room`: pairs that one call can return at most.
+    """Yield similar pairs, see `similarity.pair_blocks`; thres is the effective one.
 
-    `labels` is called in the caller's thread only, while the generator runs; a tile then returns less than one pair a
-    row and column.
+    `room`: most pairs that one call returns.
+
+    `labels` is called in the caller's thread only, while the generator runs; a tile then returns less than one pair
+    per row and column.
     """
     room = max(_core.ROOM, room or 1 << 20)
     rows = core_rows(vectors, views, isa)

@@ -1,8 +1,8 @@
-"""Similarity on CUDA: kernels/ through CuPy, with the schedule of schedule.py. Not yet run on a GPU.
+"""Compare all pairs with CUDA: kernels/ through CuPy, with the schedule of schedule.py. Not yet run on a GPU.
 
-Rows that a network left on the device are compared where they lie. Others are brought there as float16, padded with zero
-columns; where they do not fit, panels of them come as the schedule needs them. Only candidates come back: 12 bytes each.
-Scores have the bits of the C kernels.
+Rows that a network left on the device are compared in place. Others are copied there as float16, padded with zero
+columns; if they do not fit, panels of them are copied as the schedule needs them. Only candidates come back, 12 bytes
+each. Scores have the bits of the C kernels.
 """
 
 from __future__ import annotations
@@ -28,22 +28,25 @@ from fastsim.similarity.tensor_map import Matrix, tensor_map
 SIDE = 32768
 """Rows and columns of a tile: 2.7e11 operations at d = 256, about a millisecond, so that launching costs little."""
 ROOM = 1 << 22
-"""Candidates that one tile can return; 48 MB, three times a device."""
+"""Candidates that one tile can return; 48 MB, three times per device."""
 SHARE = 0.6
-"""The part of the free device memory that rows may take."""
+"""Fraction of the free device memory that rows may take."""
 THREADS = 256
-"""Of a block of `norms` and `rescore`."""
+"""Threads per block of `norms` and `rescore`."""
 OPTIONS = ("--std=c++17",)
 _OUT_OF_MEMORY = (cp.cuda.memory.OutOfMemoryError,)
 
 
 REFERENCE = kernels.KERNELS["simple"]._replace(name="sift_reference", rows=16, columns=16, threads=256, shared_bytes=0)
-"""The plain kernel, as if it were a version."""
+"""The plain kernel, described like a version."""
 
 
 def margin(d: int) -> float:
-    """How far below the threshold `sift` keeps pairs: 2^-23 (an accumulation that truncates) for each of d products,
-    ten times what d / 16 tensor core steps are seen to lose elsewhere, and 1e-5 for the norms and the score."""
+    """Return how far below the threshold `sift` keeps pairs.
+
+    That is 2^-23 (an accumulation that truncates) for each of d products, ten times the error of d / 16 tensor core
+    steps seen elsewhere, and 1e-5 for the norms and the score.
+    """
     return 1e-5 + d * 2.0**-23
 
 
@@ -55,7 +58,7 @@ def _version(name: str, device: Any, d: int) -> kernels.Kernel:
 
 
 class Module:
-    """The functions of a version of the kernels, compiled for the current device."""
+    """The functions of one version of the kernels, compiled for the current device."""
 
     def __init__(self, kernel: kernels.Kernel) -> None:
         if not kernel.arch:
@@ -68,11 +71,12 @@ class Module:
         self._module = cp.RawModule(path=path)
 
     def function(self, name: str) -> Any:
+        """Return the kernel of this name."""
         return self._module.get_function(name)
 
 
 def cubin(code: str, arch: str) -> bytes:
-    """`code` compiled for one architecture such as sm_90a, which CuPy itself does not ask for. Needs no GPU."""
+    """Compile `code` for one architecture such as sm_90a, which CuPy itself does not request. Needs no GPU."""
     from cupy_backends.cuda.libs import nvrtc
 
     program = nvrtc.createProgram(code, "kernels.cu", [], [])
@@ -99,10 +103,12 @@ class _Slot(NamedTuple):
 
 
 class CudaLauncher:
-    """One device with a stream of its own, and one for copies, so that what goes to or comes from the host does not
-    queue behind the tiles that were launched after it. `kernel`: a version in kernels.KERNELS, or `sift_reference` for
-    tests; by default the one that kernels.chosen gives. `resident`: the rows, if they are on a device already; used if it
-    is this one."""
+    """One device with a stream for kernels and one for copies.
+
+    With two streams, copies do not queue behind tiles that were launched later. `kernel`: a version in
+    kernels.KERNELS, or `sift_reference` for tests; by default the one that kernels.chosen returns. `resident`: the
+    rows, if they are on a device already; used if it is this one.
+    """
 
     def __init__(
         self, device: int, vectors: Float16Array, thres: float, *, panel: int, room: int = ROOM, kernel: str = "",
@@ -133,8 +139,10 @@ class CudaLauncher:
         return _Slot(cp.zeros(1, cp.uint32), left, right, cp.empty(self.room, cp.float32), seen)
 
     def _panel(self, number: int) -> _Panel:
-        """Rows number * panel..., brought to the device unless they are among the last three used. Memory of the one
-        that makes room is reused on the same stream only, so no kernel in flight loses it."""
+        """Return rows number * panel..., copied to the device unless they are among the last three used.
+
+        Memory of the panel that is evicted is reused on the same stream only, so that no kernel in flight loses it.
+        """
         part = slice(number * self._size, (number + 1) * self._size)
         if self._whole is not None:
             return _Panel(self._whole.rows[part], self._whole.norms[part])
@@ -149,7 +157,7 @@ class CudaLauncher:
         return self._panels[number]
 
     def _padded(self, rows: Any) -> _Panel:
-        """A panel of cupy float16[m, d]: the same memory where d needs no padding."""
+        """Return a panel of cupy float16[m, d]: the same memory if d needs no padding."""
         rows = rows.view(cp.uint16)
         if rows.shape[1] != self._d:
             wide = cp.zeros((len(rows), self._d), cp.uint16)
@@ -162,10 +170,10 @@ class CudaLauncher:
     def launch(
         self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array, lows: Float32Array | None = None
     ) -> CudaTicket:
-        """See `schedule.Launcher`. Raises FastsimError where the device has no memory for the rows.
+        """Start a tile, see `schedule.Launcher`. Raises FastsimError if the device has no memory for the rows.
 
-        With `lows` (float32[rows of the tile]) all pairs but those of a row with itself count that reach the low of their
-        left row; a tile on the diagonal then has the same rows on both sides.
+        With `lows` (float32[rows of the tile]), all pairs except those of a row with itself count if they reach the
+        low of their left row; a tile on the diagonal then has the same rows on both sides.
         """
         with self._device, self.stream:
             try:
@@ -208,12 +216,15 @@ class CudaLauncher:
         return CudaTicket(self, tile, slot, there, done)
 
     def _boxes(self, a: Any, na: int, b: Any, nb: int) -> tuple[Any, Any]:
-        """Tensor maps of the tile's rows; CuPy hands NumPy arrays over by value."""
+        """Return tensor maps of the tile's rows; CuPy passes NumPy arrays by value."""
         maps = (Matrix(int(a.data.ptr), na, self._d), Matrix(int(b.data.ptr), nb, self._d))
         return tensor_map(maps[0], kernels.HOPPER_BOX_ROWS[0]), tensor_map(maps[1], kernels.HOPPER_BOX_ROWS[1])
 
     def _sent(self, parts: list[Any]) -> tuple[Any, ...]:
-        """Labels or lows on the device. To be held until the tile is done: their memory belongs to the stream of copies."""
+        """Copy labels or lows to the device.
+
+        Hold them until the tile is done: their memory belongs to the stream of copies.
+        """
         if not parts:
             return ()
         with self._copies:
@@ -247,20 +258,21 @@ class CudaTicket(NamedTuple):
     done: Any
 
     def result(self) -> schedule.Hits:
+        """Wait for the tile, and return what it found."""
         return self.launcher.finish(self.tile, self.slot, self.done)
 
 
 def devices(name: str) -> list[int]:
-    """The numbers in `cuda:0` or `cuda:0,1`; plain `cuda` is the first device."""
+    """Return the numbers in `cuda:0` or `cuda:0,1`; plain `cuda` is the first device."""
     return [int(number) for number in name.removeprefix("cuda").removeprefix(":").split(",") if number] or [0]
 
 
 def panel_rows(n: int, d: int, free: int, side: int = SIDE) -> int:
-    """Rows of a panel: all of them in one where they fit into SHARE of `free` bytes, else a third of what fits."""
+    """Return the rows of a panel: all of them if they fit into SHARE of `free` bytes, else a third of what fits."""
     row_bytes = 2 * (-(-d // SLAB) * SLAB) + 4
     whole = max(1, -(-n // side)) * side
     fit = int(free * SHARE) // row_bytes
-    # bringing a panel in takes room for it twice: the unpadded rows as they come, and the padded ones
+    # copying a panel takes room for it twice: the unpadded rows as they arrive, and the padded ones
     return whole if 2 * whole <= fit else max(side, fit // 4 // side * side)
 
 
@@ -268,7 +280,7 @@ def open_launchers(
     vectors: Float16Array, thres: float, *, device: str, resident: DeviceRows | None = None,
     traffic: Traffic | None = None, side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "",
 ) -> tuple[list[CudaLauncher], int]:  # fmt: skip
-    """A launcher for each device that `device` names, and the rows of a panel: all of them where they fit."""
+    """Return a launcher for each device that `device` names, and the rows of a panel: all of them if they fit."""
     n, d = vectors.shape
     numbers = devices(device)
     if panel is None:
@@ -286,8 +298,10 @@ def pair_blocks(
     resident: DeviceRows | None = None, traffic: Traffic | None = None,
     side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "",
 ) -> Iterator[PairBlock]:  # fmt: skip
-    """See `similarity.pair_blocks`; vectors float16[n, d], thres the effective one; resident: the same rows on a device.
-    The last four are for tests."""
+    """Yield similar pairs, see `similarity.pair_blocks`; vectors float16[n, d], thres the effective one.
+
+    resident: the same rows on a device. The last four are for tests.
+    """
     n = len(vectors)
     if n < 2:
         return

@@ -1,4 +1,7 @@
-"""The nearest neighbours of each row: an exact self-join. Threads take strips of rows; csrc/nearest.c does the rest."""
+"""Find the nearest neighbours of each row, exactly.
+
+Threads take strips of rows, which csrc/nearest.c compares with all rows.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ STRIP = 256
 
 @dataclass(frozen=True, slots=True)
 class Neighbours:
-    """index: int64[n, k], best first, ties by ascending row, -1 where a row has fewer than k; score: float32[n, k], 0
-    there."""
+    """The nearest neighbours of each row.
+
+    index: int64[n, k], best first, ties by ascending row, -1 if a row has fewer than k; score: float32[n, k], 0 there.
+    """
 
     index: Int64Array
     score: Float32Array
@@ -31,7 +36,8 @@ def find_nearest(
 ) -> Neighbours:  # fmt: skip
     """Return for each row the k other rows with the highest score among those of at least `floor`.
 
-    vectors: float16[n, d]. `bar` counts rows. Memory is 12 n k bytes. The result does not depend on `workers` or `isa`.
+    vectors: float16[n, d]. `bar` counts rows. Memory is 12 n k bytes. The result does not depend on `workers` or
+    `isa`.
     """
     n = len(vectors)
     index, score = np.empty((n, k), np.int64), np.empty((n, k), np.float32)

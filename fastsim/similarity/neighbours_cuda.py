@@ -1,7 +1,9 @@
-"""The nearest neighbours of each row on CUDA: the kernels of cuda.py, each row with a threshold of its own. Not yet run on a GPU.
+"""Find the nearest neighbours of each row with CUDA: the kernels of cuda.py, with a threshold per row.
 
-A row's threshold is its k-th best score so far, so that later tiles return only what changes a list; the lists are kept on
-the host. Scores have the bits of the C kernels, and so the result is that of neighbours.find_nearest.
+Not yet run on a GPU.
+
+The threshold of a row is its k-th best score so far, so that later tiles return only what changes a list; the lists
+are kept on the host. Scores have the bits of the C kernels, so the result equals that of neighbours.find_nearest.
 """
 
 from __future__ import annotations
@@ -24,19 +26,19 @@ DEPTH = 2
 
 
 class _Lists:
-    """The k best of each row so far: sorted, score -inf and index -1 where there are fewer."""
+    """The k best of each row so far, sorted; score -inf and index -1 if there are fewer."""
 
     def __init__(self, n: int, k: int, floor: float) -> None:
         self.index, self.score = np.full((n, k), -1, np.int64), np.full((n, k), -np.inf, np.float32)
         self._k, self._floor = k, np.float32(floor)
 
     def lows(self, start: int, stop: int) -> Float32Array:
-        """What a score has to reach to change the list of each row."""
+        """Return the score that changes the list of each row."""
         lows: Float32Array = np.maximum(self.score[start:stop, -1], self._floor)
         return lows
 
     def add(self, block: PairBlock) -> None:
-        """Take in pairs (left: the row, right: its neighbour), each new."""
+        """Add pairs (left: the row, right: its neighbour), each new."""
         order = np.lexsort((block.right, -block.score, block.left))
         left, right, score = block.left[order], block.right[order], block.score[order]
         rows, first = np.unique(left, return_index=True)
@@ -59,7 +61,10 @@ def find_nearest(
     resident: DeviceRows | None = None, traffic: Traffic | None = None, side: int = SIDE, panel: int | None = None,
     room: int = ROOM, kernel: str = "",
 ) -> Neighbours:  # fmt: skip
-    """See `neighbours.find_nearest`; resident: the same rows on a device. `bar` counts rows. The last four are for tests."""
+    """Return the nearest neighbours, see `neighbours.find_nearest`. `bar` counts rows.
+
+    resident: the same rows on a device. The last four are for tests.
+    """
     n = len(vectors)
     lists = _Lists(n, k, floor)
     if n < 2:
@@ -88,13 +93,13 @@ def find_nearest(
 
 
 def tiles(n: int, side: int) -> Iterator[Tile]:
-    """All of n x n, strip by strip; first the tile on the diagonal, whose columns are the strip's own rows."""
+    """Yield all of n x n, strip by strip; first the tile on the diagonal, whose columns are the strip's own rows."""
     for r0 in range(0, n, side):
         for c0 in (r0, *(c for c in range(0, n, side) if c != r0)):
             yield Tile(r0, min(r0 + side, n), c0, min(c0 + side, n))
 
 
 def quarters(tile: Tile) -> list[Tile]:
-    """`tile` in up to four parts; each either lies on the diagonal or has no row among its columns."""
+    """Split `tile` into up to four parts; each either lies on the diagonal or has no row among its columns."""
     rows, columns = schedule.cut(tile.r0, tile.r1), schedule.cut(tile.c0, tile.c1)
     return [Tile(*part, *other) for part in rows for other in columns]

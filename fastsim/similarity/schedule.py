@@ -1,6 +1,7 @@
-"""Which tiles a GPU compares, in which order, and what happens when one finds more pairs than there is room for.
+"""Schedule the tiles that a GPU compares, and split those that find more pairs than fit.
 
-Knows nothing of CUDA: a launcher stands for a device, so that the tests run all of it over the C kernels.
+This module does not depend on CUDA: a launcher stands for a device, so that the tests run all of it over the C
+kernels.
 """
 
 from __future__ import annotations
@@ -15,13 +16,13 @@ from fastsim.similarity import Labels
 from fastsim.similarity.cpu import NOTHING, Tile
 
 BLOCK = 128
-"""Rows and columns of the smallest tile (SIDE in sift_simple.cu): it can't overflow, as there is room for BLOCK**2 pairs."""
+"""Rows and columns of the smallest tile (SIDE in sift_simple.cu): it cannot overflow, because BLOCK**2 pairs fit."""
 DEPTH = 3
 """Tiles in flight on each device: one runs, one waits, one is being read."""
 
 
 class Hits(NamedTuple):
-    """What a tile holds: `total` candidates, of which `block` has at most `room`, in rows of the whole matrix."""
+    """The result of a tile: `total` candidates, of which `block` has at most `room`, in rows of the whole matrix."""
 
     total: int
     block: PairBlock
@@ -30,7 +31,8 @@ class Hits(NamedTuple):
 class Ticket(Protocol):
     """A tile in flight."""
 
-    def result(self) -> Hits: ...
+    def result(self) -> Hits:
+        """Wait for the tile, and return what it found."""
 
 
 class Launcher(Protocol):
@@ -39,13 +41,15 @@ class Launcher(Protocol):
     room: int
 
     def launch(self, tile: Tile, row_labels: Int32Array, col_labels: Int32Array) -> Ticket:
-        """Start `tile`; pairs with equal labels are left out (both empty: none are). Does not wait."""
+        """Start `tile` without waiting for it; pairs with equal labels are left out (both empty: none are)."""
         ...
 
 
 def tiles(n: int, side: int, panel: int) -> Iterator[Tile]:
-    """The upper triangle of n x n in tiles of `side`, panel by panel (a multiple of `side`): two panels of rows are
-    needed at a time, and the left one stays. Tiles on the diagonal are square."""
+    """Yield the upper triangle of n x n in tiles of `side`, panel by panel (a multiple of `side`).
+
+    Two panels of rows are needed at a time, and the left one stays. Tiles on the diagonal are square.
+    """
     if side % BLOCK or panel % side:
         raise ValueError(f"tiles: side {side}, panel {panel}")
     for left in range(0, n, panel):
@@ -56,13 +60,13 @@ def tiles(n: int, side: int, panel: int) -> Iterator[Tile]:
 
 
 def split(tile: Tile) -> list[Tile]:
-    """`tile` in up to four parts, none below the diagonal; each cut lies on a multiple of BLOCK."""
+    """Split `tile` into up to four parts, none below the diagonal; each cut is at a multiple of BLOCK."""
     rows, columns = cut(tile.r0, tile.r1), cut(tile.c0, tile.c1)
     return [Tile(*r, *c) for r in rows for c in columns if tile.r0 != tile.c0 or r[0] <= c[0]]
 
 
 def cut(start: int, stop: int) -> list[tuple[int, int]]:
-    """A range in up to two parts, cut at a multiple of BLOCK from its start."""
+    """Split a range into up to two parts, at a multiple of BLOCK from its start."""
     blocks = -(-(stop - start) // BLOCK)
     middle = start + blocks // 2 * BLOCK
     return [(start, middle), (middle, stop)] if blocks > 1 else [(start, stop)]
@@ -71,9 +75,12 @@ def cut(start: int, stop: int) -> list[tuple[int, int]]:
 def pair_blocks(
     launchers: Sequence[Launcher], waiting: Iterator[Tile], *, labels: Labels | None, bar: Bar | None
 ) -> Iterator[PairBlock]:
-    """Compare the tiles, in turn on each launcher. A tile that overflows is split and compared again: with `labels` its
-    first pairs are told at once, which join most of the rest; without, it is not told twice, so that nothing is lost
-    and nothing doubled. `labels` is called in the caller's thread while the generator runs."""
+    """Compare the tiles, in turn on each launcher.
+
+    A tile that overflows is split and compared again. With `labels`, its first pairs are yielded at once, because they
+    join most of the rest; without, they are not, so that nothing is lost and nothing is doubled. `labels` is called in
+    the caller's thread while the generator runs.
+    """
     if any(launcher.room < BLOCK * BLOCK for launcher in launchers):
         raise ValueError(f"pair_blocks: room for {BLOCK * BLOCK} candidates is needed")
     running: deque[tuple[Tile, Launcher, Ticket]] = deque()

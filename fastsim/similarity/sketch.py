@@ -1,8 +1,8 @@
-"""The sketch: a few rotated dimensions of each row in int8, with which most pairs are ruled out (proof: csrc/tile.h).
+"""Choose the sketch: rotated dimensions of each row in int8, with which most pairs are ruled out (proof: csrc/tile.h).
 
-How many dimensions pay depends on the rows and on the threshold, and at low thresholds or with rows that have no
-structure none do. So the choice is made by counting, on a sample of pairs, how many would survive. It changes the
-speed, never the pairs.
+How many dimensions pay off depends on the rows and on the threshold; at low thresholds, or for rows without structure,
+none do. The choice is made by counting, on a sample of pairs, how many would survive. It changes the speed, never the
+pairs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from fastsim import _core
 from fastsim.records import Float16Array, Float32Array
 
 FEWEST_ROWS = 8192
-"""Below, comparing all pairs in full takes less than finding a basis."""
+"""With fewer rows, comparing all pairs in full takes less time than finding a basis."""
 WIDTHS = (16, 32, 48, 64, 80, 96, 112, 128, 160, 256)
-"""Dimensions to choose from."""
+"""Numbers of dimensions to choose from."""
 PRODUCTS = {"avx512": (64.0, 11.0), "avx2": (32.0, 9.0), "neon": (12.0, 6.0), "serial": (1.0, 0.3)}
-"""Products a cycle of each kernel, in int8 and in float16 (measured on Zen 4, AVX2 on Zen 3; NEON is a guess)."""
+"""Products per cycle of each kernel, in int8 and in float16 (measured on Zen 4, AVX2 on Zen 3; NEON is a guess)."""
 SAMPLE = 512
-"""So many rows are compared with as many others to see how many pairs survive."""
+"""This many rows are compared with as many others to see how many pairs survive."""
 CHUNK = 8192
 """Rows that one task encodes."""
 
@@ -42,9 +42,9 @@ class Sketch(NamedTuple):
 def add_sketch(
     rows: _core.Rows, vectors: Float16Array, thres: float, *, similar_is_free: bool, pool: ThreadPoolExecutor
 ) -> int:
-    """Gives `rows` (made from `vectors`) the sketch that is expected to be fastest; returns its dimensions, 0 for none.
+    """Give `rows` (made from `vectors`) the sketch that is expected to be fastest; return its dimensions, 0 for none.
 
-    similar_is_free: pairs that reach the threshold cost little, as most of them are inside a component already.
+    similar_is_free: pairs that reach the threshold cost little, because most of them are inside a component already.
     """
     sketch = choose_sketch(vectors, thres, similar_is_free=similar_is_free, isa=rows.isa, most=rows.most)
     if sketch is None:
@@ -59,7 +59,7 @@ def add_sketch(
 def choose_sketch(
     vectors: Float16Array, thres: float, *, similar_is_free: bool, isa: str = "avx512", most: int = 127
 ) -> Sketch | None:
-    """The cheapest sketch by a sample of the rows, or None where comparing in full is cheaper.
+    """Return the cheapest sketch by a sample of the rows, or None if comparing in full is cheaper.
 
     isa, most: the kernel that will use it, and the largest code that it takes.
     """
@@ -88,7 +88,10 @@ def choose_sketch(
 
 
 def _lowest(fit: Callable[[int], tuple[float, Sketch | None]], widths: list[int]) -> tuple[float, Sketch | None]:
-    """The least cost and its sketch. The cost falls and then rises with the width: walk downhill from the middle."""
+    """Return the least cost and its sketch.
+
+    The cost falls and then rises with the width: walk downhill from the middle.
+    """
     at = len(widths) // 2
     best = fit(widths[at])
     for step in (-1, 1):
@@ -99,7 +102,7 @@ def _lowest(fit: Callable[[int], tuple[float, Sketch | None]], widths: list[int]
 
 
 def unit_rows(vectors: Float16Array) -> Float32Array:
-    """float32[n, d] rows of unit length; zero where a row is zero or not finite."""
+    """Return float32[n, d] rows of unit length; zero if a row is zero or not finite."""
     rows = vectors.astype(np.float32)
     with np.errstate(all="ignore"):
         length = np.sqrt(np.einsum("ij,ij->i", rows, rows))
@@ -109,7 +112,7 @@ def unit_rows(vectors: Float16Array) -> Float32Array:
 
 
 def principal_basis(unit: Float32Array) -> tuple[Float16Array, float]:
-    """(float16[k, d]: the directions of most energy first, and the spectral norm of their Gram matrix minus I).
+    """Return float16[k, d], the directions of most energy first, and the spectral norm of their Gram matrix minus I.
 
     k is a multiple of 4, at most the last of WIDTHS. Works for fewer rows than dimensions and for rows without rank.
     """
@@ -128,7 +131,7 @@ def principal_basis(unit: Float32Array) -> tuple[Float16Array, float]:
 
 
 def _fit(y: Float32Array, basis: Float16Array, error: float, most: int) -> Sketch | None:
-    """The scale that clips one value in a thousand (measured as best), and the numbers of the bound. y: a sample."""
+    """Return the sketch whose scale clips one value in a thousand (measured as best), with its bound. y: a sample."""
     k, d = basis.shape
     scale = float(np.quantile(np.abs(y), 0.999)) / most if y.size else 0.0
     if scale <= 1e-7:
@@ -144,7 +147,7 @@ def _codes(y: Float32Array, scale: float, most: int) -> Float32Array:
 
 
 def _bounds(y: Float32Array, half: int, sketch: Sketch) -> Float32Array:
-    """float32[half, m - half]: the most that the first rows can score with the others, as csrc/rows.c has it."""
+    """Return float32[half, m - half], the highest score of the first rows with the others, as in csrc/rows.c."""
     shown = _codes(y, sketch.scale, sketch.most) * np.float32(sketch.scale)
     rho = np.sqrt(((y - shown) ** 2).sum(axis=1)) + sketch.slack
     seen = np.maximum(np.sqrt((y**2).sum(axis=1)) - sketch.slack, 0)

@@ -1,4 +1,4 @@
-"""Tensor maps for TMA: how a kernel for sm_90a finds boxes of a matrix. Not yet run on a GPU."""
+"""Make tensor maps for TMA, by which a kernel for sm_90a finds boxes of a matrix. Not yet run on a GPU."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Matrix(NamedTuple):
 
 
 def tensor_map(matrix: Matrix, box_rows: int) -> NDArray[np.uint64]:
-    """uint64[16], the CUtensorMap of boxes of `box_rows` rows and 64 columns, swizzled by 128 bytes; zeros past the end.
+    """Return uint64[16], the CUtensorMap of boxes of `box_rows` rows and 64 columns, swizzled by 128 bytes.
 
-    Raises FastsimError where the driver refuses it.
+    Rows and columns past the end read as zeros. Raises FastsimError if the driver refuses it.
     """
     room = np.zeros(_BYTES + _ALIGNMENT, np.uint8)
     start = -room.ctypes.data % _ALIGNMENT
@@ -47,7 +47,7 @@ def tensor_map(matrix: Matrix, box_rows: int) -> NDArray[np.uint64]:
 
 @cache
 def _encode() -> Any:
-    """The driver's function."""
+    """Return the driver's function."""
     try:
         return ctypes.CDLL("libcuda.so.1").cuTensorMapEncodeTiled
     except (OSError, AttributeError) as error:

@@ -1,1 +1,1 @@
-"""Threshold advice from the user's own images."""
+"""Suggest a threshold from the user's own images."""

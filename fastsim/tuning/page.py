@@ -1,4 +1,4 @@
-"""`fastsim tune`'s page: the curves as SVG, and borderline pairs side by side, in one HTML file that needs no network."""
+"""Write the page of `fastsim tune`: curves as SVG, and borderline pairs side by side, in one HTML file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STYLE = (
 
 
 def page(advice: Advice, paths: Sequence[str], title: str) -> str:
-    """The whole page. paths[row] is the file of an embedding row."""
+    """Return the whole page. paths[row] is the file of an embedding row."""
     parts = [
         f"<!doctype html><!-- {owned.NOTE} --><html lang='en'><meta charset='utf-8'>",
         f"<title>{html.escape(title)}</title><style>{_STYLE}</style><h1>{html.escape(title)}</h1>",
@@ -39,7 +39,7 @@ def page(advice: Advice, paths: Sequence[str], title: str) -> str:
 
 
 def chart(advice: Advice) -> str:
-    """Pairs per score (bars, logarithmic) and removable files per threshold (line), as an SVG element."""
+    """Return pairs per score (bars, logarithmic) and removable files per threshold (line), as an SVG element."""
     bars = advice.histogram.tolist()
     top = max(max(bars, default=1), 1)
     inner_w, inner_h = _WIDTH - 2 * _PAD, _HEIGHT - 2 * _PAD

@@ -1,6 +1,7 @@
-"""Threshold advice: how many pairs, groups and removable files each threshold would give, from all n-to-n scores.
+"""Count the pairs, groups and removable files that each threshold would give, and suggest one, from all pairs.
 
-The scores come in one pass; a threshold costs one union-find of n numbers, so that trying twenty costs little more than one.
+The scores come in one pass; a threshold costs one union-find of n numbers, so trying twenty costs little more than
+one.
 """
 
 from __future__ import annotations
@@ -14,20 +15,21 @@ from fastsim.grouping.components import Components, find_groups
 from fastsim.records import Embeddings, Float16Array, Float32Array, Int64Array, PairBlock
 
 LOWEST = 0.6
-"""Scores under this are counted from a sample alone: no threshold there means anything."""
+"""Lower scores are counted from a sample alone: no threshold there is useful."""
 BIN = 0.01
 THRESHOLDS = (*(round(0.6 + 0.025 * step, 3) for step in range(16)), 0.99)
 """0.6, 0.625, ..., 0.975, 0.99."""
 SAMPLE = 200_000
-"""Random pairs that show where unrelated pictures score."""
+"""Random pairs that show the scores of unrelated images."""
 NEAR = 0.02
 """Pairs this close to a threshold are borderline."""
 _KEPT = 64
 _COPIES = 0.9
-"""Of files that are linked from this score on, one stands for all among the unrelated: in a small folder, the copies
-would be more than the one pair in a thousand that `unrelated` leaves out."""
+"""Of files that are linked from this score on, one represents all among the unrelated: in a small folder, copies would
+be more than the one pair in a thousand that `unrelated` leaves out.
+"""
 _LOW, _HIGH = 0.8, 0.975
-"""Where a suggestion may lie."""
+"""Range of suggestions."""
 _COPIES_FROM = 0.97
 """Pairs from this score on are evident copies."""
 
@@ -59,7 +61,7 @@ class Advice:
     """The whole advice.
 
     edges: float64[b + 1], histogram: int64[b], the pairs per bin of scores from LOWEST on; unrelated: (median, 99.9th
-    percentile) of the scores of random pairs of distinct pictures; suggested: a threshold, and why in one sentence.
+    percentile) of the scores of random pairs of distinct images; suggested: a threshold, and why in one sentence.
     """
 
     edges: np.ndarray[tuple[int], np.dtype[np.float64]]
@@ -72,7 +74,7 @@ class Advice:
 
 
 class Counter:
-    """Takes the similar pairs (score >= LOWEST) of n rows block by block; O(n) memory whatever the number of pairs."""
+    """Count the similar pairs (score >= LOWEST) of n rows block by block, in O(n) memory."""
 
     def __init__(self, n: int, near: Sequence[float]) -> None:
         self.edges = np.linspace(LOWEST, 1.0, round((1 - LOWEST) / BIN) + 1)
@@ -91,7 +93,9 @@ class Counter:
             self.pairs[thres] += len(part)
             self.components[thres].add(part)
         for thres, kept in self._near.items():
-            chosen = np.flatnonzero(np.abs(block.score - thres) < NEAR)
+            distance = np.abs(block.score - thres)
+            chosen = np.flatnonzero(distance < NEAR)
+            chosen = chosen[np.argsort(distance[chosen], kind="stable")[:_KEPT]]
             kept += [
                 Borderline(thres, int(block.left[i]), int(block.right[i]), float(block.score[i]))
                 for i in chosen[:_KEPT]
@@ -100,7 +104,7 @@ class Counter:
             del kept[_KEPT:]
 
     def borderline(self) -> tuple[Borderline, ...]:
-        """The pairs nearest to each threshold asked for, each file at most twice, best first."""
+        """Return pairs near each requested threshold, the nearest first, each file at most twice."""
         found: list[Borderline] = []
         for kept in self._near.values():
             seen: dict[int, int] = {}
@@ -114,9 +118,9 @@ class Counter:
 def advise(
     blocks: Iterable[PairBlock], embeddings: Embeddings, rank: Int64Array, *, near: Sequence[float], workers: int
 ) -> Advice:
-    """The advice for `embeddings`, whose pairs with scores from LOWEST on are in `blocks`.
+    """Return the advice for `embeddings`, whose pairs with scores from LOWEST on are in `blocks`.
 
-    rank: keep order, see `group.find_groups`; near: thresholds whose borderline pairs are wanted.
+    rank: keep order, see `grouping.components.find_groups`; near: thresholds whose borderline pairs are wanted.
     """
     count = Counter(len(embeddings), near)
     for block in blocks:
@@ -140,7 +144,7 @@ def _at_least(block: PairBlock, thres: float) -> PairBlock:
 
 
 def _unrelated(vectors: Float16Array) -> tuple[float, float]:
-    """Median and 99.9th percentile of the scores of random pairs; zeros where there is no pair."""
+    """Return median and 99.9th percentile of the scores of random pairs; zeros if there is no pair."""
     n = len(vectors)
     if n < 2:
         return 0.0, 0.0
@@ -158,9 +162,9 @@ def _unrelated(vectors: Float16Array) -> tuple[float, float]:
 def _suggest(
     histogram: Int64Array, edges: np.ndarray[tuple[int], np.dtype[np.float64]], unrelated: float
 ) -> tuple[float, str]:
-    """(one of THRESHOLDS, the reason): where fewest pairs lie between those that are merely alike and the copies.
+    """Return one of THRESHOLDS, where fewest pairs lie between copies and merely alike images, and the reason.
 
-    The histogram is smoothed over 3 bins; of equally empty places the highest is taken, as it is the safest.
+    The histogram is smoothed over 3 bins; of equally empty places the highest is taken, because it is the safest.
     """
     if not histogram.sum():
         return (

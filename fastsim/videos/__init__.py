@@ -1,1 +1,1 @@
-"""Videos: which frames are worth keeping, and which videos show the same thing."""
+"""Process videos: which frames are worth keeping, and which videos show the same thing."""

@@ -1,4 +1,4 @@
-"""A generator that runs ahead of its consumer on a thread of its own, within a budget."""
+"""Run a generator ahead of its consumer on its own thread, within a budget."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ T = TypeVar("T")
 
 
 def run_ahead(items: Iterator[T], *, budget: int, weigh: Callable[[T], int]) -> Generator[T]:
-    """The items in order, produced while the consumer works on earlier ones.
+    """Yield the items in order, produced while the consumer works on earlier ones.
 
-    At most `budget` of weight waits to be taken (one item may exceed it by itself). An exception of `items` is raised at
-    its place in the order. When the consumer stops early, `items` is closed on its thread, which is waited for.
+    At most `budget` of weight waits to be taken (one item may exceed it by itself). An exception of `items` is raised
+    at its place in the order. If the consumer stops early, `items` is closed on its thread, which is awaited.
     """
     shared = _Shared(items, budget, weigh)
     thread = threading.Thread(target=shared.produce, name="fastsim-ahead", daemon=True)

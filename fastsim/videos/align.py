@@ -1,8 +1,8 @@
-"""Alignment in time: from pairs of similar frames of two videos to the parts that both show.
+"""Align videos in time: from pairs of similar frames of two videos to the parts that both show.
 
-Two thresholds: frames that are similar for sure say which offsets in time are worth a look, and along such an offset
-frames that are merely alike count too. In two samplings of a moving picture, few samples fall on the same moment. The mean
-over a part has to reach the threshold all the same.
+Two thresholds: frames that are certainly similar show which offsets in time are worth checking, and along such an
+offset frames that are merely alike count too. In two samplings of moving images, few samples fall on the same moment.
+The mean over a part must still reach the threshold.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ WEAKER = 0.25
 """How much less similar than --thres the frames of a part may be, and at least WEAKEST."""
 WEAKEST = 0.5
 _DENSITY = 0.8
-"""Of the frames in a part, how many must be alike."""
+"""Fraction of the frames in a part that must be alike."""
 _SURE = 0.2
-"""Of the frames in a part, how many must be similar for sure."""
+"""Fraction of the frames in a part that must be certainly similar."""
 _EQUAL = 1 - 1e-6
 """Equal frames have a cosine of 1 within rounding."""
 _GAP = 3.5
@@ -32,7 +32,10 @@ _MOST_OFFSETS = 64
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """The sampled frames of a video. times: float64[n], seconds, ascending; rows: float32[n, d], unit; end: its length."""
+    """The sampled frames of a video.
+
+    times: float64[n], seconds, ascending; rows: float32[n, d], unit; end: its length.
+    """
 
     times: Float64Array
     rows: Float32Array
@@ -53,10 +56,10 @@ class Part:
 
 
 def align(a: Track, b: Track, i: Int64Array, j: Int64Array, *, every: float, least: float, thres: float) -> list[Part]:
-    """The parts that two videos have in common, best first, none overlapping another in either video.
+    """Return the parts that two videos have in common, best first, none overlapping another in either video.
 
-    i, j: int64[k], frames of A and of B that are similar (score >= thres). every: seconds from sample to sample; least:
-    the shortest part in seconds (of videos that are shorter than that: four fifths of the shorter one).
+    i, j: int64[k], frames of A and of B that are similar (score >= thres). every: seconds between samples; least: the
+    shortest part in seconds (of videos that are shorter than that: four fifths of the shorter one).
     """
     least = min(least, 0.8 * min(a.end, b.end))
     found: list[Part] = []
@@ -72,9 +75,9 @@ def align(a: Track, b: Track, i: Int64Array, j: Int64Array, *, every: float, lea
 
 
 def _offsets(at: Float64Array, bt: Float64Array, i: Int64Array, every: float) -> list[float]:
-    """The offsets (seconds, B minus A) with the most frames of A that have a match there, the best first.
+    """Return the offsets (seconds, B minus A) with the most frames of A that have a match there, the best first.
 
-    An offset between two samples falls on either side of it, so that each band is two samples wide, and bands overlap.
+    An offset between two samples falls on either side of it, so each band is two samples wide, and bands overlap.
     """
     offset = bt - at
     band = np.floor(offset / every + 0.5).astype(np.int64)
@@ -93,7 +96,7 @@ def _offsets(at: Float64Array, bt: Float64Array, i: Int64Array, every: float) ->
 
 
 def _along(a: Track, b: Track, offset: float, *, every: float, thres: float) -> list[Part]:
-    """The parts at one offset."""
+    """Return the parts at one offset."""
     score, other = _profile(a, b, offset, every)
     alike = np.flatnonzero(score >= max(min(WEAKEST, thres), thres - WEAKER))
     if not len(alike):
@@ -118,7 +121,7 @@ def _along(a: Track, b: Track, offset: float, *, every: float, thres: float) -> 
 
 
 def _profile(a: Track, b: Track, offset: float, every: float) -> tuple[Float32Array, Int64Array]:
-    """For each frame of A the best score with the frames of B within one sample of `offset`, and which one that is."""
+    """Return for each frame of A the best score with frames of B within one sample of `offset`, and that frame."""
     low = np.searchsorted(b.times, a.times + offset - 1.01 * every)
     high = np.searchsorted(b.times, a.times + offset + 1.01 * every)
     score, other = np.full(len(a.times), -1, np.float32), np.zeros(len(a.times), np.int64)
@@ -132,7 +135,7 @@ def _profile(a: Track, b: Track, offset: float, every: float) -> tuple[Float32Ar
 
 
 def _without_ends(run: Int64Array, other: Int64Array) -> Int64Array:
-    """Off with frames of A beyond where B begins or ends: several that all match the outermost frame of B."""
+    """Drop frames of A beyond the ends of B: several that all match the outermost frame of B."""
     start, stop = 0, len(run)
     while stop - start > 1 and other[run[start]] == other[run[start + 1]]:
         start += 1
@@ -142,7 +145,10 @@ def _without_ends(run: Int64Array, other: Int64Array) -> Int64Array:
 
 
 def _overlap(one: Part, other: Part) -> bool:
-    """They share more than a fifth of the shorter one, in A or in B: a still scene fits at many offsets."""
+    """Return whether they share more than a fifth of the shorter one, in A or in B.
+
+    A still scene fits at many offsets.
+    """
     in_a = min(one.a_end, other.a_end) - max(one.a_start, other.a_start)
     in_b = min(one.b_end, other.b_end) - max(one.b_start, other.b_start)
     return in_a > 0.2 * min(one.a_end - one.a_start, other.a_end - other.a_start) or in_b > 0.2 * min(

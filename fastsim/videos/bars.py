@@ -1,4 +1,4 @@
-"""Progress over videos, and over the frames of the one that is being read."""
+"""Show progress over videos, and over the frames of the one that is being read."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastsim.videos import frames
 
 
 class Bars:
-    """A bar over videos where there are several, and one over the frames of each."""
+    """A bar over videos, if there are several, and one over the frames of each."""
 
     def __init__(self, progress: Progress, videos: int) -> None:
         self._progress = progress
@@ -31,11 +31,12 @@ class Bars:
         self._stack.close()
 
     def pass_over(self, count: int) -> None:
-        """Videos that an earlier run has done."""
+        """Skip videos that an earlier run has done."""
         if self._videos is not None and count:
             self._videos.advance(count)
 
     def see(self, event: frames.Event) -> None:
+        """Update the bars for an event."""
         if isinstance(event, frames.Opened):
             self._close()
             self._inner = self._progress.bar("frames", event.expected, "frames")

@@ -1,4 +1,4 @@
-"""Videos that show the same thing: frames sampled by time, all compared with all, matches aligned in time, grouped."""
+"""Find videos that show the same thing: sample frames by time, compare all, align matches in time, and group."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ from fastsim.videos.embed_frames import Row, with_rows
 from fastsim.videos.known import Known
 
 FLAT = 6.0
-"""Grey levels (standard deviation): a frame with less is black, blank or a fade, and like every other such frame."""
+"""Grey levels (standard deviation): a frame with less is black, blank or a fade, and similar to every other such
+frame.
+"""
 STILL = 0.95
 """A part whose frames are all this similar to its first one is a still scene: it fits at any offset."""
 MOST_PAIRS = 20_000_000
@@ -35,7 +37,7 @@ MOST_PAIRS = 20_000_000
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What a search is asked for: a frame every so many seconds, and parts of at least so many seconds."""
+    """The parameters of a search: seconds between frames, and the shortest part in seconds."""
 
     compute: Compute
     every: float = 0.5
@@ -59,7 +61,7 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A part that videos number a < b (of `Duplicates.videos`) share."""
+    """A part that the videos a < b (numbers in `Duplicates.videos`) share."""
 
     a: int
     b: int
@@ -69,7 +71,7 @@ class Match:
 
 @dataclass(slots=True)
 class Duplicates:
-    """What was found. groups: videos (numbers) that share parts, directly or by others, largest first."""
+    """The result. groups: videos (numbers) that share parts, directly or through others, largest first."""
 
     videos: list[Sampled]
     matches: list[Match]
@@ -78,11 +80,11 @@ class Duplicates:
     """Videos of which nothing could be read."""
     environment: Environment
     crowded: int = 0
-    """Frames that were left out because they look like very many others."""
+    """Frames that were left out because they are similar to very many others."""
 
 
 def find_duplicates(files: Sequence[MediaFile], asked: Asked, progress: Progress, timings: Timings) -> Duplicates:
-    """Which of `files` share parts of at least `asked.least` seconds. No file is changed. Raises FastsimError."""
+    """Find which of `files` share parts of at least `asked.least` seconds. No file is changed. Raises FastsimError."""
     sampled, skipped, environment = sample(files, asked, progress, timings)
     with stage("compare", timings):
         pairs = _Pairs(sampled)
@@ -96,7 +98,7 @@ def find_duplicates(files: Sequence[MediaFile], asked: Asked, progress: Progress
 def sample(
     files: Sequence[MediaFile], asked: Asked, progress: Progress, timings: Timings
 ) -> tuple[list[Sampled], list[Skipped], Environment]:
-    """The rows of each video that can be read; flat frames are left out. What the cache knows is not read again."""
+    """Return the rows of each video that can be read, without flat frames. Cached videos are not read again."""
     compute, traffic = asked.compute, Traffic()
     with stage("load", timings):
         model = load_model(compute.model)
@@ -125,7 +127,7 @@ def sample(
 
 @dataclass(frozen=True, slots=True)
 class _Seeing:
-    """What is told while videos are read."""
+    """What is reported while videos are read."""
 
     progress: Progress
     videos: int
@@ -134,7 +136,7 @@ class _Seeing:
 
 
 def _embed(todo: Sequence[MediaFile], asked: Asked, network: embedding.Network, seeing: _Seeing) -> Iterator[Sampled]:
-    """Each video that can be read, when it is over; the others go to `seeing.skipped`."""
+    """Yield each video that can be read, when it is over; the others go to `seeing.skipped`."""
     compute = asked.compute
     with ExitStack() as stack:
         bars = stack.enter_context(Bars(seeing.progress, seeing.videos))
@@ -177,12 +179,12 @@ def _for_cache(one: Sampled, ran_on: embedding.RanOn) -> CachedFrames:
 
 
 def is_flat(pixels: Uint8Array) -> bool:
-    """Hardly any structure: uint8[h, w, 3] that is black, of one colour, or nearly so."""
+    """Return whether uint8[h, w, 3] has hardly any structure: black, of one colour, or nearly so."""
     return float(pixels[::2, ::2].mean(2).std()) < FLAT
 
 
 def _without_colour(event: frames.Event) -> frames.Event:
-    """Frames in grey: then a tint, or a copy in black and white, changes little."""
+    """Convert frames to grey: then a tint, or a copy in black and white, changes little."""
     if not isinstance(event, frames.Taken):
         return event
     weights = np.array([0.299, 0.587, 0.114], np.float32)
@@ -247,8 +249,10 @@ class _Pairs:
             self._thin()
 
     def _thin(self) -> None:
-        """Leave out the frames with the most matches until half the room is free: what looks like everything says
-        nothing about time."""
+        """Leave out the frames with the most matches until half the room is free.
+
+        A frame that is similar to everything carries no information about time.
+        """
         left, right, score = self.all()
         n = len(self.rows)
         degree = np.bincount(left, minlength=n) + np.bincount(right, minlength=n)

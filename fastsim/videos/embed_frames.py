@@ -1,4 +1,4 @@
-"""The rows of a stream of frames: the network works on some while others are still being decoded."""
+"""Embed a stream of frames: the network works on some while others are still being decoded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastsim.videos.frames import Event, Taken
 
 _MOST_REPEATS = 16
 _MOST_BYTES = 64 * 2**20
-"""Repeated frames that may wait for the next result of the network; a still picture would otherwise pile up here."""
+"""Repeated frames that may wait for the next result of the network; a still scene would otherwise accumulate here."""
 
 Row = Float16Array
 """float16[d], unit length."""
@@ -32,10 +32,10 @@ class _Waiting:
 
 
 def with_rows(events: Iterable[Event], network: Network, batch: int) -> Generator[tuple[Event, Row | None]]:
-    """The same events in the same order, each Taken with its row.
+    """Yield the same events in the same order, each Taken with its row.
 
-    A frame whose pixels are those of the frame before gets the same row without being sent through the network. Few
-    frames are in flight: those of the network's own requests, and one batch that is filled.
+    A frame whose pixels equal those of the frame before gets the same row without being sent through the network. Few
+    frames are in flight: those of the network's own requests, and one batch that is being filled.
     """
     line: deque[_Waiting] = deque()
     sent: deque[list[_Waiting]] = deque()
@@ -50,7 +50,7 @@ def with_rows(events: Iterable[Event], network: Network, batch: int) -> Generato
 def _batches(
     events: Iterable[Event], line: deque[_Waiting], sent: deque[list[_Waiting]], batch: int
 ) -> Iterator[FrameBatch]:
-    """Fill batches of frames of one size; note in `line` and `sent` who waits for what."""
+    """Fill batches of frames of one size; record in `line` and `sent` which events wait for them."""
     filling: list[_Waiting] = []
     before: Any = None  # uint8[size, size, 3], in NumPy or CuPy
     number = repeats = held = 0
@@ -85,7 +85,7 @@ def _batches(
 
 
 def _ready(line: deque[_Waiting], last: list[Row]) -> Iterator[tuple[Event, Row | None]]:
-    """The events at the front whose rows are there. `last`: the row of the frame before, in a list."""
+    """Yield the events at the front whose rows are known. `last`: the row of the frame before, in a list."""
     while line:
         place = line[0]
         if isinstance(place.event, Taken):

@@ -1,4 +1,4 @@
-"""A folder for each video, named after it."""
+"""Choose a folder for each video, named after it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from fastsim.records import MediaFile
 
 
 def folders(videos: Iterable[MediaFile], given: Mapping[int, str], reserved: Collection[str]) -> dict[int, str]:
-    """For each video (by id) a path below the output folder, parts joined by `/`: its path below the input, without the
-    suffix. No two are the same on any file system, and none is a folder that another one's path leads through.
+    """Return for each video (by id) a path below the output folder, its parts joined by `/`.
 
-    given: folders that an earlier run has chosen; reserved: names that are taken in the output folder.
+    It is the video's path below its input, without the suffix. No two are the same on any file system, and none is a
+    folder through which another one's path leads. given: folders that an earlier run has chosen; reserved: names that
+    are taken in the output folder.
     """
     videos = list(videos)
     chosen = dict(given)
@@ -45,7 +46,7 @@ def _parts(video: MediaFile) -> str:
 
 
 def _short(folder: str) -> str:
-    """Room for a number: names have at most 255 bytes."""
+    """Shorten a name to make room for a number: names have at most 255 bytes."""
     head, slash, name = folder.rpartition("/")
     while len(os.fsencode(name)) > 245:
         name = name[:-1]

@@ -1,8 +1,8 @@
-"""The journal of a video run, in its output folder: what it was asked for, and the videos that are done.
+"""Keep the journal of a video run in its output folder: its settings, and the videos that are done.
 
-JSON lines, ASCII. The first is the header with the settings; then {"begin": path, "folder": ...} before the first picture
-of a video is written, and {"done": {...}, "snapshot": [...]} when all of them are there. A torn last line is dropped. What
-was begun and is not done is removed and done again; what is done is never touched.
+JSON lines, ASCII. The first is the header with the settings; then {"begin": path, "folder": ...} before the first
+image of a video is written, and {"done": {...}, "snapshot": [...]} when all of them exist. A torn last line is
+dropped. A video that was begun and is not done is removed and done again; videos that are done are never touched.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ class Journal:
     """The open journal of the output folder `outs`, locked against other processes until `close`."""
 
     def __init__(self, outs: str, identity: Mapping[str, Any]) -> None:
-        """Make the folder and begin, or go on with what an earlier run with the same settings has done there.
+        """Create the folder and begin, or continue what an earlier run with the same settings has done there.
 
-        Raises UsageError if the folder can't be used or holds anything else; it is as it was then.
+        Raises UsageError if the folder cannot be used or holds anything else; it is as it was then.
         """
         self.outs = os.path.abspath(outs)
         check_outs(outs, identity)
         self.done: dict[str, tuple[Snapshot, Extract, Float16Array | None]] = {}
-        """By the video's path; the rows of its kept frames are there with --across only."""
+        """By the video's path; the rows of its kept frames are stored with --across only."""
         self._begun: dict[str, str] = {}
         self._writing = threading.Lock()
         path = os.path.join(self.outs, NAME)
@@ -73,7 +73,7 @@ class Journal:
         os.close(self._fd)
 
     def finished(self, video: MediaFile) -> Extract | None:
-        """What an earlier run has found in `video`, if the file has not changed since and all pictures are there."""
+        """Return what an earlier run found in `video`, if the file has not changed since and all images exist."""
         known = self.done.get(video.path)
         if known is None or known[0] != video.snapshot:
             return None
@@ -86,10 +86,14 @@ class Journal:
         return known[1] if wanted <= there else None
 
     def rows(self, video: MediaFile) -> Float16Array | None:
+        """Return the rows of the kept frames of a finished video."""
         return self.done[video.path][2]
 
     def chosen_folders(self, videos: Iterable[MediaFile]) -> dict[int, str]:
-        """The folders that earlier runs gave to these videos, by id. A file that has changed since gets a new one."""
+        """Return the folders that earlier runs chose for these videos, by id.
+
+        A file that has changed since gets a new one.
+        """
         chosen = {}
         for video in videos:
             known = self.done.get(video.path)
@@ -100,11 +104,11 @@ class Journal:
         return chosen
 
     def taken_folders(self) -> list[str]:
-        """All folders that earlier runs wrote to."""
+        """Return all folders that earlier runs wrote to."""
         return [*self._begun.values()]
 
     def begin(self, video: MediaFile, folder: str) -> str:
-        """Make the folder of `video`, take out what an interrupted run left there, and return its path."""
+        """Create the folder of `video`, remove what an interrupted run left there, and return its path."""
         path = os.path.join(self.outs, *folder.split("/"))
         self._append({"begin": video.path, "folder": folder})
         try:
@@ -117,7 +121,7 @@ class Journal:
         return path
 
     def end(self, video: MediaFile, extract: Extract, rows: Float16Array | None) -> None:
-        """All of `video` is there."""
+        """Record that all of `video` is there."""
         shot = video.snapshot
         line: dict[str, Any] = {"done": extract.to_json(), "snapshot": [shot.size, shot.mtime_ns, shot.inode]}
         if rows is not None and len(rows):
@@ -158,7 +162,7 @@ class Journal:
 
 
 def check_outs(outs: str, identity: Mapping[str, Any]) -> None:
-    """Raise UsageError if `outs` can't take a run with these settings; nothing is changed."""
+    """Raise UsageError if `outs` cannot be used by a run with these settings; nothing is changed."""
     path = os.path.abspath(outs)
     if not os.path.lexists(path):
         if not is_writable_folder(parent := nearest_folder(path)):
@@ -186,14 +190,14 @@ def check_outs(outs: str, identity: Mapping[str, Any]) -> None:
 
 
 def _option(key: str, value: object) -> str:
-    """`--skip 5`, as it is typed; a switch that is off, or a value that is not given, as `no --every`."""
+    """Return `--skip 5`, as it is typed; for a flag that is off, or a value that is not given, `no --every`."""
     if value is None or isinstance(value, bool):
         return f"--{key}" if value else f"no --{key}"
     return f"--{key} {value[:12] if isinstance(value, str) else value}"
 
 
 def _settings(path: str) -> dict[str, Any] | None:
-    """The settings in the header; None where a run was killed before it was written. Raises UsageError."""
+    """Return the settings in the header; None if a run was killed before writing it. Raises UsageError."""
     try:
         with open(path, "rb") as stream:
             line = stream.readline()
@@ -209,7 +213,10 @@ def _settings(path: str) -> dict[str, Any] | None:
 
 
 def _lock(fd: int, path: str) -> None:
-    """Raises UsageError if another process is at work in this folder; file systems without locks are let through."""
+    """Lock the file.
+
+    Raises UsageError if another process works in this folder; file systems without locks are accepted.
+    """
     try:
         import fcntl
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""The pictures that a run writes: kept frames, contact sheets, timelines. Each is whole or not there."""
+"""Write the images of a run: kept frames, contact sheets, timelines. Each is whole or absent."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fastsim.records import Uint8Array
 
 FORMATS = ("jpg", "png", "webp")
 TEMPORARY = ".fastsim-part"
-"""What a picture's name ends with until it is whole."""
+"""End of an image's name until it is whole."""
 
 _MOST_CELLS = 400
-"""Of a contact sheet; it stays a picture that every viewer opens."""
+"""Most cells of a contact sheet, which every viewer can then open."""
 _CELL = (240, 180)
 _CAPTION = 22
 _LEAST_WIDTH = 116
@@ -28,7 +28,10 @@ _INK, _PAPER, _MARK = (225, 225, 225), (28, 28, 28), (80, 80, 235)
 
 
 def write_picture(path: str, picture: Uint8Array, form: str, quality: int) -> None:
-    """BGR uint8[h, w, 3] to `path`, whole or not at all; `quality` 1 to 100 (not for png). Raises FastsimError."""
+    """Write BGR uint8[h, w, 3] to `path`, whole or not at all. Raises FastsimError.
+
+    quality: 1 to 100 (not for png).
+    """
     settings = {
         "jpg": [cv2.IMWRITE_JPEG_QUALITY, quality],
         "webp": [cv2.IMWRITE_WEBP_QUALITY, quality],
@@ -45,7 +48,7 @@ def write_picture(path: str, picture: Uint8Array, form: str, quality: int) -> No
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """A file that is there with all its bytes, or not at all, even where the process is killed. Raises FastsimError."""
+    """Write a file with all its bytes, or not at all, even if the process is killed. Raises FastsimError."""
     temporary = path + TEMPORARY
     try:
         with open(temporary, "wb") as stream:
@@ -76,7 +79,7 @@ class Sheet:
         self._count = 0
 
     def add(self, picture: Uint8Array, caption: str) -> None:
-        """BGR uint8[h, w, 3], and the line under it."""
+        """Add BGR uint8[h, w, 3], and the line under it."""
         number, self._count = self._count, self._count + 1
         if number % self._every:
             return
@@ -86,7 +89,7 @@ class Sheet:
             self._cells = [cell for cell in self._cells if cell.number % self._every == 0]
 
     def draw(self) -> Uint8Array | None:
-        """BGR, or None where nothing was added."""
+        """Return the sheet as BGR, or None if nothing was added."""
         if not self._cells:
             return None
         wide = max(_LEAST_WIDTH, *(cell.picture.shape[1] for cell in self._cells)) + 8
@@ -117,7 +120,7 @@ class Timeline:
         self._end = 0.0
 
     def add(self, seconds: float, score: float, kept: bool) -> None:
-        """A frame, and its highest similarity to the frames that were kept before it."""
+        """Add a frame, and its highest similarity to the frames that were kept before it."""
         self._end = max(self._end, seconds)
         while seconds >= self._step * self._COLUMNS:
             self._step *= 2
@@ -129,7 +132,7 @@ class Timeline:
         self._kept[column] += kept
 
     def draw(self, thres: float) -> Uint8Array:
-        """BGR uint8[h, w, 3]: the lowest score a column, the threshold as a line, kept frames as marks."""
+        """Return BGR uint8[h, w, 3]: the lowest score per column, the threshold as a line, kept frames as marks."""
         left, top, width, height = 48, 26, 1200, 260
         picture = np.full((height + top + 40, width + left + 16, 3), _PAPER, np.uint8)
         for value in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -154,11 +157,11 @@ class Timeline:
 
 
 def shrunk(picture: Uint8Array, width: int, height: int) -> Uint8Array:
-    """Made smaller, never larger, to fit into width x height; the aspect ratio stays."""
+    """Shrink an image to fit into width x height, never enlarging it; the aspect ratio stays."""
     h, w = picture.shape[:2]
     scale = min(width / w, height / h, 1.0)
     size = (max(1, round(w * scale)), max(1, round(h * scale)))
-    # Halving first is fast; the area average of averages is the same but for a row or column at the edge.
+    # Halving first is fast; the area average of averages is the same except for a row or column at the edge.
     while picture.shape[1] >= 4 * size[0] and picture.shape[0] >= 4 * size[1]:
         picture = cv2.resize(picture, (picture.shape[1] // 2, picture.shape[0] // 2), interpolation=cv2.INTER_AREA)
     small: Uint8Array = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
@@ -166,20 +169,20 @@ def shrunk(picture: Uint8Array, width: int, height: int) -> Uint8Array:
 
 
 def clock(seconds: float) -> str:
-    """`01:02:03.456`."""
+    """Return `01:02:03.456`."""
     ms = round(seconds * 1000)
     return f"{ms // 3_600_000:02d}:{ms // 60_000 % 60:02d}:{ms // 1000 % 60:02d}.{ms % 1000:03d}"
 
 
 def write_sheet(path: str, sheet: Sheet) -> None:
-    """The contact sheet as a JPEG, if there is anything on it. Raises FastsimError."""
+    """Write the contact sheet as a JPEG, if there is anything on it. Raises FastsimError."""
     drawn = sheet.draw()
     if drawn is not None:
         write_picture(path, drawn, "jpg", 88)
 
 
 def write_table(path: str, lines: Sequence[str]) -> None:
-    """Text lines, whole or not at all. Raises FastsimError."""
+    """Write text lines, whole or not at all. Raises FastsimError."""
     write_whole(path, "".join(line + "\n" for line in lines).encode("utf-8"))
 
 

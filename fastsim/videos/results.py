@@ -1,4 +1,4 @@
-"""What a video run is asked for, and what it found."""
+"""Hold the settings and the result of a video run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Settings:
     quality: int = 95
 
     def identity(self, model_sha256: str) -> dict[str, Any]:
-        """What has to be the same for a run to go on with another one's output."""
+        """Return what must be the same for a run to continue with another one's output."""
         return {
             **asdict(self.sampling), "crop": self.crop, "thres": self.thres, "across": self.across,
             "timeline": self.timeline, "format": self.form, "quality": self.quality, "size": self.compute.size,
@@ -33,43 +33,47 @@ class Settings:
 
 @dataclass(slots=True)
 class Kept:
-    """A frame that was kept. `stands_for`: how many other frames of its video it is kept for; `lowest_score`: the lowest
-    similarity among them, None where there are none."""
+    """A kept frame.
+
+    `stands_for`: how many other frames of its video it covers; `lowest_score`: the lowest similarity among them, None
+    without any.
+    """
 
     index: int
     seconds: float
     file: str
-    """Its picture's name in the video's folder."""
+    """Its file name in the video's folder."""
     stands_for: int = 0
     lowest_score: float | None = None
 
     def cover(self, score: float) -> None:
-        """One more frame that it stands for."""
+        """Count one more frame that it covers."""
         self.stands_for += 1
         self.lowest_score = score if self.lowest_score is None else min(self.lowest_score, score)
 
 
 @dataclass(slots=True)
 class Extract:
-    """What was found in one video. `folder`: below the output folder, with `/`."""
+    """The result for one video. `folder`: below the output folder, with `/`."""
 
     path: str
     folder: str
     frames_read: int = 0
     frames_taken: int = 0
     seen_elsewhere: int = 0
-    """With --across: taken frames that a frame of an earlier video stands for."""
+    """With --across: taken frames that a frame of an earlier video covers."""
     problem: str = ""
     """Why reading ended early, or what was damaged; empty for a good video."""
     kept: list[Kept] = field(default_factory=list)
     earlier: bool = False
-    """It was done by an earlier run into the same folder."""
+    """Whether an earlier run into the same folder did it."""
 
     def to_json(self) -> dict[str, Any]:
+        """Return a dict that json can write."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Extract:
-        """Raises KeyError, TypeError or ValueError for what no run has written."""
+        """Return the extract of a dict. Raises KeyError, TypeError or ValueError for what no run has written."""
         kept = [Kept(**one) for one in data["kept"]]
         return cls(**{**data, "kept": kept})

@@ -1,1 +1,1 @@
-"""What each command does; `cli.py` says what can be typed."""
+"""Implement the commands; `cli/app.py` defines what can be typed."""

@@ -1,4 +1,4 @@
-"""`fastsim apply`: carry out a plan, or finish an interrupted run."""
+"""Carry out a plan, or finish an interrupted run (`fastsim apply`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def apply(options: ApplyOptions) -> ExitCode:
 
 
 def _at_its_place(plan: Plan, path: str) -> Plan:
-    """`plan`, for the folder that it lies in if that is the output folder of its run, moved or renamed."""
+    """Return `plan` for its own folder, if that is the output folder of its run, moved or renamed."""
     folder = os.path.abspath(path if os.path.isdir(path) else os.path.dirname(path))
     if os.path.basename(path) != plan_file.PLAN_NAME and not os.path.isdir(path):
         return plan

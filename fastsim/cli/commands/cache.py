@@ -1,4 +1,4 @@
-"""`fastsim cache info` and `fastsim cache clear`."""
+"""Show or remove the cache (`fastsim cache info`, `fastsim cache clear`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`fastsim compare`: the scores between images, as a table and as JSON."""
+"""Print the scores between images, as a table and as JSON (`fastsim compare`)."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _need_two(files: Sequence[MediaFile], inputs: Sequence[str]) -> None:
 
 
 def _verified_lines(known: VerifiedPairs) -> Iterator[str]:
-    """What each pair is, under the numbers of the table."""
+    """Yield what each pair is, under the numbers of the table."""
     yield ""
     for k in range(len(known)):
         left, right = (f"{int(row[k]) + 1}" for row in (known.left, known.right))

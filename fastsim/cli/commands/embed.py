@@ -1,4 +1,4 @@
-"""`fastsim embed`: the vectors of images as an .npz file."""
+"""Write the vectors of images as an .npz file (`fastsim embed`)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""--json FILE: looked at before hours of work, and never in place of a file of the user."""
+"""Handle --json FILE: check it before hours of work, and never replace a file of the user."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from fastsim.run.terminal import give_stdout_to_json
 
 
 def check_json(path: str | None, outs: str | None = None) -> None:
-    """--json FILE: `-` is stdout, which is then for JSON alone. `outs` will be made by the run. Raises UsageError."""
+    """Check --json FILE. `-` is stdout, which is then for JSON alone. Raises UsageError.
+
+    outs: a folder that the run will create.
+    """
     if path == "-":
         give_stdout_to_json()
     elif path is not None:

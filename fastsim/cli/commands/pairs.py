@@ -1,4 +1,4 @@
-"""`fastsim pairs`: similar pairs as a table, with what verification says of each."""
+"""Write similar pairs as a table, with the result of verification (`fastsim pairs`)."""
 
 from __future__ import annotations
 

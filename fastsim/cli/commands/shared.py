@@ -1,4 +1,4 @@
-"""What the commands share: inputs from stdin, provenance, exit codes, and the lines that end a run."""
+"""Share what commands need: inputs from stdin, provenance, exit codes, and the lines that end a run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from fastsim.run.timing import Timings
 
 
 def paths_of(inputs: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """(the inputs that were named, those of the list on stdin if one of them is `-`)."""
+    """Return the inputs that were named, and those of the list on stdin if one of them is `-`."""
     named = tuple(path for path in inputs if path != "-")
     return named, read_list(sys.stdin.buffer) if len(named) < len(inputs) else ()
 
@@ -55,7 +55,7 @@ def cache_folder(options: CacheOptions) -> str | None:
 
 
 class Embedded(NamedTuple):
-    """The images of the input as vectors, and what became of the other files. `files[i].id` is i."""
+    """The images of the input as vectors, and the other files. `files[i].id` is i."""
 
     files: tuple[MediaFile, ...]
     embeddings: Embeddings
@@ -65,7 +65,7 @@ class Embedded(NamedTuple):
 
     @property
     def paths(self) -> list[str]:
-        """The path of each row."""
+        """Return the path of each row."""
         return [self.files[i].path for i in self.embeddings.ids.tolist()]
 
 
@@ -77,7 +77,7 @@ def embed_inputs(scan: Scan, compute: Compute, progress: Progress, timings: Timi
 
 
 def confirm(plan: Plan, yes: bool) -> None:
-    """Ask before files are deleted. Raises UsageError if the answer is no, or nobody is there to answer."""
+    """Ask before files are deleted. Raises UsageError if the answer is no, or if there is no terminal."""
     doomed = [step for step in plan.operations if step.op in (Op.DELETE, Op.TRASH)]
     if not doomed or yes:
         return
@@ -90,7 +90,7 @@ def confirm(plan: Plan, yes: bool) -> None:
 
 
 def ask(question: str) -> bool:
-    """Put a yes/no question to the terminal. What was typed before it stands there is no answer."""
+    """Ask a yes/no question on the terminal. Text that was typed before it appeared is not an answer."""
     print(f"{question} [y/N] ", end="", flush=True)
     _drop_typed_ahead()
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -112,12 +112,12 @@ def _drop_typed_ahead() -> None:
 
 
 def tell_waiting() -> None:
-    """Say why nothing happens."""
+    """Print why the run waits."""
     complain("another fastsim is moving or deleting files; waiting for it (Ctrl-C ends this run)")
 
 
 def run_plan(plan: Plan, *, quiet: bool) -> Outcome:
-    """Carry `plan` out. What ended it early is said on stderr, quiet or not."""
+    """Carry `plan` out. Print on stderr why it ended early, even with --quiet."""
     with our_stderr() as stream, for_stream(stream, quiet).bar("apply", len(plan.operations), "files") as bar:
         outcome = apply_plan(plan, bar=bar, waiting=tell_waiting)
     if outcome.stopped:
@@ -126,6 +126,7 @@ def run_plan(plan: Plan, *, quiet: bool) -> Outcome:
 
 
 def outcome_code(outcome: Outcome) -> ExitCode:
+    """Return the exit code for the outcome of a plan."""
     if outcome.interrupted:
         return ExitCode.INTERRUPTED
     if outcome.stopped:
@@ -134,6 +135,7 @@ def outcome_code(outcome: Outcome) -> ExitCode:
 
 
 def environment_of(ran: Environment) -> dict[str, object]:
+    """Return what --json says of the run and the network."""
     return {
         "version": __version__,
         "argv": list(sys.argv),
@@ -149,7 +151,7 @@ def environment_of(ran: Environment) -> dict[str, object]:
 
 
 def where(ran: Environment) -> str:
-    """`Ran on cpu, OpenVINO 2026.4, ...`: where the network ran, or that it was not needed."""
+    """Return `Ran on cpu, OpenVINO 2026.4, ...`: where the network ran, or that it was not needed."""
     size = f"{ran.size} px" if ran.size else "auto size"
     cached = f"; {plural(ran.cached, 'vector')} from the cache" if ran.cached else ""
     on, model = ran.ran_on, f"model {ran.model_sha256[:12]}"
@@ -159,13 +161,14 @@ def where(ran: Environment) -> str:
 
 
 def skipped_lines(skipped: Sequence[Skipped], everything: bool) -> Iterator[str]:
+    """Yield the skipped files with their reasons."""
     if skipped:
         yield f"Skipped {plural(len(skipped), 'file')}, left untouched:"
         yield from results.summary_skipped(skipped, everything)
 
 
 def partly_lines(partly: Sequence[Skipped], everything: bool) -> Iterator[str]:
-    """Videos that were read up to a break, or without their damaged frames."""
+    """Yield videos that were read up to a break, or without their damaged frames."""
     if partly:
         yield f"Read in part, {plural(len(partly), 'video')}:"
         yield from results.summary_skipped(partly, everything)
@@ -180,7 +183,7 @@ _DONE_WORDS: Mapping[Op, str] = {
 
 
 def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
-    """What was done, what was not, and the way back."""
+    """Yield what was done, what was not, and how to undo it."""
     op = plan.operations[0].op
     done = [result.operation for result in outcome.results if result.done]
     failed = [result for result in outcome.results if result.reason]

@@ -1,4 +1,4 @@
-"""`fastsim tune`: threshold advice from the user's own pictures."""
+"""Suggest a threshold for the user's own images (`fastsim tune`)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,10 @@ def _sample(embeddings: Embeddings) -> tuple[Embeddings, bool]:
 
 
 def _check_outs(outs: str) -> None:
-    """Raise UsageError, before hours of work, where the page can't go; only files of an earlier page are replaced."""
+    """Raise UsageError, before hours of work, if the page cannot be written.
+
+    Only files of an earlier page are replaced.
+    """
     folder = os.path.abspath(outs)
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError(f"--outs {shown(outs)}: it is not a folder; give a new one")
@@ -94,7 +97,7 @@ def _check_outs(outs: str) -> None:
 
 
 def _write(folder: str, advice: Advice, paths: Sequence[str]) -> str:
-    """The page, the chart and the table; returns the page's path. Those of an earlier run are replaced."""
+    """Write the page, the chart and the table; return the page's path. Those of an earlier run are replaced."""
     contents = (page(advice, paths, "fastsim: which threshold?"), chart(advice), _table(advice))
     for (name, kind), content in zip(_KINDS.items(), contents, strict=True):
         with owned.whole_file("--outs", os.path.join(folder, name), kind) as stream:
@@ -103,7 +106,7 @@ def _write(folder: str, advice: Advice, paths: Sequence[str]) -> str:
 
 
 def _table(advice: Advice) -> str:
-    """The curve as CSV. Its first column holds the version that wrote it: CSV has no comments."""
+    """Return the curve as CSV. Its first column holds the version that wrote it: CSV has no comments."""
     table = io.StringIO(newline="")
     writer = csv.writer(table)
     writer.writerow([owned.CSV.start.decode().rstrip(","), *asdict(advice.curve[0])])

@@ -1,4 +1,4 @@
-"""`fastsim undo`: take a run back."""
+"""Undo a run (`fastsim undo`)."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def undo(options: UndoOptions) -> ExitCode:
 
 
 def _undo_lines(undone: Undone, journal: str) -> Iterator[str]:
-    """What was taken back, what can't be, and what to do about that."""
+    """Yield what was undone, what cannot be, and what to do about that."""
     if undone.restored:
         yield f"Moved back: {plural(undone.restored, 'file')}."
     if undone.removed:

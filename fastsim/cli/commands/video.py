@@ -1,4 +1,4 @@
-"""`fastsim video` and `fastsim videos`: the frames worth keeping."""
+"""Write the frames worth keeping (`fastsim video`, `fastsim videos`)."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def videos(options: FramesOptions) -> ExitCode:
 def _choose_outs(typed: str | None, identity: Mapping[str, Any]) -> str:
     """Return the output folder `typed`, or the first default name that is free or holds a run with these settings.
 
-    Raises UsageError where the folder that was typed can't take the run.
+    Raises UsageError if the given folder cannot be used by the run.
     """
     from fastsim.videos.journal import check_outs
 
@@ -132,7 +132,7 @@ def across_of(options: FramesOptions) -> bool:
 
 
 def sampling_of(options: SamplingOptions) -> Sampling:
-    """--skip, --every, --start and --end. Raises UsageError where they can't be, or contradict each other."""
+    """Resolve --skip, --every, --start and --end. Raises UsageError if they are invalid, or contradict each other."""
     if options.skip is not None and options.every is not None:
         raise UsageError(f"--skip {options.skip} and --every {options.every} exclude each other; leave one of them out")
     if options.skip is not None and options.skip < 1:
@@ -150,7 +150,7 @@ def sampling_of(options: SamplingOptions) -> Sampling:
 
 
 def seconds_of(option: str, text: str) -> float:
-    """`90`, `90.5`, `1:30` or `00:01:30.5` as seconds. Raises UsageError."""
+    """Return `90`, `90.5`, `1:30` or `00:01:30.5` as seconds. Raises UsageError."""
     parts = text.strip().split(":")
     seconds = 0.0
     for place, part in enumerate(parts):
@@ -163,7 +163,7 @@ def seconds_of(option: str, text: str) -> float:
 
 
 def check_crop(crop: float) -> None:
-    """Raises UsageError."""
+    """Check --crop. Raises UsageError."""
     if not 0.05 <= crop <= 1.0:
         raise UsageError(f"--crop must be from 0.05 to 1, which is all of the frame (got {crop:g})")
 
@@ -171,7 +171,7 @@ def check_crop(crop: float) -> None:
 def as_json(
     extracts: Sequence[Any], skipped: Sequence[Skipped], files: Sequence[MediaFile], outs: str
 ) -> dict[str, Any]:
-    """The result under the documented keys: videos, skipped, counts."""
+    """Return the result under the documented keys: videos, skipped, counts."""
     entries = []
     for one in extracts:
         folder = os.path.join(os.path.abspath(outs), *one.folder.split("/"))

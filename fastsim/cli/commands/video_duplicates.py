@@ -1,4 +1,4 @@
-"""`fastsim video-duplicates`: which videos, or parts of them, show the same thing."""
+"""Find videos, or parts of them, that show the same thing (`fastsim video-duplicates`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fastsim.videos.duplicates import Asked, Duplicates, Match, find_duplicates
 
 _SHOWN_GROUPS = 20
 _WHOLE = 0.9
-"""A match over this much of a video is shown as all of it."""
+"""A match over this fraction of a video is shown as all of it."""
 
 
 def video_duplicates(options: VideoDuplicatesOptions) -> ExitCode:
@@ -58,7 +58,7 @@ def video_duplicates(options: VideoDuplicatesOptions) -> ExitCode:
 
 
 def as_json(found: Duplicates) -> dict[str, Any]:
-    """The result under the documented keys: groups of videos with their matches, skipped, partly, counts."""
+    """Return the result under the documented keys: groups of videos with their matches, skipped, partly, counts."""
     groups = [
         {
             "videos": [{"path": found.videos[i].video.path, "seconds": round(found.videos[i].end, 3)} for i in numbers],
@@ -76,7 +76,7 @@ def as_json(found: Duplicates) -> dict[str, Any]:
 
 
 def _partly(found: Duplicates) -> list[Skipped]:
-    """The videos that were read in part, with what ended them early or is damaged. They are compared like others."""
+    """Return the videos that were read in part, and why. They are compared like others."""
     return [Skipped(one.video.path, one.problem, one.video.id) for one in found.videos if one.problem]
 
 

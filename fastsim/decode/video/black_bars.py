@@ -1,7 +1,7 @@
-"""Black bars at the edges of a video: where the picture lies between them.
+"""Find black bars at the edges of a video, and the picture between them.
 
-A bar is black in every frame that shows anything, even, and ends in a straight line that is lit along most of its length.
-Dark scenes and things that are lit before a dark ground have no such edge.
+A bar is black in every frame that shows anything, is uniform, and ends in a straight line that is lit along most of
+its length. Dark scenes, and lit objects before a dark ground, have no such edge.
 """
 
 from __future__ import annotations
@@ -21,24 +21,25 @@ from fastsim.records import Uint8Array
 _BLACK = 30
 """Brightness, 0 to 255: black is 16, or 0, and compression adds some noise."""
 _SPECKS = 0.03
-"""Share of a line that may be brighter in a bar."""
+"""Fraction of a line that may be brighter in a bar."""
 _EVEN, _EVENEST = 4.0, 1.5
-"""Standard deviation of the brightness within a bar; the lower one for a bar that has no like on the other side."""
+"""Standard deviation of the brightness within a bar; the lower one for a bar without a counterpart on the other side.
+"""
 _LIT, _WELL_LIT = 0.5, 0.8
-"""Share of a bar's edge along which the picture is lit in some frame; the higher one for a bar on one side only."""
+"""Fraction of a bar's edge along which the picture is lit in some frame; the higher one for a bar on one side only."""
 _LEAST_PICTURE = 0.15
-"""Share of width and height that is left."""
+"""Smallest fraction of width and height that remains."""
 _LOOKS = 12
-"""Frames that are looked at, spread over the video."""
+"""Frames that are inspected, spread over the video."""
 _FEW = 4
 _MOST_PACKETS = 300
 _MOST_FRAMES = 1500
 
 
 def picture_box(path: str, frame: Any) -> Box | None:
-    """The part of stored frames between black bars, or None where there are none. frame: any decoded one (av.VideoFrame).
+    """Return the part of stored frames between black bars, or None without bars.
 
-    The file is only opened once more if `frame` has a black edge.
+    frame: any decoded one (av.VideoFrame). The file is only opened once more if `frame` has a black edge.
     """
     size = frame.width, frame.height
     if not _has_black_edge(_brightness(frame)):
@@ -58,17 +59,17 @@ def _has_black_edge(picture: Uint8Array) -> bool:
 
 
 class _Seen:
-    """What the frames have lit so far."""
+    """Collect which lines and columns the frames have lit so far."""
 
     def __init__(self, width: int, height: int) -> None:
         self._lit = np.zeros((height, width), bool)
         self._lines = [np.zeros(height), np.zeros(width)]
-        """Greatest lit share of each line and of each column in one frame."""
+        """Largest lit fraction of each line and of each column in one frame."""
         self._frames: list[Uint8Array] = []
 
     def add(self, picture: Uint8Array) -> None:
         lit = picture > _BLACK
-        if lit.mean() < 0.02:  # a black frame says nothing
+        if lit.mean() < 0.02:  # a black frame carries no information
             return
         self._lit |= lit
         for axis, lines in enumerate(self._lines):
@@ -77,7 +78,7 @@ class _Seen:
 
     @property
     def is_full(self) -> bool:
-        """All four edges are lit: there are no bars."""
+        """Return whether all four edges are lit, so that there are no bars."""
         return all(min(lines[0], lines[-1]) > _SPECKS for lines in self._lines)
 
     def box(self) -> Box | None:
@@ -100,7 +101,7 @@ class _Seen:
         return (int(lit[0]), int(lit[-1]) + 1) if len(lit) else (0, len(lines))
 
     def _bars(self, axis: int, lines: int) -> float:
-        """How uneven (standard deviation) the first (or last, if negative) so many lines are, at most in all frames."""
+        """Return the largest standard deviation, over all frames, of the first (if negative, last) `lines` lines."""
         if lines == 0:
             return 0.0
         part = slice(0, lines) if lines > 0 else slice(lines, None)
@@ -108,7 +109,10 @@ class _Seen:
 
 
 def _cut(before: int, behind: int, inner: NDArray[np.bool_], uneven: float, uneven_behind: float) -> tuple[int, int]:
-    """How many lines of two opposite bars are left out; inner: what is lit between them, a line of it beside each bar."""
+    """Return how many lines of two opposite bars to cut off.
+
+    inner: what is lit between them, and a line of it beside each bar.
+    """
     total = before + len(inner) + behind
     least = max(2, total // 100)
     alike = min(before, behind) >= least and abs(before - behind) <= max(4, max(before, behind) // 4)
@@ -121,7 +125,7 @@ def _cut(before: int, behind: int, inner: NDArray[np.bool_], uneven: float, unev
 
 
 def _brightness(frame: Any) -> Uint8Array:
-    """uint8[h, w]: the frame's luma, of more than 8 bits the upper ones."""
+    """Return the luma of a frame as uint8[h, w]; of more than 8 bits, the upper ones."""
     name = frame.format.name
     plain = name.startswith(("yuv4", "yuvj4", "yuva4", "nv1", "gray", "p010")) and not name.endswith("be")
     if not plain or name.startswith("grayf"):
@@ -135,7 +139,7 @@ def _brightness(frame: Any) -> Uint8Array:
 
 
 def _looks(path: str) -> Iterator[Any]:
-    """Frames spread over the video: those that can be decoded by themselves, or where there are few, others as well."""
+    """Yield frames spread over the video: those that can be decoded on their own, and others if there are few."""
     found = set()
     with suppress(UnreadableError, FFmpegError, EOFError, OSError):
         for image in _whole_frames(path):

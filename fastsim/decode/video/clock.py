@@ -1,4 +1,4 @@
-"""The clock of a video: time stamps as they are stored become seconds that always rise.
+"""Convert the timestamps of a video to seconds that always increase.
 
 Streams that were joined, cut or repaired have clocks that restart, jump or stand still, and raw streams have none.
 """
@@ -8,45 +8,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _JITTER = 1.0
-"""Seconds: a stamp that falls back by less is of a stream whose frames are stamped out of order; by more, of a clock that
-was set anew."""
+"""Seconds: a timestamp that falls back by less belongs to a stream whose frames are stamped out of order; by more, to
+a clock that was reset.
+"""
 _GAP = 10.0
-"""Seconds: in formats whose clock may be set anew at any place (MPEG-TS and the like), a longer gap is such a place."""
+"""Seconds: in formats whose clock may be reset anywhere (MPEG-TS and the like), a longer gap is a reset."""
 _BEYOND = 10.0
-"""Seconds after the end that the container states: a later stamp is an error."""
+"""Seconds after the end that the container states: a later timestamp is an error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """What a container says of a stream's clock."""
+    """The clock of a stream, as its container describes it."""
 
     time_base: float
-    """Seconds a tick."""
+    """Seconds per tick."""
     origin: int | None
-    """The stamp at 0 s; None: that of the first frame."""
+    """Timestamp of 0 s; None: that of the first frame."""
     step: float = 0.04
-    """Seconds from frame to frame where stamps say nothing."""
+    """Seconds between frames where timestamps are missing."""
     may_restart: bool = False
-    """The format allows discontinuities of its clock."""
+    """Whether the format allows discontinuities of its clock."""
     end: float | None = None
-    """Seconds: how long the stream is, if that is known."""
+    """Length of the stream in seconds, if it is known."""
 
 
 class Clock:
-    """Gives each frame its seconds; asked once a frame, in the order in which they are shown."""
+    """Assign seconds to frames; call it once per frame, in presentation order."""
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
         self._zero = timing.origin
-        """The stamp that is 0 s, as far as the clock runs on from there."""
+        """Timestamp of 0 s, as far as the clock runs on from there."""
         self._last: float | None = None
         self.was_reset = False
-        """The clock was set anew at least once."""
+        """Whether the clock was reset at least once."""
         self.is_plain = True
-        """All stamps so far were there, rose, and began at the origin or after it."""
+        """Whether all timestamps so far were present, increased, and began at the origin or after it."""
 
     def __call__(self, pts: int | None) -> float:
-        """Seconds of the next frame, above those of the frame before it. pts: its time stamp, None if it has none."""
+        """Return the seconds of the next frame, larger than those of the frame before it.
+
+        pts: its timestamp, None if it has none.
+        """
         last = self._last
         if last is None:
             self._last = self._first(pts)
@@ -79,7 +83,7 @@ class Clock:
         return self._timing.end is not None and seconds > self._timing.end + _BEYOND
 
     def _go_on(self, pts: int | None) -> float:
-        """One step after the last frame; with `pts`, the clock runs on from there."""
+        """Advance by one step after the last frame; with `pts`, the clock runs on from there."""
         assert self._last is not None
         seconds = round(self._last + self._timing.step, 9)  # sums of steps stay at whole steps
         if pts is not None:

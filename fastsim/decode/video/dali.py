@@ -1,8 +1,8 @@
-"""Video frames by NVIDIA DALI: decoded by NVDEC, cropped, resized and turned on the device. Not yet run on a GPU.
+"""Decode video frames with NVIDIA DALI: NVDEC decodes, the device crops, resizes and turns. Not yet run on a GPU.
 
-A decoder of its own beside video.py's, which it is held to: the numbers and times of its frames must be those of the
-file's packets (video_index.py). Whatever it can't do, and whatever differs, raises UnsuitedError, and the caller lets
-the CPU decode the rest. Only the stride of the wanted frames is converted and kept; the codec decodes what they need.
+The numbers and times of its frames must match those of the file's packets (index.py). Whatever it cannot do, and
+whatever differs, raises UnsuitedError, and the caller lets the CPU decode the rest. Only every `stride`-th frame is
+converted and kept; the codec decodes the frames that these need.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from fastsim.records import Uint8Array
 from fastsim.run.traffic import Traffic
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg")
-"""What NVDEC decodes, by FFmpeg's names; which of them depends on the GPU, and DALI says so when it is asked."""
+"""Codecs that NVDEC decodes, by FFmpeg's names; which of them depends on the GPU, and DALI reports it."""
 PIXELS = ("yuv420p", "yuvj420p")
 """Formats of stored pixels: 8 bits, colour at half the resolution."""
 _BYTES = 64 * 2**20
 _MOST_FRAMES = 16
-"""A sequence has so many frames, or as many as fit into _BYTES in full size."""
+"""Frames per sequence, or as many as fit into _BYTES in full size."""
 _SLACK = 0.02
-"""Seconds by which a frame's time may differ from its packet's: DALI's are rounded."""
+"""Seconds by which a frame's time may differ from its packet's: DALI's times are rounded."""
 
 
 class DeviceFrame:
@@ -46,16 +46,16 @@ class DeviceFrame:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as it is shown."""
+        """Return width and height in pixels, as shown."""
         return self._index.shown
 
     @property
     def bytes(self) -> int:
-        """Device memory that it holds."""
+        """Return the bytes of device memory that it holds."""
         return int(self.pixels.nbytes if self._whole is None else self._whole.nbytes)
 
     def picture(self) -> Uint8Array:
-        """BGR uint8[h, w, 3] on the host: all of it. Only where whole frames were asked for."""
+        """Return the whole frame as BGR uint8[h, w, 3] on the host. Only if whole frames were requested."""
         whole = self._whole
         if not isinstance(whole, np.ndarray):
             self._traffic.down("frames", whole.nbytes)
@@ -71,7 +71,7 @@ class DeviceVideo:
         self, path: str, index: VideoIndex, *, device: int | None, side: int, crop: float, threads: int,
         with_whole: bool, traffic: Traffic | None = None,
     ) -> None:  # fmt: skip
-        """Raises UnsuitedError for what NVDEC is known not to decode."""
+        """Open the video. Raises UnsuitedError for what NVDEC is known not to decode."""
         if index.codec not in CODECS:
             raise UnsuitedError(f"its codec ({index.codec}) is none that the GPU decodes")
         if index.pixels not in PIXELS:
@@ -79,10 +79,10 @@ class DeviceVideo:
         self._path, self._index, self._device = path, index, device
         self._side, self._crop, self._threads, self._with_whole = side, crop, threads, with_whole
         self._traffic = traffic or Traffic()
-        self._first: float | None = None  # what DALI's times are ahead of ours: it may count from another start
+        self._first: float | None = None  # offset of DALI's times to ours: DALI may count from another start
 
     def frames(self, wanted: Sequence[int]) -> Iterator[DeviceFrame]:
-        """The frames with these ascending numbers, in order. Raises UnsuitedError, also after some of them."""
+        """Yield the frames with these ascending numbers, in order. Raises UnsuitedError, also after some of them."""
         if not wanted:
             return
         stride = math.gcd(*(b - a for a, b in pairwise(wanted))) or 1
@@ -98,7 +98,10 @@ class DeviceVideo:
                         yield frame
 
     def _pipeline(self, listed: str, stride: int, length: int) -> Any:
-        """Sequences of `length` frames, every `stride`-th: squares, their numbers and times, and whole frames."""
+        """Build a pipeline for sequences of `length` frames, every `stride`-th.
+
+        Its outputs are squares, their numbers and times, and whole frames.
+        """
         index = self._index
         box = crop_inside(index.width, index.height, index.inside, self._crop)
         kind = "cpu" if self._device is None else "gpu"
@@ -124,7 +127,7 @@ class DeviceVideo:
         return pipe
 
     def _sequence(self, pipe: Any, expected: list[int]) -> list[DeviceFrame]:
-        """The next sequence, which must be the frames `expected`; memory of their own."""
+        """Return the next sequence, copied, which must be the frames `expected`."""
         try:
             square, number, seconds, *whole = pipe.run()
             pixels = taken(square, self._device, on_default=True)[0]
@@ -144,12 +147,15 @@ class DeviceVideo:
 
 
 def _on_host(values: Any) -> Any:
-    """A small output as a NumPy array, one dimension."""
+    """Return a small output as a one-dimensional NumPy array."""
     return np.asarray((values.as_cpu() if hasattr(values, "as_cpu") else values).as_array()).reshape(-1)
 
 
 def _listed(path: str, start: int, stop: int, folder: str) -> str:
-    """A file that names the video and the part start <= frame < stop; by a link, as its format knows no blanks."""
+    """Write a file that names the video and the part start <= frame < stop.
+
+    The video is named by a link, because the format does not allow blanks.
+    """
     link, listed = Path(folder) / f"video{Path(path).suffix or '.mp4'}", Path(folder) / "list"
     link.symlink_to(os.path.abspath(path))
     listed.write_text(f"{link} 0 {start} {stop}\n", encoding="utf-8")
@@ -157,7 +163,7 @@ def _listed(path: str, start: int, stop: int, folder: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """DALI's own words, one line of them."""
+    """Return DALI's own error text, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     where = next((k for k, line in enumerate(lines) if line.startswith("encountered:")), -1)
     line = lines[where + 1] if where + 1 < len(lines) else type(error).__name__

@@ -1,4 +1,4 @@
-"""A decoded video frame (av.VideoFrame) as the network's square, and as a whole picture; both as a player shows it."""
+"""Convert a decoded video frame (av.VideoFrame) to the network's square or to a whole image, as a player shows it."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from fastsim.records import Uint8Array
 
 _PLANAR = {f"yuv{kind}p": f"yuv{kind}p" for kind in ("420", "422", "440", "444", "411", "410")}
 _PLANAR |= {f"yuvj{kind}p": f"yuvj{kind}p" for kind in ("420", "422", "440", "444", "411")}
-"""Formats of three planes of bytes: each is cropped in place and averaged by itself, which spares the conversion of the
-whole frame. Colour conversion is linear, so that it may as well come after the averaging."""
+"""Formats of three planes of bytes: each is cropped in place and averaged on its own, which avoids converting the
+whole frame. Colour conversion is linear, so it may follow the averaging.
+"""
 _UNSPECIFIED, _BT2020 = 2, 9
 """Colour spaces by the numbers of ITU-T H.273."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A part of a picture: its left upper corner, width and height in pixels."""
+    """A rectangle: its upper left corner, width and height in pixels."""
 
     x: int
     y: int
@@ -35,13 +36,16 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is needed beside a frame to show it. aspect: width of a stored pixel by its height; transfer: of HDR frames."""
+    """Properties needed to show a frame.
+
+    aspect: width of a stored pixel divided by its height; transfer: of HDR frames.
+    """
 
     aspect: Fraction = Fraction(1)
     transfer: hdr.Transfer | None = None
 
     def shown(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of a stored picture with square pixels: the height stays."""
+        """Return width and height of a stored frame with square pixels; the height stays."""
         return max(1, round(width * self.aspect)), height
 
 
@@ -49,14 +53,14 @@ PLAIN = Look()
 
 
 def crop_box(width: int, height: int, area: float) -> Box:
-    """The central part of a picture that holds `area` (0 < area <= 1) of it: both sides scaled by sqrt(area), rounded."""
+    """Return the central box with `area` (0 < area <= 1) of a frame: both sides scaled by sqrt(area), rounded."""
     scale = math.sqrt(area)
     w, h = max(1, round(width * scale)), max(1, round(height * scale))
     return Box((width - w) // 2, (height - h) // 2, w, h)
 
 
 def crop_inside(width: int, height: int, inside: Box | None, area: float) -> Box:
-    """`crop_box` of the part `inside` of a picture; None: of all of it."""
+    """Return `crop_box` of the part `inside` of a frame; None: of all of it."""
     if inside is None:
         return crop_box(width, height, area)
     box = crop_box(inside.width, inside.height, area)
@@ -65,7 +69,7 @@ def crop_inside(width: int, height: int, inside: Box | None, area: float) -> Box
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """How stored pixels become shown ones: axes exchanged first, then mirrored left-right and top-bottom."""
+    """The way from stored pixels to shown ones: exchange the axes, then mirror left-right and top-bottom."""
 
     transpose: bool = False
     mirror_x: bool = False
@@ -73,8 +77,10 @@ class Turn:
 
     @classmethod
     def from_matrix(cls, matrix: list[int] | None) -> Turn:
-        """From a display matrix (9 numbers, row by row: x' = m0 x + m3 y, y' = m1 x + m4 y); turns by other than right
-        angles are rounded to the next one."""
+        """Build it from a display matrix of 9 numbers, row by row: x' = m0 x + m3 y, y' = m1 x + m4 y.
+
+        Turns that are not right angles are rounded to the nearest one.
+        """
         if matrix is None or len(matrix) != 9:
             return cls()
         a, b, c, d = matrix[0], matrix[1], matrix[3], matrix[4]
@@ -83,7 +89,7 @@ class Turn:
         return cls(False, a < 0, d < 0)
 
     def apply(self, picture: Uint8Array) -> Uint8Array:
-        """uint8[h, w, 3] as it is shown."""
+        """Return uint8[h, w, 3] as it is shown."""
         if self.transpose:
             picture = picture.transpose(1, 0, 2)
         if self.mirror_x:
@@ -94,29 +100,29 @@ class Turn:
 
 
 def turn_of(frame: Any) -> Turn:
-    """The rotation and mirroring that the container asks for."""
-    # Not frame.side_data: the frame would keep that, which holds the frame; such a ring stays until Python's next full
-    # collection, and hundreds of frames with it.
-    # By name, as slices and iteration differ between PyAV 14, 18 and 19.
+    """Return the rotation and mirroring that the container specifies."""
+    # Not frame.side_data: the frame would keep that object, which holds the frame; such a cycle stays until Python's
+    # next full collection, and hundreds of frames with it. By name, because slices and iteration differ between PyAV
+    # 14, 18 and 19.
     matrix = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]  # its stub lacks the constructor
     return Turn() if matrix is None else Turn.from_matrix(np.frombuffer(bytes(matrix), np.int32).tolist())
 
 
 def whole_picture(frame: Any, look: Look = PLAIN) -> Uint8Array:
-    """BGR uint8[h, w, 3]: the whole frame in full size, as it is shown."""
+    """Return the whole frame in full size as BGR uint8[h, w, 3], as it is shown."""
     width, height = look.shown(frame.width, frame.height)
     scaled = {} if width == frame.width else {"width": width, "height": height, "interpolation": "BICUBIC"}
     if look.transfer is not None:
         _specify(frame)
         rgb = hdr.to_sdr(frame.to_ndarray(format="rgb48le", **scaled), look.transfer)
     else:
-        # Not straight to bgr24: FFmpeg's way from more than 8 bits to that is the less exact one.
+        # Not straight to bgr24: FFmpeg's conversion from more than 8 bits to that is less exact.
         rgb = frame.to_ndarray(format="rgb24", **scaled)
     return turn_of(frame).apply(rgb[..., ::-1])
 
 
 def _specify(frame: Any) -> None:
-    """Say of an HDR frame what goes without saying: the colours of BT.2020, and the limited range."""
+    """Set what HDR frames leave unspecified: the colours of BT.2020, and the limited range."""
     if frame.colorspace == _UNSPECIFIED:
         frame.colorspace = _BT2020
     if frame.color_range == 0:
@@ -124,7 +130,7 @@ def _specify(frame: Any) -> None:
 
 
 class Squarer:
-    """Makes the network's input from frames. Keeps the scalers of the last frame format: use one from one thread."""
+    """Make the network's input from frames. It keeps the scalers of the last frame format; use it from one thread."""
 
     def __init__(self, crop: float) -> None:
         self._crop = crop
@@ -132,11 +138,11 @@ class Squarer:
         self._scalers = [VideoReformatter() for _ in range(4)]
 
     def leave_out(self, width: int, height: int, inside: Box | None) -> None:
-        """Of frames of this size, look at the part `inside` only; the crop is taken from that."""
+        """Restrict frames of this size to the part `inside`; the crop is taken from that."""
         self._inside = None if inside is None else (width, height, inside)
 
     def square(self, frame: Any, size: int, look: Look = PLAIN) -> Uint8Array:
-        """RGB uint8[size, size, 3]: the central part of the frame squashed to a square, area averages, as it is shown."""
+        """Return the central part of the frame, as shown, resized by area averages to RGB uint8[size, size, 3]."""
         if look.transfer is not None:
             _specify(frame)
             rgb = frame.to_ndarray(format="rgb48le")
@@ -176,7 +182,7 @@ class Squarer:
 
 
 def _averages(picture: Any, size: int) -> Any:
-    """uint16[size, size, 3]: area averages of uint16[h, w, 3]."""
+    """Return area averages uint16[size, size, 3] of uint16[h, w, 3]."""
     for axis in (1, 0):
         length = picture.shape[axis]
         edges = np.linspace(0, length, size + 1)
@@ -193,7 +199,7 @@ def _kind(frame: Any) -> str:
 
 
 def _rows(frame: Any, channels: int, k: int = 0) -> Uint8Array:
-    """uint8[h, w, channels]: plane k without the padding at the ends of its lines; shares the frame's memory."""
+    """Return plane k as uint8[h, w, channels], without the padding of its lines; it shares the frame's memory."""
     plane = frame.planes[k]
     lines = np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size)
     return lines[:, : plane.width * channels].reshape(plane.height, plane.width, channels)

@@ -1,8 +1,8 @@
-"""Packets in the order in which their frames are shown, known before they are decoded.
+"""Determine the presentation order of packets before they are decoded.
 
-That is what lets a decoder discard frames that nobody asked for, while the ones that are taken stay the N-th of all
-frames. It rests on what containers promise (a packet is a frame; decode times rise; no frame is shown before it is
-decoded); where one of the promises is broken, `UnprovenError` is raised, and the video is decoded in full instead.
+This allows a decoder to discard frames that are not needed, while the N-th of all frames stays the N-th. It relies on
+what containers promise: a packet is a frame, decode times increase, and no frame is shown before it is decoded. If a
+promise is broken, `UnprovenError` is raised, and the video is decoded in full instead.
 """
 
 from __future__ import annotations
@@ -15,24 +15,26 @@ from fastsim.decode.video.clock import Clock
 from fastsim.decode.video.sampling import Selector
 
 WARM_UP = 48
-"""Frames at the start that are all decoded and checked one by one: streams that are cut out of others begin with frames
-that can't be decoded, which must not be counted."""
+"""Frames at the start that are all decoded and checked one by one: streams that were cut out of others begin with
+frames that cannot be decoded, and these must not be counted.
+"""
 
 _MOST_WAITING = 512
-"""Packets; a stream that leaves its order open for longer does not keep the promises."""
+"""Packets; a stream that leaves its order open for longer breaks the promises."""
 
 _MOST_REORDERED = 20
-"""Frames that may be decoded after one and shown before it; encoders of H.264 and HEVC take 16 at most. With more, the
-time stamp of that one is wrong, and so would be the numbers of all frames behind it."""
+"""Frames that may be decoded after a frame and shown before it; encoders of H.264 and HEVC use 16 at most. If there
+are more, the timestamp of that frame is wrong, and so would be the numbers of all later frames.
+"""
 
 
 class UnprovenError(Exception):
-    """Which packet is which frame can't be known without decoding all of them."""
+    """Report that packets cannot be matched to frames without decoding all of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One frame to come. `pts`: in the stream's time base; `must_come`: it is not to be discarded."""
+    """An expected frame. `pts`: in the stream's time base; `must_come`: it must not be discarded."""
 
     pts: int
     index: int
@@ -42,13 +44,13 @@ class Slot:
 
 
 class Presentation:
-    """Numbers packets in the order of their frames, and checks the decoder's frames against that."""
+    """Number packets in the order of their frames, and check the decoder's frames against it."""
 
     def __init__(self, select: Selector, clock: Clock) -> None:
         self._select = select
         self._clock = clock
         self._open: list[tuple[int, int]] = []
-        """(time stamp, number in decode order) of packets whose place is not known yet."""
+        """(timestamp, number in decode order) of packets whose place is not known yet."""
         self._added = 0
         self._last_dts: int | None = None
         self._last_pts: int | None = None
@@ -58,7 +60,7 @@ class Presentation:
         """Frames numbered so far."""
 
     def add(self, pts: int | None, dts: int | None) -> None:
-        """One more packet, in decode order. Raises UnprovenError."""
+        """Add the next packet, in decode order. Raises UnprovenError."""
         if pts is None or (dts is not None and dts > pts) or pts in self._slots:
             raise UnprovenError
         if dts is not None:
@@ -73,15 +75,15 @@ class Presentation:
             raise UnprovenError
 
     def end(self) -> None:
-        """No more packets: the order of all is known."""
+        """Mark the end of the packets, after which the order of all is known."""
         self._settle(None)
 
     def slot(self, pts: int) -> Slot | None:
-        """The frame of the packet with this time stamp, or None while its number is not known."""
+        """Return the slot of the packet with this timestamp, or None while its number is not known."""
         return self._slots.get(pts)
 
     def come(self, pts: int | None) -> Slot:
-        """The slot of a frame that the decoder gave. Raises UnprovenError if it, or one before it, is not the expected."""
+        """Return the slot of a frame that the decoder returned. Raises UnprovenError if it is not the expected one."""
         while pts is not None and self._due and self._due[0].pts <= pts:
             slot = self._due.popleft()
             del self._slots[slot.pts]
@@ -92,7 +94,10 @@ class Presentation:
         raise UnprovenError
 
     def pass_over(self, dropped: set[int], before: int) -> None:
-        """The packets with these time stamps are not decoded; no packet that is still to come is shown before `before`."""
+        """Record that the packets with these timestamps are not decoded.
+
+        before: no packet that is still to come is shown before it.
+        """
         self._settle(before)
         self._due = deque(slot for slot in self._due if slot.pts not in dropped)
         for pts in dropped:
@@ -100,11 +105,11 @@ class Presentation:
 
     @property
     def is_over(self) -> bool:
-        """The selector wants no later frame, and all that it wanted came."""
+        """Return whether all wanted frames came, and the selector wants no later one."""
         return self._select.done and not any(slot.wanted for slot in self._due)
 
     def check_end(self) -> None:
-        """The decoder has given all it had. Raises UnprovenError if a wanted frame did not come."""
+        """Raise UnprovenError if the decoder has ended without a wanted frame."""
         if any(slot.wanted for slot in self._due):
             raise UnprovenError
 

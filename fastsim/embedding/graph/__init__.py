@@ -1,1 +1,1 @@
-"""Rewrites of the ONNX graph before it runs."""
+"""Rewrite the ONNX graph before it runs."""

@@ -1,4 +1,4 @@
-"""The graph that a GPU runs, made from the one in the file: Mish in fewer steps, float16, and an end in unit rows."""
+"""Prepare the graph for a GPU: Mish in fewer steps, float16, and unit rows as output."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from fastsim.embedding.graph.softplus import spell_with_softplus
 
 
 class DeviceGraph(NamedTuple):
-    """data: a serialised model; precision: the arithmetic of the network, in words."""
+    """A graph for a GPU. data: the serialised model; precision: the arithmetic of the network, in words."""
 
     data: bytes
     precision: str
 
 
 def device_graph(path: str, *, softplus: bool = True) -> DeviceGraph:
-    """The ONNX file at `path` for a GPU: outputs one float16[n, d] of unit rows. softplus False: Mish as it stands in
-    the file."""
+    """Convert the ONNX file at `path` for a GPU; its output becomes float16[n, d] of unit rows.
+
+    softplus: False keeps Mish as the file spells it.
+    """
     model = onnx.load(path)
     if softplus:
         spell_with_softplus(model)

@@ -1,6 +1,6 @@
-"""A float32 ONNX graph in float16, but for its end: from the first norm on, everything stays float32.
+"""Convert a float32 ONNX graph to float16, except its end: from the first norm on, everything stays float32.
 
-The squares of a vector's values can leave float16's range, and the 1e-12 that guards the division is zero in it.
+The squares of a vector's values can leave float16's range, and the 1e-12 that guards the division is zero in float16.
 """
 
 from __future__ import annotations
@@ -12,13 +12,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 _INTEGERS = ("Shape", "Size")
-"""Their outputs are integers, whatever they read."""
+"""Operators whose outputs are integers, whatever they read."""
 _NORMS = ("ReduceL2", "ReduceSumSquare", "LpNormalization")
 
 
 def halve(model: Any) -> None:
-    """Put an `onnx.ModelProto` into float16, in place. Its inputs keep their types (float ones are cast inside), its
-    outputs become float32. Raises ValueError for a graph that this can't be done to; it is then left half-way."""
+    """Convert an `onnx.ModelProto` to float16, in place.
+
+    Its inputs keep their types (float ones are cast inside), and its outputs become float32. Raises ValueError for a
+    graph that cannot be converted; the graph is then partly converted.
+    """
     graph = model.graph
     del graph.value_info[:]
     end = _end(graph)
@@ -48,7 +51,7 @@ def _half(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _end(graph: Any) -> set[str]:
-    """Names of the nodes from the first norm on; every node gets a name."""
+    """Return the names of the nodes from the first norm on; every node gets a name."""
     end: set[str] = set()
     tainted: set[str] = set()
     for number, node in enumerate(graph.node):
@@ -60,7 +63,10 @@ def _end(graph: Any) -> set[str]:
 
 
 def _constants(graph: Any, end: set[str]) -> set[str]:
-    """Names of the constants that the end reads: they stay float32. Constants read on both sides are not supported."""
+    """Return the names of the constants that the end reads, which stay float32.
+
+    Constants that are read on both sides are not supported.
+    """
     late = {name for node in graph.node if node.name in end for name in node.input}
     early = {name for node in graph.node if node.name not in end for name in node.input}
     fixed = {node.output[0] for node in graph.node if node.op_type == "Constant"} | {t.name for t in graph.initializer}
@@ -70,7 +76,7 @@ def _constants(graph: Any, end: set[str]) -> set[str]:
 
 
 def _inputs(graph: Any) -> dict[str, Any]:
-    """A cast to float16 for each float32 input of the graph, by the input's name."""
+    """Return a cast to float16 for each float32 input of the graph, by the input's name."""
     stored = {tensor.name for tensor in graph.initializer}
     return {
         value.name: helper.make_node("Cast", [value.name], [f"{value.name}_as_half"], to=TensorProto.FLOAT16)
@@ -80,7 +86,7 @@ def _inputs(graph: Any) -> dict[str, Any]:
 
 
 def _convert(node: Any, keep: set[str]) -> bool:
-    """Make the float32 attributes of a node float16; False for a constant that stays as it is."""
+    """Convert the float32 attributes of a node to float16; return False for a constant that stays as it is."""
     if node.op_type == "Constant" and node.output[0] in keep:
         return False
     for attribute in node.attribute:
@@ -92,10 +98,10 @@ def _convert(node: Any, keep: set[str]) -> bool:
 
 
 def _widen(graph: Any, nodes: list[Any], end: set[str], half: set[str]) -> None:
-    """Casts to float32 behind what the end reads, and behind outputs of the graph that the end does not make."""
+    """Add casts to float32 after what the end reads, and after outputs of the graph that the end does not compute."""
     outputs = {value.name for value in graph.output}
     fixed = {name for node in nodes if node.op_type == "Constant" for name in node.output}
-    rename: dict[str, str] = {}  # what a value of float16 is called, where its own name goes to the float32 copy
+    rename: dict[str, str] = {}  # name of a float16 value whose own name goes to its float32 copy
     for node in nodes:
         read = set(node.input) if node.name in end else set()
         rename.update({name: f"{name}_half" for name in (read | outputs) & half - fixed})

@@ -1,8 +1,8 @@
-"""Mish for OpenVINO: the exported formula, found in the graph and replaced by the runtime's own fused operation.
+"""Replace the exported formula of Mish by OpenVINO's own fused operation.
 
-The ONNX file spells Mish out as x * (1 - q*q) / (1 + q*q), q = sigmoid(-x), which ONNX Runtime runs fastest. OpenVINO
-has a Mish of its own that it computes inside the convolution before it, with no pass over memory (bench/stages.py
-measures what that gives). Both are x * tanh(ln(1 + e^x)) (Misra 2019), equal but for rounding.
+The ONNX file spells Mish as x * (1 - q*q) / (1 + q*q), q = sigmoid(-x), which ONNX Runtime runs fastest. OpenVINO has
+a Mish operation that it computes inside the convolution before it, without another pass over memory (bench/stages.py
+measures the gain). Both are x * tanh(ln(1 + e^x)) (Misra 2019), equal up to rounding.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from fastsim.embedding.openvino_runtime import ov
 
 
 def fuse_mish(graph: Any) -> int:
-    """Replace every spelled-out Mish in an `openvino.Model`, in place. Returns how many there were."""
+    """Replace every spelled-out Mish in an `openvino.Model`, in place; return how many there were."""
     found = [(node, x) for node in graph.get_ordered_ops() if (x := _argument(node)) is not None]
     for divide, x in found:
         divide.output(0).replace(ov.opset13.mish(x).output(0))
@@ -23,7 +23,7 @@ def fuse_mish(graph: Any) -> int:
 
 
 def _argument(divide: Any) -> Any:
-    """The output x if `divide` is the last step of Mish(x), else None."""
+    """Return the output x if `divide` is the last step of Mish(x), else None."""
     if divide.get_type_name() != "Divide":
         return None
     product, plus = (source.get_node() for source in divide.input_values())
@@ -44,7 +44,7 @@ def _argument(divide: Any) -> Any:
 
 
 def _other_than_one(node: Any, kind: str) -> Any:
-    """The node y where `node` is y + 1 or 1 + y, else None."""
+    """Return the node y if `node` is y + 1 or 1 + y, else None."""
     if node.get_type_name() != kind:
         return None
     first, second = (source.get_node() for source in node.input_values())
@@ -52,14 +52,14 @@ def _other_than_one(node: Any, kind: str) -> Any:
 
 
 def _squared(node: Any) -> Any:
-    """The node y where `node` is y * y, else None."""
+    """Return the node y if `node` is y * y, else None."""
     if node.get_type_name() != "Multiply" or node.input_value(0) != node.input_value(1):
         return None
     return node.input_value(0).get_node()
 
 
 def _is_one_minus(node: Any, square: Any) -> bool:
-    """Whether `node` is 1 - y*y for the same y as in `square`; exporters may write the square twice."""
+    """Return whether `node` is 1 - y*y for the same y as in `square`; exporters may write the square twice."""
     if node.get_type_name() != "Subtract" or not _is_one(node.input_value(0).get_node()):
         return False
     other = node.input_value(1).get_node()

@@ -1,8 +1,8 @@
-"""Unit rows made by the graph itself: then its output is bound to the place where the rows stay, and nobody passes over
-them again.
+"""Append L2 normalisation and a float16 cast to the graph, so that no further pass over the rows is needed.
 
-What `embedding.unit_rows` does on the host, in float32: each row is divided by its largest value first, so that no
-square leaves float32's range. A zero row stays zero; one that is not finite stays so, and is similar to nothing.
+It does what `embedding.unit_rows` does on the host, in float32: each row is divided by its largest value first, so
+that no square leaves float32's range. A zero row stays zero; a row that is not finite stays so, and is similar to
+nothing.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from onnx import TensorProto, helper, numpy_helper
 OUTPUT = "fastsim_unit_rows"
 _SMALLEST = float(np.finfo(np.float32).tiny)
 _AXES_ARE_INPUTS = 18
-"""The opset from which the Reduce operators take their axes as an input."""
+"""First opset in which the Reduce operators take their axes as an input."""
 
 
 def end_in_unit_rows(model: Any) -> None:
-    """Scale the first output of an `onnx.ModelProto`, [n, d] or [n, d, 1, 1], to unit length along d, as float16, in
-    place. It becomes the only output, named OUTPUT."""
+    """Scale the first output of an `onnx.ModelProto` to unit length along d, as float16, in place.
+
+    The output is [n, d] or [n, d, 1, 1]. It becomes the only output, named OUTPUT.
+    """
     graph = model.graph
     opset = next(item.version for item in model.opset_import if item.domain in ("", "ai.onnx"))
     name = graph.output[0].name

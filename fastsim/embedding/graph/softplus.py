@@ -1,8 +1,8 @@
-"""Mish for CUDA: the exported formula, found in the graph and replaced by x * tanh(softplus(x)).
+"""Replace the exported formula of Mish by x * tanh(softplus(x)), for CUDA.
 
-ONNX Runtime has no Mish kernel on CUDA and joins no elementwise steps there, so a Mish costs as many passes over memory
-as it has steps: seven as exported (16 reads and writes of a feature map), three in this form (7). It is also the more
-exact one in float16, where 1 - q*q loses its digits as q nears 1. Equal otherwise (Misra 2019).
+ONNX Runtime has no Mish kernel on CUDA and does not fuse elementwise steps there, so a Mish costs as many passes over
+memory as it has steps: seven as exported (16 reads and writes of a feature map), three in this form (7). It is also
+more exact in float16, in which 1 - q*q loses its digits as q approaches 1. Otherwise equal (Misra 2019).
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from onnx import helper, numpy_helper
 
 
 def spell_with_softplus(model: Any) -> int:
-    """Replace every Mish that an `onnx.ModelProto` spells as x * (1 - q*q) / (1 + q*q), q = sigmoid(-x), in place.
-    Returns how many there were. The steps that nothing reads any more are taken out."""
+    """Replace every Mish spelled as x * (1 - q*q) / (1 + q*q), q = sigmoid(-x), in place; return how many there were.
+
+    model: an `onnx.ModelProto`. Steps that are no longer read are removed.
+    """
     graph = model.graph
     makers = {name: node for node in graph.node for name in node.output}
     ones = _ones(graph)
@@ -36,7 +38,7 @@ def spell_with_softplus(model: Any) -> int:
 
 
 def _argument(divide: Any, makers: dict[str, Any], ones: set[str]) -> str | None:
-    """The name of x if `divide` is the last step of Mish(x), else None."""
+    """Return the name of x if `divide` is the last step of Mish(x), else None."""
     if divide.op_type != "Div":
         return None
     product, plus = (makers.get(name) for name in divide.input)
@@ -57,7 +59,7 @@ def _argument(divide: Any, makers: dict[str, Any], ones: set[str]) -> str | None
 
 
 def _other_than_one(node: Any, kind: str, ones: set[str]) -> str | None:
-    """The name of y where `node` is y + 1 or 1 + y, else None."""
+    """Return the name of y if `node` is y + 1 or 1 + y, else None."""
     if node is None or node.op_type != kind:
         return None
     first, second = node.input
@@ -65,7 +67,7 @@ def _other_than_one(node: Any, kind: str, ones: set[str]) -> str | None:
 
 
 def _squared(node: Any) -> str | None:
-    """The name of y where `node` is y * y, else None."""
+    """Return the name of y if `node` is y * y, else None."""
     if node is None or node.op_type != "Mul" or node.input[0] != node.input[1]:
         return None
     name: str = node.input[0]
@@ -73,7 +75,7 @@ def _squared(node: Any) -> str | None:
 
 
 def _ones(graph: Any) -> set[str]:
-    """Names of the constants that are 1."""
+    """Return the names of the constants that are 1."""
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     tensors |= {
         node.output[0]: attribute.t
@@ -86,7 +88,7 @@ def _ones(graph: Any) -> set[str]:
 
 
 def _sweep(graph: Any) -> None:
-    """Take out nodes whose outputs nobody reads, until all are read."""
+    """Remove nodes whose outputs are not read, until all are read."""
     while True:
         read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
         unread = [node for node in graph.node if not read & set(node.output)]

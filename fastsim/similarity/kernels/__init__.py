@@ -1,7 +1,7 @@
-"""The CUDA kernels as sources, and the versions of the one that finds pairs. None has run on a GPU yet.
+"""Hold the CUDA kernels as sources, and the versions of the one that finds pairs. None has run on a GPU yet.
 
-`sift_simple.cu`, `sift_strips.cu` and `sift_hopper.cu` do the same; pairs.cu has their plain reference and what they share,
-ptx*.cu every instruction that CUDA C++ has no name for. tests/emulator runs all of them on a CPU.
+`sift_simple.cu`, `sift_strips.cu` and `sift_hopper.cu` compute the same; pairs.cu has their plain reference and shared
+code, ptx*.cu the instructions for which CUDA C++ has no name. tests/emulator runs all of them on a CPU.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import NamedTuple
 from fastsim.errors import UsageError
 
 DEFAULT = "simple"
-"""The version that runs where VARIABLE names none: the safest one, until a faster one has been seen right on a GPU."""
+"""The version that runs unless VARIABLE names another: the safest one, until a faster one has been verified on a GPU.
+"""
 VARIABLE = "FASTSIM_CUDA_KERNEL"
-"""The environment variable that chooses a version, for whoever tries them on a GPU."""
+"""Environment variable that selects a version, for trying them on a GPU."""
 SLAB = 32
-"""Rows are padded with zeros to a multiple of so many values."""
+"""Rows are padded with zeros to a multiple of this many values."""
 UPPER, OFF_DIAGONAL = 1, 2
-"""Pairs of a tile that count, as pairs.cu has them: row < col, or row != col; 0: all."""
+"""Which pairs of a tile count, as in pairs.cu: row < col, or row != col; 0: all."""
 HOPPER_BOX_ROWS = (64, 256)
 """Rows that one copy of sift_hopper.cu brings, of the left and of the right operand (ROWS and COLS there)."""
 _FOLDER = Path(__file__).parent
@@ -35,23 +36,23 @@ class Kernel(NamedTuple):
     columns: int
     threads: int
     shared_bytes: int
-    """Of dynamic shared memory."""
+    """Bytes of dynamic shared memory."""
     arch: str = ""
-    """The one architecture that it runs on, e.g. sm_90a; else sm_80 and newer."""
+    """The only architecture on which it runs, such as sm_90a; empty: sm_80 and newer."""
     most_d: int = 1 << 30
     """Widest rows that it takes."""
     tensor_maps: bool = False
     """Whether it takes tensor maps in place of the rows' addresses."""
     define: str = ""
-    """A macro that its source is compiled with."""
+    """A macro with which its source is compiled."""
 
     @property
     def code(self) -> str:
-        """Its source, with that of `sift_reference`, `norms` and `rescore`."""
+        """Return its source, with that of `sift_reference`, `norms` and `rescore`."""
         return (f"#define {self.define}\n" if self.define else "") + source(*self.sources)
 
     def grid(self, columns: int, rows: int) -> tuple[int, int]:
-        """Blocks for a tile."""
+        """Return the blocks for a tile."""
         return -(-columns // self.columns), -(-rows // self.rows)
 
 
@@ -73,19 +74,19 @@ KERNELS = {
 
 
 def source(*names: str) -> str:
-    """The text of some files of this folder, one after the other."""
+    """Return the text of some files of this folder, one after the other."""
     return "\n".join((_FOLDER / name).read_text(encoding="utf-8") for name in names)
 
 
 class Limits(NamedTuple):
-    """What a device can run: its compute capability ("90"), and bytes of shared memory that a block can have."""
+    """Limits of a device: its compute capability ("90"), and the bytes of shared memory of a block."""
 
     capability: str
     shared_bytes: int
 
 
 def chosen(device: Limits, d: int, environment: Mapping[str, str] = os.environ) -> Kernel:
-    """The version for a device and rows of d values.
+    """Return the version for a device and rows of d values.
 
     Raises UsageError if VARIABLE names a version that does not exist, or that the device or d excludes.
     """
