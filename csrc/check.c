@@ -127,27 +127,37 @@ static void check_keepers(const struct tile_kernel *kernel) {
     free(halves);
 }
 
-/* The k nearest of each row: no pair that was left out may belong to the list. */
-static void check_nearest(const struct tile_kernel *kernel, size_t n, size_t d, size_t k) {
-    uint16_t *halves = draw_halves(n * d);
-    int64_t *index = malloc(n * k * 8);
-    float *score = malloc(n * k * 4);
-    struct rows rows;
-    EXPECT(index && score && rows_init(&rows, kernel, halves, n, d));
-    nearest(&rows, 0.0f, k, 0, n, index, score);
-    for (size_t i = 0; i < n; i++)
-        for (size_t j = 0, listed = 0; j < n; j++, listed = 0) {
-            const float value = rows_score(&rows, i, j, tile_serial.dot(rows_at(&rows, i), rows_at(&rows, j), rows.d));
+/* The k nearest of each row among those of `set`: no pair that was left out may belong to the list. */
+static void check_lists(const struct rows *query, const struct rows *set, size_t k) {
+    int64_t *index = malloc(query->n * k * 8);
+    float *score = malloc(query->n * k * 4);
+    EXPECT(index && score);
+    nearest(query, set, 0.0f, k, 0, query->n, index, score);
+    for (size_t i = 0; i < query->n; i++)
+        for (size_t j = 0, listed = 0; j < set->n; j++, listed = 0) {
+            const float dot = tile_serial.dot(rows_at(query, i), rows_at(set, j), set->d);
+            const float value = rows_score_across(query, i, set, j, dot);
+            const int own = query == set && i == j;
             size_t better = 0;
             for (size_t l = 0; l < k && index[i * k + l] >= 0; l++) {
                 const size_t at = (size_t)index[i * k + l];
                 listed += at == j;
                 better += at != j && (score[i * k + l] > value || (score[i * k + l] == value && at < j));
             }
-            EXPECT(listed == (i != j && value >= 0.0f && better < k));
+            EXPECT(listed == (!own && value >= 0.0f && better < k));
         }
-    rows_free(&rows);
-    free(halves), free(index), free(score);
+    free(index), free(score);
+}
+
+static void check_nearest(const struct tile_kernel *kernel, size_t n, size_t d, size_t k) {
+    uint16_t *halves = draw_halves(n * d), *others = draw_halves((n / 2 + 1) * d);
+    struct rows rows, set;
+    EXPECT(rows_init(&rows, kernel, halves, n, d) && rows_init(&set, kernel, others, n / 2 + 1, d));
+    check_lists(&rows, &rows, k);
+    check_lists(&rows, &set, k);
+    check_lists(&set, &rows, k);
+    rows_free(&rows), rows_free(&set);
+    free(halves), free(others);
 }
 
 static void check_match(const struct match_kernel *kernel, size_t m, size_t n) {

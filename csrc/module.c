@@ -246,18 +246,21 @@ static PyObject *Rows_nearest(PyObject *object, PyObject *args) {
     float floor;
     Py_ssize_t k, start, stop;
     Py_buffer index, score;
-    if (!PyArg_ParseTuple(args, "fnnnw*w*:nearest", &floor, &k, &start, &stop, &index, &score))
+    PyObject *among = object;
+    if (!PyArg_ParseTuple(args, "fnnnw*w*|O!:nearest", &floor, &k, &start, &stop, &index, &score, (PyObject *)Py_TYPE(object), &among))
         return NULL;
+    const struct rows *set = &((Rows *)among)->rows;
     const int fits = k >= 1 && start >= 0 && start % TILE_ROWS == 0 && start <= stop && (size_t)stop <= self->rows.n &&
-                     index.len / 8 / k == stop - start && index.len % (8 * k) == 0 && 2 * score.len == index.len;
+                     index.len / 8 / k == stop - start && index.len % (8 * k) == 0 && 2 * score.len == index.len &&
+                     set->d == self->rows.d && set->kernel == self->rows.kernel;
     if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        nearest(&self->rows, floor, (size_t)k, (size_t)start, (size_t)stop, index.buf, score.buf);
+        nearest(&self->rows, set, floor, (size_t)k, (size_t)start, (size_t)stop, index.buf, score.buf);
         Py_END_ALLOW_THREADS
     }
     PyBuffer_Release(&index), PyBuffer_Release(&score);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "nearest: rows from start (a multiple of %d) to stop, with index int64 and score float32 of k each", TILE_ROWS);
+        return PyErr_Format(PyExc_ValueError, "nearest: rows from start (a multiple of %d) to stop, with index int64 and score float32 of k each, among rows of their length", TILE_ROWS);
     Py_RETURN_NONE;
 }
 

@@ -71,43 +71,48 @@ static float threshold(const struct heap heap[TILE_ROWS], float floor) {
     return lowest;
 }
 
-/* Four rows against the columns col..col + 3, as far as `mask` (bit j: column col + j) allows each row. */
-static void score_square(const struct rows *rows, float floor, size_t row, size_t stop, size_t col, const uint64_t mask[TILE_ROWS],
-                         struct heap heap[TILE_ROWS]) {
-    const size_t last = rows->n - 1;
+/* Four rows of `query` against the columns col..col + 3 of `set`, as far as `mask` (bit j: column col + j) allows each row. Where
+ * both are one, a row is no neighbour of its own. */
+static void score_square(const struct rows *query, const struct rows *set, float floor, size_t row, size_t stop, size_t col,
+                         const uint64_t mask[TILE_ROWS], struct heap heap[TILE_ROWS]) {
     const uint16_t *a[4], *b[4];
     float dots[16];
     for (size_t k = 0; k < 4; k++) { /* past the end: any row, as it is left out below */
-        a[k] = rows_at(rows, row + k < last ? row + k : last);
-        b[k] = rows_at(rows, col + k < last ? col + k : last);
+        a[k] = rows_at(query, row + k < query->n ? row + k : query->n - 1);
+        b[k] = rows_at(set, col + k < set->n ? col + k : set->n - 1);
     }
-    rows->kernel->dots(a, b, rows->d, dots);
+    if (row + 1 == stop)
+        set->kernel->dot4(a[0], b, set->d, dots);
+    else
+        set->kernel->dots(a, b, set->d, dots);
     for (size_t i = 0; i < 4 && row + i < stop; i++)
-        for (size_t j = 0; j < 4 && col + j <= last; j++) {
-            if (row + i == col + j || !(mask[i] >> j & 1))
+        for (size_t j = 0; j < 4 && col + j < set->n; j++) {
+            if ((query == set && row + i == col + j) || !(mask[i] >> j & 1))
                 continue;
-            float score = rows_score(rows, row + i, col + j, dots[4 * i + j]);
+            float score = rows_score_across(query, row + i, set, col + j, dots[4 * i + j]);
             if (score >= floor)
-                score = rows_lowest(rows, row + i, col + j, score);
+                score = rows_lowest_across(query, row + i, set, col + j, score);
             if (score >= floor)
                 offer(&heap[i], score, (int64_t)(col + j));
         }
 }
 
-static void search_panel(const struct rows *rows, float floor, size_t row, size_t stop, size_t col, struct heap heap[TILE_ROWS]) {
+static void search_panel(const struct rows *query, const struct rows *set, float floor, size_t row, size_t stop, size_t col,
+                         struct heap heap[TILE_ROWS]) {
     uint64_t alive[TILE_ROWS] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     const size_t next = row + TILE_ROWS;
-    if (rows->sketch.code != NULL && rows->kernel->sift(&rows->sketch, rows_floor(rows, threshold(heap, floor)), row, next, col, alive) >= next)
+    if (query == set && set->sketch.code != NULL && /* two sets have no sketch in common */
+        set->kernel->sift(&set->sketch, rows_floor(set, threshold(heap, floor)), row, next, col, alive) >= next)
         return;
     const uint64_t any = alive[0] | alive[1] | alive[2] | alive[3];
-    for (size_t j = 0; j < TILE_COLS && col + j < rows->n; j += 4)
+    for (size_t j = 0; j < TILE_COLS && col + j < set->n; j += 4)
         if (any >> j & 0xF) {
             const uint64_t mask[TILE_ROWS] = {alive[0] >> j, alive[1] >> j, alive[2] >> j, alive[3] >> j};
-            score_square(rows, floor, row, stop, col + j, mask, heap);
+            score_square(query, set, floor, row, stop, col + j, mask, heap);
         }
 }
 
-void nearest(const struct rows *rows, float floor, size_t k, size_t r0, size_t r1, int64_t *index, float *score) {
+void nearest(const struct rows *query, const struct rows *set, float floor, size_t k, size_t r0, size_t r1, int64_t *index, float *score) {
     enum { STRIP = 32 }; /* rows that go over a panel while it is in the cache */
     for (size_t start = r0; start < r1; start += STRIP) {
         const size_t stop = start + STRIP < r1 ? start + STRIP : r1;
@@ -116,9 +121,9 @@ void nearest(const struct rows *rows, float floor, size_t k, size_t r0, size_t r
             const size_t at = start + i < stop ? (start + i - r0) * k : 0; /* past the end: never used */
             heap[i] = (struct heap){index + at, score + at, 0, start + i < stop ? k : 0};
         }
-        for (size_t col = 0; col < rows->n; col += TILE_COLS)
+        for (size_t col = 0; col < set->n; col += TILE_COLS)
             for (size_t row = start; row < stop; row += TILE_ROWS)
-                search_panel(rows, floor, row, stop, col, heap + (row - start));
+                search_panel(query, set, floor, row, stop, col, heap + (row - start));
         for (size_t i = 0; start + i < stop; i++)
             finish(&heap[i]);
     }

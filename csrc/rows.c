@@ -51,17 +51,19 @@ int rows_views(struct rows *rows, const int32_t *kind, const int64_t *start, con
     return 1;
 }
 
-float rows_lowest(const struct rows *rows, size_t a, size_t b, float score) {
-    const struct views *views = &rows->views;
-    if (views->kind == NULL)
-        return score;
-    if (views->kind[a] != views->kind[b])
+static int32_t kind_of(const struct views *views, size_t row) { return views->kind == NULL ? 0 : views->kind[row]; }
+
+float rows_lowest_across(const struct rows *left, size_t a, const struct rows *right, size_t b, float score) {
+    const struct views *mine = &left->views, *theirs = &right->views;
+    if (kind_of(mine, a) != kind_of(theirs, b))
         return -1.0f;
-    const size_t at = (size_t)views->start[a], to = (size_t)views->start[b];
-    const size_t has = (size_t)views->start[a + 1] - at, other = (size_t)views->start[b + 1] - to;
+    if (mine->kind == NULL || theirs->kind == NULL)
+        return score;
+    const size_t at = (size_t)mine->start[a], to = (size_t)theirs->start[b];
+    const size_t has = (size_t)mine->start[a + 1] - at, other = (size_t)theirs->start[b + 1] - to;
     for (size_t i = 0; i < has && i < other; i++) {
-        const uint16_t *left = views->half + (at + i) * rows->d, *right = views->half + (to + i) * rows->d;
-        const float value = rows->kernel->dot(left, right, rows->d) / (views->norm[at + i] * views->norm[to + i]);
+        const uint16_t *one = mine->half + (at + i) * left->d, *two = theirs->half + (to + i) * right->d;
+        const float value = left->kernel->dot(one, two, left->d) / (mine->norm[at + i] * theirs->norm[to + i]);
         if (!(value >= score))
             score = value;
     }

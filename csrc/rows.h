@@ -26,15 +26,19 @@ struct rows {
 
 static inline const uint16_t *rows_at(const struct rows *rows, size_t i) { return rows->half + i * rows->d; }
 
-/* min(dot / (norms), 1), or NaN; the one place where a score is made. */
-static inline float rows_score(const struct rows *rows, size_t a, size_t b, float dot) {
-    const float score = dot / (rows->norm[a] * rows->norm[b]);
+/* min(dot / (norms), 1), or NaN, for row a of `left` and row b of `right`; the one place where a score is made. */
+static inline float rows_score_across(const struct rows *left, size_t a, const struct rows *right, size_t b, float dot) {
+    const float score = dot / (left->norm[a] * right->norm[b]);
     return score > 1.0f ? 1.0f : score;
 }
 
+static inline float rows_score(const struct rows *rows, size_t a, size_t b, float dot) { return rows_score_across(rows, a, rows, b, dot); }
+
 /* The lowest score of two rows and of their views, where `score` is that of the rows; -1 for rows of different kinds, NaN where
- * a view is similar to nothing. */
-float rows_lowest(const struct rows *rows, size_t a, size_t b, float score);
+ * a view is similar to nothing. Rows without views are of kind 0. */
+float rows_lowest_across(const struct rows *left, size_t a, const struct rows *right, size_t b, float score);
+
+static inline float rows_lowest(const struct rows *rows, size_t a, size_t b, float score) { return rows_lowest_across(rows, a, rows, b, score); }
 
 /* Copies `kind` (n), `start` (n + 1, ascending from 0) and start[n] views of d halves. Returns 0 where memory is short. */
 int rows_views(struct rows *rows, const int32_t *kind, const int64_t *start, const uint16_t *half, size_t d);

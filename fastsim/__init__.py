@@ -29,14 +29,18 @@ if TYPE_CHECKING:
         embed,
         find,
         find_groups,
+        find_leaks,
         find_pairs,
         make_plan,
+        plan_leaks,
         undo_run,
     )
     from fastsim.errors import FastsimError
     from fastsim.files.apply import Outcome
     from fastsim.files.plan_file import read_plan, write_plan
     from fastsim.files.undo import Undone
+    from fastsim.leakage.leaks import Between, Leaks
+    from fastsim.leakage.splits import Split
     from fastsim.records import Operation, Plan, Skipped
     from fastsim.report.results import Member
     from fastsim.similarity import nearest, similar_pairs
@@ -50,13 +54,17 @@ _HOMES = {
         "embed",
         "find",
         "find_groups",
+        "find_leaks",
         "find_pairs",
         "make_plan",
+        "plan_leaks",
         "undo_run",
     ),
     "files.apply": ("Outcome",),
     "errors": ("FastsimError",),
     "files.plan_file": ("read_plan", "write_plan"),
+    "leakage.leaks": ("Between", "Leaks"),
+    "leakage.splits": ("Split",),
     "records": ("Operation", "Plan", "Skipped"),
     "report.results": ("Member",),
     "similarity": ("nearest", "similar_pairs"),
@@ -64,9 +72,9 @@ _HOMES = {
 }
 """The module of each public name."""
 __all__ = [
-    "Embedded", "FastsimError", "Found", "Member", "Operation", "Options", "Outcome", "Plan", "Skipped", "Undone",
-    "__version__", "apply_plan", "embed", "find", "find_groups", "find_pairs", "make_plan", "nearest", "read_plan",
-    "similar_pairs", "undo_run", "write_plan",
+    "Between", "Embedded", "FastsimError", "Found", "Leaks", "Member", "Operation", "Options", "Outcome", "Plan",
+    "Skipped", "Split", "Undone", "__version__", "apply_plan", "embed", "find", "find_groups", "find_leaks",
+    "find_pairs", "make_plan", "nearest", "plan_leaks", "read_plan", "similar_pairs", "undo_run", "write_plan",
 ]  # fmt: skip
 
 

@@ -88,11 +88,14 @@ class Rows:
         Writes the keepers to `keeper`, which needs room for all members, and returns their number.
         """
 
-    def nearest(self, floor: float, k: int, start: int, stop: int, index: Int64Array, score: Float32Array, /) -> None:
+    def nearest(
+        self, floor: float, k: int, start: int, stop: int, index: Int64Array, score: Float32Array, among: Rows = ..., /
+    ) -> None:
         """Write the k other rows with the highest score >= floor to rows start..stop - 1, best first, ties by row.
 
         start is a multiple of 4; index: int64[stop - start, k], -1 where there are fewer; score: float32 of that shape.
-        Threads may search disjoint ranges.
+        among: another set, of rows as long and with the same kernel, whose rows are found in place of those of this
+        one. Threads may search disjoint ranges.
         """
 
 def match_isas() -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict, Unpack
 
-from fastsim import __version__, config, pipeline
+from fastsim import __version__, config, leakage, pipeline
 from fastsim.cache.embeddings import default_folder
-from fastsim.choices import GroupBy, Mode, Pairs
+from fastsim.choices import DropMode, GroupBy, Mode, Pairs
 from fastsim.config import Compute, Config, Scan
 from fastsim.embed_files import to_vectors
 from fastsim.errors import UsageError
@@ -18,6 +18,7 @@ from fastsim.files import apply, plan, undo
 from fastsim.files.output_folder import check_outs
 from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_rules import DEFAULT, POLICIES
+from fastsim.leakage.leaks import Leaks, plan_removal
 from fastsim.planning import check_libraries, refuse_losses, settle_units
 from fastsim.records import Float16Array, Int32Array, Plan, Skipped, by_keeper
 from fastsim.report import results
@@ -177,6 +178,38 @@ def find_pairs(
     else:
         found = unverified(embeddings, least, workers=compute.workers, device=compute.device)
     return list(pair_records(found, embeddings, files, verified=verify))
+
+
+def find_leaks(
+    splits: StrPath | Iterable[StrPath], thres: float | None = None, *, verify: bool = False, **options: Unpack[Options]
+) -> Leaks:
+    """Find the images of each split of a data set that have copies in another, or a copy of another class.
+
+    splits: the folders of two or more splits; folders right below them are classes where two splits share their names.
+    thres: 0.75 by default; verify: confirmed copies only, and `thres`, if it is given, is then a further minimum.
+    options: see `Options`. No file is changed. Raises FastsimError.
+    """
+    compute, what, progress = _resolve(splits, options)
+    return leakage.find_leaks(what, compute, _thres(thres, verify), verify=verify, progress=progress)
+
+
+def plan_leaks(leaks: Leaks, outs: StrPath, *, drop: str, mode: str = "clean_move", force: bool = False) -> Plan:
+    """Return a plan that removes from one split the images that have copies in another. No file is changed.
+
+    drop: the name of the split; mode: "clean_move" to `outs`, a new or empty folder, or "clean_delete"; force: allow
+    "clean_delete" for splits that were compared with a threshold below 0.9 and not verified. Raises FastsimError.
+    """
+    _check_words(("mode", mode, DropMode))
+    if mode == DropMode.CLEAN_DELETE:
+        config.check_delete(leaks.thres, verified=leaks.verified, forced=force)
+    folder = os.path.abspath(os.fsdecode(outs))
+    check_outs(folder)
+    header = {
+        "argv": ["fastsim.plan_leaks"],
+        "thres": leaks.thres,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return plan_removal(leaks, drop, DropMode(mode), outs=folder, header=header)
 
 
 def _thres(thres: float | None, verify: bool) -> float:

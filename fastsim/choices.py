@@ -47,6 +47,13 @@ class Mode(StrEnum):
     CLEAN_DELETE = "clean_delete"
 
 
+class DropMode(StrEnum):
+    """The modes of `Mode` that remove files."""
+
+    CLEAN_MOVE = "clean_move"
+    CLEAN_DELETE = "clean_delete"
+
+
 class GroupBy(StrEnum):
     """What a group folder holds: a whole component, or one keeper and what it covers."""
 

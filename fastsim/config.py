@@ -161,6 +161,15 @@ def check_thres(thres: float) -> float:
     return thres
 
 
+def check_delete(thres: float, *, verified: bool, forced: bool) -> None:
+    """Refuse to delete what may be merely alike. Raises UsageError."""
+    if thres < DELETE_THRES and not (verified or forced):
+        raise UsageError(
+            f"--mode clean_delete with --thres {thres:g}: refused under {DELETE_THRES:g}, where files "
+            "may be merely alike; use --thres 0.95, or --verify, or --mode clean_move (can be undone), or --force if you are sure"
+        )
+
+
 def usable_cpus() -> int:
     """Return the number of CPUs that this process may use; in a container that can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):

@@ -448,6 +448,21 @@ class VerifiedPairs:
     def __len__(self) -> int:
         return len(self.left)
 
+    @classmethod
+    def undecided(cls, pairs: PairBlock) -> VerifiedPairs:
+        """Return pairs of which nothing is known but their score."""
+        n = len(pairs)
+        unknown = np.full(n, STATUSES.index(Status.UNKNOWN), np.int8)
+        return cls(pairs.left, pairs.right, pairs.score, unknown, np.zeros(n, np.int32), np.zeros(n, np.float32))
+
+    def take(self, places: Int64Array) -> VerifiedPairs:
+        """Return the pairs at `places`, which ascend."""
+        transforms = {new: self.transforms[old] for new, old in enumerate(places.tolist()) if old in self.transforms}
+        return VerifiedPairs(
+            self.left[places], self.right[places], self.score[places], self.status[places], self.inliers[places],
+            self.agreement[places], transforms,
+        )  # fmt: skip
+
     def block(self) -> PairBlock:
         """Return the pairs alone."""
         return PairBlock(self.left, self.right, self.score)

@@ -14,7 +14,7 @@ import numpy as np
 
 from fastsim import similarity
 from fastsim.config import Compute
-from fastsim.records import STATUSES, Embeddings, Int64Array, MediaFile, PairBlock, Status, Uint8Array, VerifiedPairs
+from fastsim.records import Embeddings, Int64Array, MediaFile, PairBlock, Status, Uint8Array, VerifiedPairs
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 
@@ -116,7 +116,5 @@ def unverified(embeddings: Embeddings, thres: float, *, workers: int, device: st
     left = np.concatenate([np.empty(0, np.int64), *(block.left for block in blocks)])
     right = np.concatenate([np.empty(0, np.int64), *(block.right for block in blocks)])
     score = np.concatenate([np.empty(0, np.float32), *(block.score for block in blocks)])
-    order, n = np.lexsort([right, left]), len(left)
-    unknown = np.full(n, STATUSES.index(Status.UNKNOWN), np.int8)
-    nothing = np.zeros(n, np.int32), np.zeros(n, np.float32)
-    return VerifiedPairs(left[order], right[order], score[order], unknown, *nothing)
+    order = np.lexsort([right, left])
+    return VerifiedPairs.undecided(PairBlock(left[order], right[order], score[order]))

@@ -36,6 +36,8 @@ CSV = Kind(start=f"{_WRITTEN_BY},".encode())
 """The name of the first column, which holds the version."""
 NPZ = Kind(end=f"{_WRITTEN_BY} embed".encode())
 """The comment of the ZIP archive."""
+NEVER_OURS = Kind(start=b"never")
+"""Of files that have no place for a mark of ours at their ends, such as Parquet: an existing one is never replaced."""
 
 
 def check_target(option: str, path: str, kind: Kind, *, outs: str | None = None) -> None:

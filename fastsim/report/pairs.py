@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from fastsim import __version__
-from fastsim.files import owned
 from fastsim.records import STATUSES, Embeddings, MediaFile, Status, Transform, VerifiedPairs
+from fastsim.report.tables import Columns
 
-COLUMNS = (
-    "left", "right", "score", "status", "inliers", "agreement", "overlap", "scale", "rotation", "mirrored",
-    "left_x", "left_y", "left_width", "left_height", "right_x", "right_y", "right_width", "right_height",
-)  # fmt: skip
+COLUMNS: Columns = {
+    "left": str, "right": str, "score": float, "status": str, "inliers": int, "agreement": float, "overlap": float,
+    "scale": float, "rotation": float, "mirrored": bool,
+    "left_x": int, "left_y": int, "left_width": int, "left_height": int,
+    "right_x": int, "right_y": int, "right_width": int, "right_height": int,
+}  # fmt: skip
 """Columns of a pair. Without verification, and for images that could not be aligned, the later ones are empty."""
 
 
@@ -69,31 +66,6 @@ def in_words(found: Transform, left: str, right: str) -> str:
     if abs(found.scale - 1) >= 0.01:
         parts.append(f"scale {found.scale:.2g}")
     return ", ".join(parts)
-
-
-def encoded_pairs(rows: list[dict[str, Any]], suffix: str) -> bytes:
-    """Encode the rows of `pair_records` as `.json`, `.csv` or `.parquet` (needs pyarrow)."""
-    if suffix == ".json":
-        return (json.dumps({"note": owned.NOTE, "pairs": rows}, indent=1) + "\n").encode("ascii")
-    if suffix == ".csv":
-        stream = io.StringIO(newline="")
-        writer = csv.writer(stream)
-        writer.writerow([owned.CSV.start.decode().rstrip(","), *COLUMNS])
-        writer.writerows([__version__, *("" if row[name] is None else row[name] for name in COLUMNS)] for row in rows)
-        return stream.getvalue().encode("utf-8", "surrogateescape")
-    import pyarrow as arrow
-    from pyarrow import parquet
-
-    texts = {"left": arrow.string(), "right": arrow.string(), "status": arrow.string(), "mirrored": arrow.bool_()}
-    floats = dict.fromkeys(("score", "agreement", "overlap", "scale", "rotation"), arrow.float64())
-    kinds = {name: (texts | floats).get(name, arrow.int64()) for name in COLUMNS}
-    told = [
-        {**row, **{side: os.fsencode(row[side]).decode("utf-8", "replace") for side in ("left", "right")}}
-        for row in rows
-    ]
-    sink = io.BytesIO()
-    parquet.write_table(arrow.Table.from_pylist(told, arrow.schema(list(kinds.items()))), sink)
-    return sink.getvalue()
 
 
 def not_different(pairs: VerifiedPairs) -> list[int]:

@@ -18,7 +18,7 @@ app = typer.main.get_command(typer_app)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPTIONS = (ROOT / "docs/options.md").read_text(encoding="utf-8")
 PAGES = [
-    "README.md", "CONTRIBUTING.md", "bench/README.md", "bench/RESULTS.md", "model/README.md",
+    "README.md", "CONTRIBUTING.md", "bench/README.md", "model/README.md",
     *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))),
 ]  # fmt: skip
 
@@ -27,8 +27,7 @@ def commands(group: object = None, prefix: str = "") -> dict[str, object]:
     """{full name: command}, subcommands included."""
     group = group or app
     found: dict[str, object] = {}
-    for name in list(group.commands):  # type: ignore[attr-defined]
-        command = group.get_command(None, name)  # type: ignore[attr-defined]
+    for name, command in group.commands.items():  # type: ignore[attr-defined]
         if hasattr(command, "commands"):
             found.update(commands(command, f"{prefix}{name} "))
         else:

@@ -21,6 +21,7 @@ LAYERS = (
     {"embed_files", "verified_pairs"},
     {"pipeline", "videos", "doctor"},
     {"planning"},
+    {"leakage"},
     {"api"},
     {"cli"},
     {"__main__"},

@@ -10,8 +10,9 @@ from oracle import make, oracle, scan, sketched
 
 import fastsim
 from fastsim import _core
+from fastsim.records import Views
 from fastsim.similarity import neighbours, sketch
-from fastsim.similarity.neighbours import find_nearest
+from fastsim.similarity.neighbours import find_nearest, find_nearest_among
 
 ISAS = _core.isas()
 
@@ -89,6 +90,58 @@ def test_rows_that_are_zero_or_not_finite_have_no_neighbours_and_are_none(isa: s
     assert ((index >= 0).sum(axis=1)[[0, 69]] == 66).all()
 
 
+def across(query: np.ndarray, vectors: np.ndarray, k: int, floor: float) -> tuple[np.ndarray, np.ndarray]:
+    """By brute force over the scores of one set of all rows."""
+    q, n = len(query), len(vectors)
+    index, score = np.full((q, k), -1, np.int64), np.zeros((q, k), np.float32)
+    scores = all_scores(np.concatenate([query, vectors]))[:q, q:]
+    for i, row in enumerate(scores):
+        best = [j for j in sorted(range(n), key=lambda j: (-row[j], j)) if row[j] >= np.float32(floor)][:k]
+        index[i, : len(best)], score[i, : len(best)] = best, row[best]
+    return index, score
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@given(st.integers(0, 90), st.integers(0, 150), st.integers(1, 60), st.integers(1, 40), st.floats(-1, 1, width=32),
+       st.integers(0, 2**32 - 1))  # fmt: skip
+@example(1, 130, 256, 10, 0.0, 1)
+@example(65, 64, 16, 3, -1.0, 2)
+@settings(max_examples=30, deadline=None)
+def test_neighbours_in_another_set_are_those_of_brute_force(  # noqa: PLR0917
+    isa: str, q: int, n: int, d: int, k: int, floor: float, seed: int
+) -> None:
+    rows = make(q + n, d, seed)
+    query, vectors = rows[:q].copy(), rows[q:].copy()
+    expected = across(query, vectors, k, floor)
+    for few, part in ((0, 64), (1000, 64), (1000, 100)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(neighbours, "FEW", few)
+            patch.setattr(neighbours, "PART", part)
+            found = find_nearest_among(query, vectors, k, floor, workers=2, isa=isa)
+        assert_equal((found.index, found.score), expected)
+
+
+@pytest.mark.parametrize("few", [0, 1000])
+def test_views_lower_scores_in_another_set_as_in_the_own_one(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(neighbours, "FEW", few)
+    draw = np.random.default_rng(4)
+    vectors, kind = make(90, 32, 8), draw.choice([0, 0, 3], 90).astype(np.int32)
+    counts = draw.choice([0, 1, 2], 90)
+    start = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    views = Views(kind, start, make(int(start[-1]), 32, 9))
+    whole = find_nearest(vectors, 90, -0.999, workers=1, views=views)
+    mine, theirs = np.arange(40), np.arange(40, 90)
+    found = find_nearest_among(
+        vectors[:40], vectors[40:], 90, -0.999, workers=2, query_views=views.take(mine), views=views.take(theirs)
+    )
+    for row in range(40):
+        there = whole.index[row] >= 40
+        assert found.index[row][found.index[row] >= 0].tolist() == (whole.index[row][there] - 40).tolist()
+        assert found.score[row][found.index[row] >= 0].tolist() == whole.score[row][there].tolist()
+    plain = find_nearest_among(vectors[:40], vectors[40:], 90, -0.999, workers=2, query_views=views.take(mine))
+    assert (plain.index[kind[:40] == 3] == -1).all()
+
+
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_threads_and_sketches_change_nothing(workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     draw = np.random.default_rng(3)
@@ -129,3 +182,5 @@ def test_buffers_that_do_not_fit_are_refused() -> None:
             rows.nearest(0.1, k, start, stop, index, score)
     with pytest.raises(ValueError, match="nearest"):
         rows.nearest(0.1, 3, 0, 100, index, score[:-1])
+    with pytest.raises(ValueError, match="nearest"):
+        rows.nearest(0.1, 3, 0, 100, index, score, _core.Rows(make(100, 32, 1)))
