@@ -73,6 +73,8 @@ class Config:
     """Whether files that belong to an image go with it."""
     verify: bool = False
     """Group confirmed copies only; `thres` is a further minimum."""
+    decisions: bool = False
+    """Keep pairs apart that a person has called "not a duplicate"."""
 
 
 def resolve_compute(

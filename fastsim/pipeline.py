@@ -15,6 +15,7 @@ from fastsim import similarity
 from fastsim import verified_pairs as verified
 from fastsim.choices import Pairs
 from fastsim.config import Config, Scan
+from fastsim.decisions import read_pairs
 from fastsim.embed_files import Environment, to_vectors
 from fastsim.grouping import keep_rules
 from fastsim.grouping.components import Components, find_groups, group_pairs
@@ -23,7 +24,8 @@ from fastsim.inputs.discover import Listing, discover
 from fastsim.inputs.formats import Kind
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.inputs.system_folders import is_passing
-from fastsim.records import Embeddings, Group, Int64Array, LeftOut, MediaFile, Role, Skipped, VerifiedPairs
+from fastsim.records import Embeddings, Group, Int64Array, LeftOut, MediaFile, PairBlock, Role, Skipped, VerifiedPairs
+from fastsim.remembered import Remembered, only
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 from fastsim.run.traffic import Traffic
@@ -49,6 +51,10 @@ class Findings:
     timings: Timings = field(default_factory=dict)
     verified: VerifiedPairs | None = None
     """The verified candidates; None without verification."""
+    digests: Mapping[int, bytes] = field(default_factory=dict)
+    """BLAKE2b-256 of the files that were hashed, by id."""
+    apart: int = 0
+    """Pairs in groups that a person has called "not a duplicate"."""
 
 
 def find(config: Config, progress: Progress) -> Findings:
@@ -61,14 +67,17 @@ def find(config: Config, progress: Progress) -> Findings:
     sidecars = Sidecars((file.path for file in files), pairs=config.pairs == Pairs.KEEP, sidecars=config.sidecars)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
     known = None
+    remembered = Remembered(read_pairs() if config.decisions else frozenset(), files, embeddings.digests)
     if config.verify:
         verifier = Verifier(embeddings, files, config.compute, progress, timings)
-        groups, reasons, known = compare_verified(verifier, config, sidecars=sidecars)
+        groups, reasons, known = compare_verified(verifier, config, sidecars=sidecars, remembered=remembered)
     else:
         groups, reasons = compare(
-            embeddings, files, config, progress, timings, traffic=environment.traffic, sidecars=sidecars
-        )
-    files = _with_digests(files, groups, embeddings.digests)
+            embeddings, files, config, progress, timings,
+            traffic=environment.traffic, sidecars=sidecars, remembered=remembered,
+        )  # fmt: skip
+    digests = embeddings.digests
+    files = _with_digests(files, groups, digests)
     embeddings = replace(embeddings, device=None, digests={})  # the device's memory is free again
     return Findings(
         files,
@@ -82,6 +91,8 @@ def find(config: Config, progress: Progress) -> Findings:
         paired,
         timings,
         known,
+        digests,
+        remembered.found,
     )
 
 
@@ -112,7 +123,7 @@ def _with_digests(
 
 def compare(
     embeddings: Embeddings, files: Sequence[MediaFile], config: Config, progress: Progress, timings: Timings,
-    *, traffic: Traffic, sidecars: Sidecars,
+    *, traffic: Traffic, sidecars: Sidecars, remembered: Remembered,
 ) -> tuple[list[Group], dict[int, str]]:  # fmt: skip
     """Compare all pairs; return the groups with the files to keep, and why each of those is kept."""
     n, compute = len(embeddings), config.compute
@@ -126,11 +137,25 @@ def compare(
     with stage("group", timings):
         ranked = _ranked(components, embeddings, files, config, sidecars)
         groups = find_groups(components, embeddings, ranked.rank, config.thres, workers=compute.workers)
+        groups = remembered.parted(
+            groups, embeddings, ranked.rank, lambda rows: _pairs_of(embeddings, rows, config.thres, compute.workers)
+        )
         return groups, keep_rules.reasons(groups, ranked.row_of, ranked.order)
 
 
+def _pairs_of(embeddings: Embeddings, rows: Int64Array, thres: float, workers: int) -> PairBlock:
+    """Return the similar pairs of some rows, as rows of `embeddings`."""
+    part = replace(embeddings.take(rows, np.arange(len(rows))), device=None)
+    blocks = list(similarity.pair_blocks(part, thres, workers=workers))
+    return PairBlock(
+        rows[np.concatenate([block.left for block in blocks])],
+        rows[np.concatenate([block.right for block in blocks])],
+        np.concatenate([block.score for block in blocks]),
+    )
+
+
 def compare_verified(
-    verifier: Verifier, config: Config, *, sidecars: Sidecars
+    verifier: Verifier, config: Config, *, sidecars: Sidecars, remembered: Remembered
 ) -> tuple[list[Group], dict[int, str], VerifiedPairs]:
     """Verify the nearest neighbours of each image and group the copies.
 
@@ -149,6 +174,7 @@ def compare_verified(
         copies = verified.confirmed(known, config.thres)
     with stage("group", verifier.timings):
         groups = group_pairs(components, embeddings, ranked.rank, copies)
+        groups = remembered.parted(groups, embeddings, ranked.rank, lambda rows: only(copies, rows))
         return groups, keep_rules.reasons(groups, ranked.row_of, ranked.order), known
 
 

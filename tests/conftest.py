@@ -30,6 +30,7 @@ def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
     """What runs in this process does not touch the embedding cache of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FASTSIM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("FASTSIM_DATA_DIR", str(tmp_path_factory.mktemp("data")))
         yield
 
 
@@ -55,6 +56,7 @@ def run(tmp_path: Path) -> Run:
                 **os.environ,
                 "COLUMNS": "120",
                 "FASTSIM_CACHE_DIR": str(tmp_path / ".cache"),
+                "FASTSIM_DATA_DIR": str(tmp_path / ".data"),
                 "PYTHONPATH": os.pathsep.join(sys.path),
             },
         )

@@ -15,6 +15,7 @@ from fastsim.cli.image_options import (
     EmbedOptions,
     ImagesOptions,
     PairsOptions,
+    ReviewOptions,
     TuneOptions,
     UndoOptions,
 )
@@ -32,6 +33,7 @@ app = typer.Typer(
     **_TYPER,
 )  # fmt: skip
 cache = typer.Typer(cls=FastsimGroup, no_args_is_help=True, **_TYPER)
+decisions = typer.Typer(cls=FastsimGroup, no_args_is_help=True, **_TYPER)
 
 
 def _print_version(wanted: bool) -> None:
@@ -62,6 +64,15 @@ def fastsim(
 def images(options: ImagesOptions) -> ExitCode:
     """Find groups of similar images; copy or move each group to a folder, or clean all but the best of each."""
     from fastsim.cli.commands.images import images as command
+
+    return command(options)
+
+
+@app.command(cls=FastsimCommand, epilog=IMAGES)
+@takes(ReviewOptions)
+def review(options: ReviewOptions) -> ExitCode:
+    """Look at groups in a browser, decide, apply and take back. INPUT may be a plan, or the output folder of a run."""
+    from fastsim.cli.commands.review import review as command
 
     return command(options)
 
@@ -163,6 +174,25 @@ def doctor() -> None:
 
     for line in examination.lines():
         out(line)
+
+
+app.add_typer(decisions, name="decisions", help='List what was called "not a duplicate" in reviews, or forget it.')
+
+
+@decisions.command("list", cls=FastsimCommand)
+def decisions_list() -> None:
+    """List the pairs that were called "not a duplicate", the oldest first."""
+    from fastsim.cli.commands.decisions import list_decisions
+
+    list_decisions()
+
+
+@decisions.command("clear", cls=FastsimCommand)
+def decisions_clear() -> None:
+    """Forget all pairs that were called "not a duplicate"."""
+    from fastsim.cli.commands.decisions import clear_decisions
+
+    clear_decisions()
 
 
 app.add_typer(cache, name="cache", help="Inspect the embedding cache, or remove it.")

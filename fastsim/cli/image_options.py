@@ -58,6 +58,19 @@ class MatchOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DecidedOptions:
+    """What becomes of decisions of earlier reviews."""
+
+    forget_decisions: Annotated[
+        bool,
+        flag(
+            RARE + MATCHING, "--forget-decisions",
+            help='Ignore what was decided in earlier reviews, "not a duplicate" included; nothing is erased.',
+        ),
+    ] = False  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
 class ImagesOptions:
     """The options of `fastsim images`."""
 
@@ -91,6 +104,10 @@ class ImagesOptions:
             "file is never kept in place of an intact one. Default: largest.",
         ),
     ] = None  # fmt: skip
+    review: Annotated[
+        bool,
+        flag(SAFETY, "--review", help="Look at the groups in a browser first, and decide there; see fastsim review."),
+    ] = False
     dry_run: Annotated[bool, flag(SAFETY, "--dry-run", help="Print what would be done, and change nothing.")] = False
     plan: Annotated[
         str | None,
@@ -123,6 +140,41 @@ class ImagesOptions:
             help="Leave sidecar files where they are: .xmp, .aae, .json, films of Live Photos and others.",
         ),
     ] = False  # fmt: skip
+    decided: DecidedOptions
+    network: NetworkOptions
+    cache: CacheOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReviewOptions:
+    """The options of `fastsim review`."""
+
+    input: InputOptions
+    match: MatchOptions
+    outs: Annotated[str | None, path(OUTPUT, "--outs", metavar="DIR", help=OUTS_HELP)] = None
+    port: Annotated[
+        int | None, option(OUTPUT, "--port", metavar="N", help="Port on 127.0.0.1. Default: a free one.")
+    ] = None
+    no_browser: Annotated[bool, flag(OUTPUT, "--no-browser", help="Print the address, and open no browser.")] = False
+    output: OutputOptions
+    keep: Annotated[
+        str | None,
+        option(
+            SAFETY, "--keep", metavar="POLICY", **completing("largest", "resolution", "newest", "oldest", "path"),
+            help="The file of a group to keep until you decide: largest, resolution, newest, oldest, path. Default: largest.",
+        ),
+    ] = None  # fmt: skip
+    pairs: Annotated[
+        Pairs,
+        option(
+            RARE + INPUT, "--pairs", metavar="WHAT",
+            help="keep: a RAW file goes and stays with the JPEG or HEIC file of its shot; split: they are two images.",
+        ),
+    ] = Pairs.KEEP  # fmt: skip
+    no_sidecars: Annotated[bool, flag(RARE + INPUT, "--no-sidecars", help="Leave sidecar files where they are.")] = (
+        False
+    )
+    decided: DecidedOptions
     network: NetworkOptions
     cache: CacheOptions
 

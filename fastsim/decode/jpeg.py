@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
+import numpy as np
 import simplejpeg
 
 from fastsim.decode.damage import checked
@@ -58,6 +59,12 @@ def decode(data: bytes, width: int, height: int, size: int) -> Decoded | None:
     if _HARMLESS.search(complaint):
         return Decoded(image, "")
     return Decoded(image, checked(image, _short(complaint)))
+
+
+def encode(image: Uint8Array, quality: int) -> bytes:
+    """Return RGB uint8[h, w, 3] as a JPEG file."""
+    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality=quality, colorspace="RGB")
+    return data
 
 
 def is_coarse(data: bytes) -> bool:

@@ -23,6 +23,8 @@ COMMANDS: dict[str, list[list[str]]] = {
     "pairs": [["photos", "--verify", "--out", "pairs.csv"]],
     "doctor": [[]],
     "tune": [["photos"]],
+    "decisions list": [[]],
+    "decisions clear": [[]],
     "cache info": [[]],
     "cache clear": [[]],
     "video": [["clips/clip.mp4"]],

@@ -15,14 +15,14 @@ PACKAGE = Path(fastsim.__file__).parent
 LAYERS = (
     {"choices", "errors", "_core", "rows", "records"},
     {"run"},
-    {"inputs", "gpu_probe", "model"},
+    {"inputs", "gpu_probe", "model", "decisions"},
     {"cache", "decode", "embedding", "similarity", "verification", "grouping", "files"},
     {"config", "report", "tuning"},
-    {"embed_files", "verified_pairs"},
+    {"embed_files", "verified_pairs", "remembered"},
     {"pipeline", "videos", "doctor"},
     {"planning"},
     {"leakage"},
-    {"api"},
+    {"api", "review"},
     {"cli"},
     {"__main__"},
 )

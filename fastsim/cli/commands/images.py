@@ -23,7 +23,7 @@ from fastsim.cli.commands.shared import (
     skipped_lines,
     where,
 )
-from fastsim.cli.image_options import ImagesOptions
+from fastsim.cli.image_options import ImagesOptions, ReviewOptions
 from fastsim.config import Config
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.files import plan_file
@@ -58,6 +58,8 @@ class _Result:
 def images(options: ImagesOptions) -> ExitCode:
     """Run `fastsim images`: find, plan, apply, report."""
     _check(options)
+    if options.review:
+        return _review(options)
     mode, group_by = options.mode, options.group_by
     acts = not (options.dry_run or options.plan)
     outs = choose_outs(options.outs, sys.argv, acts=acts)
@@ -140,6 +142,19 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
         raise problem
 
 
+def _review(options: ImagesOptions) -> ExitCode:
+    """Find groups as without --review, and leave the rest to the page."""
+    from fastsim.cli.commands.review import review
+
+    return review(
+        ReviewOptions(
+            input=options.input, match=options.match, outs=options.outs, output=options.output, keep=options.keep,
+            pairs=options.pairs, no_sidecars=options.no_sidecars, decided=options.decided, network=options.network,
+            cache=options.cache,
+        )
+    )  # fmt: skip
+
+
 def _check(options: ImagesOptions) -> None:
     """Refuse what is impossible or unsafe, before any work. Raises UsageError."""
     mode, thres = options.mode, config.check_thres(options.match.threshold)
@@ -147,6 +162,8 @@ def _check(options: ImagesOptions) -> None:
         raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {options.keep!r})")
     if options.keep == UNCROPPED and not options.match.verify:
         raise UsageError(f"--keep {UNCROPPED} needs --verify, which finds out what is a crop of what; add --verify")
+    if options.review and (options.dry_run or options.plan or options.json.json):
+        raise UsageError("--review goes without --dry-run, --plan and --json: the page shows the plan, and applies it")
     if options.trash and mode != Mode.CLEAN_DELETE:
         raise UsageError(f"--trash goes with --mode clean_delete, not with {mode}; leave one of them out")
     if mode == Mode.CLEAN_DELETE and thres < config.DELETE_THRES and not (options.force or options.match.verify):
@@ -155,7 +172,7 @@ def _check(options: ImagesOptions) -> None:
             "may be merely alike; use --thres 0.95, or --verify, or --mode clean_move (can be undone), or --force if you are sure"
         )
     acts = not (options.dry_run or options.plan)
-    asks = mode == Mode.CLEAN_DELETE and acts and not options.yes
+    asks = mode == Mode.CLEAN_DELETE and acts and not (options.yes or options.review)
     if asks and not (sys.stdin is not None and sys.stdin.isatty()):
         raise UsageError("--mode clean_delete: there is no terminal to ask on; add --yes, or look first with --dry-run")
 
@@ -169,6 +186,7 @@ def _resolve(options: ImagesOptions, outs: str) -> Config:
         pairs=options.pairs,
         sidecars=not options.no_sidecars,
         verify=options.match.verify,
+        decisions=not options.decided.forget_decisions,
     )
 
 
@@ -242,6 +260,8 @@ def _summary(
         limit = len(groups) if options.output.verbose else _SHOWN_GROUPS
         yield from summary_groups(groups, limit, Names(found.files))
     yield from unit_lines(result.settled, found)
+    if found.apart:
+        yield f"{plural(found.apart, 'pair')} kept apart, as decided before (--forget-decisions groups such pairs)"
     if outcome is not None:
         yield from outcome_lines(plan, outcome)
     elif options.plan:

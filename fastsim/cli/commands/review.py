@@ -1,0 +1,141 @@
+"""`fastsim review`: find groups, or reopen those of a finished run, and serve the page where a person decides."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastsim import config, pipeline
+from fastsim.choices import Pairs
+from fastsim.cli.commands.shared import compute_of, scan_of
+from fastsim.cli.image_options import ReviewOptions
+from fastsim.config import Config
+from fastsim.errors import ExitCode, FastsimError, UsageError, shown
+from fastsim.files import plan_file
+from fastsim.files.default_output import DEFAULT as DEFAULT_OUTS
+from fastsim.files.journal import JOURNAL_NAME
+from fastsim.grouping.keep_rules import DEFAULT, POLICIES, UNCROPPED
+from fastsim.planning import check_libraries
+from fastsim.report.results import plural
+from fastsim.review import build, from_plan
+from fastsim.review.serve import serve
+from fastsim.review.store import Store, find_by_outs, path_for
+from fastsim.run.progress import for_stream
+from fastsim.run.terminal import our_stderr, out
+
+
+def review(options: ReviewOptions) -> ExitCode:
+    """Run `fastsim review`: find or reopen, then serve until Ctrl-C."""
+    _check(options)
+    with _reopened(options) or _interrupted(options) or _reviewed(options) as store:
+
+        def say(address: str) -> None:
+            out(f"Review: {address}")
+            if not options.output.quiet:
+                out("Ctrl-C ends it. Every decision is kept; the same command opens them again.")
+            sys.stdout.flush()
+
+        outs = options.outs or store.setting("outs") or DEFAULT_OUTS
+        serve(store, outs=outs, port=options.port or 0, browser=not options.no_browser, say=say)
+    return ExitCode.DONE
+
+
+def _check(options: ReviewOptions) -> None:
+    """Refuse what is impossible, before any work. Raises UsageError."""
+    if options.port is not None and not 1 <= options.port <= 65535:
+        raise UsageError(f"--port must be between 1 and 65535 (got {options.port})")
+    config.check_thres(options.match.threshold)
+    allowed = [name for name in POLICIES if name != UNCROPPED]
+    if options.keep is not None and options.keep not in allowed:
+        raise UsageError(
+            f"--keep must be one of {', '.join(allowed)} (got {options.keep!r}); more rules are in the page"
+        )
+
+
+def _reopened(options: ReviewOptions) -> Store | None:
+    """Return the review of a plan or an output folder; None for other inputs. Raises UsageError."""
+    if len(options.input.named) != 1:
+        return None
+    path = options.input.named[0]
+    is_outs = any(os.path.isfile(os.path.join(path, name)) for name in (plan_file.PLAN_NAME, JOURNAL_NAME))
+    if not is_outs and (not os.path.isfile(path) or plan_file.read_head(path) is None):
+        return None
+    whole = os.path.realpath(path)
+    if is_outs and (known := find_by_outs(whole)) is not None:
+        return Store(known)
+    where = path_for(("plan", whole))
+    if (store := _opened(where)) is not None:
+        return store
+    with our_stderr(options.output.verbose) as stream:
+        compute = compute_of(options.network, options.cache)
+        return from_plan.create(path, where, compute, for_stream(stream, options.output.quiet))
+
+
+def _interrupted(options: ReviewOptions) -> Store | None:
+    """Return the review of these inputs if it was ended while it applied: that has to be finished or taken back first."""
+    store = _opened(path_for(_key(options.input.named))) if "-" not in options.input.named else None
+    if store is None:
+        return None
+    if any(run.state in ("running", "stopped") for run in store.runs()):
+        if not options.output.quiet:
+            out("The last apply of this review did not end; finish it or take it back, then review again.")
+        return store
+    store.close()
+    return None
+
+
+def _reviewed(options: ReviewOptions) -> Store:
+    """Run the pipeline and store what it finds. Raises FastsimError."""
+    settings = Config(
+        scan=scan_of(options.input, options.outs or DEFAULT_OUTS),
+        compute=compute_of(options.network, options.cache),
+        thres=options.match.threshold,
+        keep=options.keep or DEFAULT,
+        pairs=options.pairs,
+        sidecars=not options.no_sidecars,
+        verify=options.match.verify,
+    )
+    check_libraries(settings.scan)
+    with our_stderr(options.output.verbose) as stream:
+        found = pipeline.find(settings, for_stream(stream, options.output.quiet))
+    if not options.output.quiet:
+        out(f"{plural(len(found.files), 'image')}, {plural(len(found.groups), 'group')}")
+    return _stored(found, settings, options)
+
+
+def _stored(found: pipeline.Findings, settings: Config, options: ReviewOptions) -> Store:
+    """Store what a run found as a review; decisions of an earlier review of the same inputs are taken over."""
+    scan, compute = settings.scan, settings.compute
+    about: Mapping[str, Any] = {
+        "thres": settings.thres, "verify": settings.verify, "rules": [settings.keep],
+        "pairs": settings.pairs == Pairs.KEEP, "sidecars": settings.sidecars, "argv": list(sys.argv), "outs": scan.outs,
+        "title": ", ".join(map(shown, scan.inputs)) or "a list of files",
+    }  # fmt: skip
+    fresh = build.found_of(found, about, workers=compute.workers, device=compute.device)
+    path = path_for(_key((*scan.inputs, *scan.listed)))
+    before = None
+    if (earlier := _opened(path)) is not None:
+        before = build.decisions_of(earlier)
+        earlier.set_aside()  # where it has applied something, its output folder opens it again
+    store = Store.create(path, fresh)
+    if not options.decided.forget_decisions:
+        if before is not None:
+            build.take_over(before, store)
+        build.take_apart(store)
+    return store
+
+
+def _key(inputs: Sequence[str]) -> list[str]:
+    """Return what names the review of some inputs."""
+    return ["images", *map(os.path.realpath, inputs)]
+
+
+def _opened(path: Path) -> Store | None:
+    """Return the review at `path`; None where there is none that can be used."""
+    try:
+        return Store(path)
+    except FastsimError:
+        return None
