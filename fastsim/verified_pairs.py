@@ -54,9 +54,10 @@ class Verifier:
     def check(self, pairs: PairBlock) -> VerifiedPairs:
         """Verify the pairs, which are sorted by (left, right)."""
         from fastsim import verification
+        from fastsim.decode.libraries import configured
 
         cache = Path(self.compute.cache) if self.compute.cache else None
-        with stage("verify", self.timings), self.progress.bar("verify", len(pairs), "pairs") as bar:
+        with configured(), stage("verify", self.timings), self.progress.bar("verify", len(pairs), "pairs") as bar:
             return verification.verify(pairs, self._subjects(), workers=self.compute.workers, cache=cache, bar=bar)
 
     def _subjects(self) -> Subjects:

@@ -65,17 +65,20 @@ def _on_cpu(files: Iterable[MediaFile], size: int | None, batch: int, workers: i
 
 
 def _in_batches(items: Iterable[tuple[int, Picture] | Skipped], batch: int) -> Generator[FrameBatch | Skipped]:
+    from fastsim.decode.libraries import configured
+
     waiting: dict[int, list[View]] = {}
-    for item in items:
-        if isinstance(item, Skipped):
-            yield item
-            continue
-        for view in views_of(*item):
-            same_size = waiting.setdefault(view.pixels.shape[0], [])
-            same_size.append(view)
-            if len(same_size) == batch:
-                yield stacked(same_size)
-                same_size.clear()
+    with configured():  # once for all files, not once per file
+        for item in items:
+            if isinstance(item, Skipped):
+                yield item
+                continue
+            for view in views_of(*item):
+                same_size = waiting.setdefault(view.pixels.shape[0], [])
+                same_size.append(view)
+                if len(same_size) == batch:
+                    yield stacked(same_size)
+                    same_size.clear()
     for rest in waiting.values():
         if rest:
             yield stacked(rest)

@@ -16,7 +16,7 @@ from typing import IO, Any
 from PIL import UnidentifiedImageError
 
 from fastsim.decode import containers, readers
-from fastsim.decode.libraries import MAX_PIXELS, PILLOW_FORMATS, TOO_LARGE, Image, plug_in
+from fastsim.decode.libraries import MAX_PIXELS, PILLOW_FORMATS, TOO_LARGE, Image, configured, plug_in
 from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.errors import reason_of
@@ -33,7 +33,7 @@ _Source = bytes | IO[bytes]
 def decode_file(path: str, choose_size: ChooseSize) -> Picture:
     """Read and decode one file. Raises UnreadableError."""
     try:
-        with _opened(path) as file:
+        with configured(), _opened(path) as file:
             count = os.fstat(file.fileno()).st_size
             source: _Source = file.read(count) if count <= AT_ONCE else file
             decode, need = _planned(source, path)

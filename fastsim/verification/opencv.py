@@ -1,7 +1,5 @@
-"""OpenCV for this stage: single-threaded, as many pairs are verified at once."""
+"""Import OpenCV for this stage; `decode.libraries.configured` makes it single-threaded, as many pairs are verified at once."""
 
 from __future__ import annotations
 
 import cv2 as cv2  # noqa: PLC0414
-
-cv2.setNumThreads(1)

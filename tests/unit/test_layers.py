@@ -12,6 +12,7 @@ import pytest
 import fastsim
 
 PACKAGE = Path(fastsim.__file__).parent
+PHOTOS = Path(__file__).parents[1] / "media" / "photos"
 LAYERS = (
     {"choices", "errors", "_core", "rows", "records"},
     {"run"},
@@ -150,3 +151,43 @@ def test_importing_the_package_and_its_help_loads_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_importing_and_using_the_library_changes_no_setting_of_the_host_program(tmp_path: Path) -> None:
+    code = f"""
+import os, signal, sys, warnings
+import cv2
+from PIL import Image
+
+cv2.setNumThreads(3)
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_ERROR)
+Image.MAX_IMAGE_PIXELS = 12345678
+warnings.simplefilter("default")
+
+def state():
+    return {{
+        "OpenCV": (cv2.getNumThreads(), cv2.utils.logging.getLogLevel()),
+        "Pillow": Image.MAX_IMAGE_PIXELS,
+        "warnings": [str(one) for one in warnings.filters],
+        "environment": dict(os.environ),
+        "signals": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "streams": (sys.stdin, sys.stdout, sys.stderr, sys.excepthook),
+    }}
+
+def check(when):
+    after = state()
+    assert after == before, (when, [(key, before[key], after[key]) for key in before if before[key] != after[key]])
+
+before = state()
+import fastsim
+check("import")
+for name in fastsim.__all__:
+    getattr(fastsim, name)
+check("its names")
+found = fastsim.find([{str(PHOTOS)!r}], verify=True, cache={str(tmp_path)!r})
+assert len(found.groups) == 4
+check("find")
+print("unchanged")
+"""
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "unchanged\n", done.stderr
