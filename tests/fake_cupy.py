@@ -259,7 +259,7 @@ def install(monkeypatch: object) -> None:
 def install_session(monkeypatch: object) -> None:
     """ONNX Runtime's CPU provider in the CUDA one's place. After `install`."""
     backend = importlib.import_module("fastsim.embedding.onnxruntime_cuda")
-    monkeypatch.setattr(backend, "open_session", lambda source, *_rest: backend.Opened(Session(source), ""))  # type: ignore[attr-defined]
+    monkeypatch.setattr(backend, "open_session", lambda source, *_rest: backend.CudaSession(Session(source), ""))  # type: ignore[attr-defined]
 
 
 def install_decoder(monkeypatch: object, dali: object) -> None:

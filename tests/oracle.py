@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastsim import _core
-from fastsim.similarity.sketch import principal_basis, unit_rows
+from fastsim.similarity.sketch import float_unit_rows, principal_basis
 
 BAND = 1e-5
 """Pairs this near to the threshold may be found or not."""
@@ -43,7 +43,7 @@ def scan(
 def sketched(vectors: np.ndarray, isa: str, k: int, spread: float = 1.0) -> _core.Rows:
     """Rows with a sketch that is far from ideal when `spread` is not 1: no pair may be lost for that."""
     rows = _core.Rows(vectors, isa)
-    unit = unit_rows(vectors)
+    unit = float_unit_rows(vectors)
     basis, error = principal_basis(unit)
     y = unit @ basis[:k].T.astype(np.float32)
     scale = max(float(np.abs(y).max()) / rows.most * spread, 1e-9)

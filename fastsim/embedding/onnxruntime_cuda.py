@@ -212,14 +212,14 @@ def options_of(provider: str, device: int, stream: int, cache: str | None) -> di
     }  # fmt: skip
 
 
-class Opened(NamedTuple):
+class CudaSession(NamedTuple):
     """A session, and a note for the user (or an empty one)."""
 
     session: Any
     note: str
 
 
-def open_session(source: str | bytes, provider: str, options: dict[str, str]) -> Opened:
+def open_session(source: str | bytes, provider: str, options: dict[str, str]) -> CudaSession:
     """Open a session whose first provider is `provider`. Raises FastsimError if it cannot run there.
 
     ONNX Runtime itself falls back without a message, with the whole graph or with a part of it, which would be copied
@@ -228,7 +228,7 @@ def open_session(source: str | bytes, provider: str, options: dict[str, str]) ->
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()
     try:
-        return Opened(_session(source, provider, options, whole=True), "")
+        return CudaSession(_session(source, provider, options, whole=True), "")
     except Exception:  # onnxruntime's own exception types have no common base; the reason comes with the second try
         pass
     try:
@@ -242,7 +242,7 @@ def open_session(source: str | bytes, provider: str, options: dict[str, str]) ->
             f"--device cuda: ONNX Runtime fell back to {first}, as it could not load {provider} or its libraries; "
             "run fastsim doctor, or use --device cpu"
         )
-    return Opened(session, "part of it on the CPU")
+    return CudaSession(session, "part of it on the CPU")
 
 
 def _session(source: str | bytes, provider: str, options: dict[str, str], *, whole: bool) -> Any:

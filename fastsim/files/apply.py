@@ -78,7 +78,7 @@ def apply_plan(
         return Outcome((), None, None, 0, "", False)
     why, interrupted, one_file = "", False, False
     with open_run(plan) as log, held_back(stop) as stopping:
-        run = _Run(plan, log, stopping, bar)
+        run = _PlanRun(plan, log, stopping, bar)
         try:
             with alone([one.source for one in plan.operations if one.op != Op.COPY], stopping, waiting):
                 run.all()
@@ -129,7 +129,7 @@ class _TroubleError(Exception):
         return None
 
 
-class _Run:
+class _PlanRun:
     """One pass over a plan."""
 
     def __init__(self, plan: Plan, log: Journal, stop: Callable[[], bool], bar: Bar | None) -> None:
@@ -155,7 +155,7 @@ class _Run:
         for units in _batches(self._plan.operations):
             batch = range(units[0].start, units[-1].stop)
             try:
-                ready = {i for i in batch if self._was_done(i)}
+                ready = {i for i in batch if self._resume(i)}
                 todo = [(i, self._plan.operations[i]) for i in batch if i not in ready]
                 if todo and not self._stop():
                     self._log.intend(todo, self._new_folders(one for _, one in todo))
@@ -168,7 +168,7 @@ class _Run:
                 if self._bar is not None:
                     self._bar.advance(len(unit))
 
-    def _was_done(self, i: int) -> bool:
+    def _resume(self, i: int) -> bool:
         """Return whether an earlier run did operation `i`; roll back what is only half done.
 
         If that run, or an undo, was killed there, the state of the disk decides.

@@ -13,7 +13,7 @@ import numpy as np
 from fastsim.records import Float16Array, Float32Array, Int64Array, Views
 from fastsim.rows import core_rows
 from fastsim.run.progress import Bar
-from fastsim.similarity.sketch import SAMPLE, add_sketch, unit_rows
+from fastsim.similarity.sketch import SAMPLE, add_sketch, float_unit_rows
 
 STRIP = 256
 """Rows of one task: a multiple of 4, small enough that threads end together."""
@@ -66,7 +66,7 @@ def _usual_threshold(vectors: Float16Array, k: int, floor: float) -> float:
     """Estimate the k-th best score of a row from a sample; it decides only which sketch is used."""
     n = len(vectors)
     draw = np.random.default_rng(0)
-    sample = unit_rows(vectors[draw.permutation(np.unique(draw.integers(0, n, 2 * SAMPLE)))])
+    sample = float_unit_rows(vectors[draw.permutation(np.unique(draw.integers(0, n, 2 * SAMPLE)))])
     half = len(sample) // 2
     scores = sample[:half] @ sample[half:].T
     return max(floor, float(np.quantile(scores, max(0.0, 1.0 - k / n)))) if scores.size else floor

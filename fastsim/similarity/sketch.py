@@ -67,8 +67,8 @@ def choose_sketch(
     if n < FEWEST_ROWS or d < WIDTHS[0]:
         return None
     draw = np.random.default_rng(0)
-    basis, error = principal_basis(unit_rows(vectors[np.unique(draw.integers(0, n, 2048))]))
-    sample = unit_rows(vectors[draw.permutation(np.unique(draw.integers(0, n, 2 * SAMPLE)))])
+    basis, error = principal_basis(float_unit_rows(vectors[np.unique(draw.integers(0, n, 2048))]))
+    sample = float_unit_rows(vectors[draw.permutation(np.unique(draw.integers(0, n, 2 * SAMPLE)))])
     sample = sample[(sample != 0).any(axis=1)]
     half = len(sample) // 2
     dissimilar = (sample[:half] @ sample[half:].T < thres) if similar_is_free else np.True_
@@ -101,7 +101,7 @@ def _lowest(fit: Callable[[int], tuple[float, Sketch | None]], widths: list[int]
     return best
 
 
-def unit_rows(vectors: Float16Array) -> Float32Array:
+def float_unit_rows(vectors: Float16Array) -> Float32Array:
     """Return float32[n, d] rows of unit length; zero if a row is zero or not finite."""
     rows = vectors.astype(np.float32)
     with np.errstate(all="ignore"):

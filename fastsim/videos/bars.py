@@ -37,7 +37,7 @@ class Bars:
 
     def see(self, event: frames.Event) -> None:
         """Update the bars for an event."""
-        if isinstance(event, frames.Opened):
+        if isinstance(event, frames.VideoOpened):
             self._close()
             self._inner = self._progress.bar("frames", event.expected, "frames")
             self._frames, self._seen = self._inner.__enter__(), 0

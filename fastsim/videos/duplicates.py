@@ -153,7 +153,7 @@ def _embed(todo: Sequence[MediaFile], asked: Asked, network: embedding.Network, 
         now: Sampled | None = None
         for event, row in stack.enter_context(closing(with_rows(plain, network, compute.batch))):
             bars.see(event)
-            if isinstance(event, frames.Opened):
+            if isinstance(event, frames.VideoOpened):
                 now = Sampled(event.video)
             elif isinstance(event, frames.Taken):
                 assert row is not None and now is not None

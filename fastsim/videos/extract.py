@@ -21,7 +21,7 @@ from fastsim.videos import frames
 from fastsim.videos.bars import Bars
 from fastsim.videos.embed_frames import Row, with_rows
 from fastsim.videos.folders import folders
-from fastsim.videos.journal import NAME, Journal
+from fastsim.videos.journal import NAME, VideoJournal
 from fastsim.videos.keepers import CHUNK, Decision, Keepers
 from fastsim.videos.results import Extract, Kept, Settings
 from fastsim.videos.writing import Album
@@ -32,7 +32,7 @@ _BLOCK_BYTES = 128 * 2**20
 
 
 @dataclass(slots=True)
-class Findings:
+class VideoFindings:
     """What a run found. extracts: in the order of the videos."""
 
     extracts: list[Extract]
@@ -43,7 +43,7 @@ class Findings:
 
 def extract(
     videos: Sequence[MediaFile], settings: Settings, outs: str | None, progress: Progress, timings: Timings
-) -> Findings:
+) -> VideoFindings:
     """Keep the frames that differ, of each video or (settings.across) of all together, and write them below `outs`.
 
     outs None: nothing is written. Raises FastsimError where the network or the disk fails; the pictures that are there
@@ -58,9 +58,9 @@ def extract(
             size=compute.size, traffic=traffic,
         )  # fmt: skip
     with ExitStack() as stack, stage("extract", timings):
-        journal = stack.enter_context(Journal(outs, identity)) if outs is not None else None
+        journal = stack.enter_context(VideoJournal(outs, identity)) if outs is not None else None
         pool = stack.enter_context(ThreadPoolExecutor(min(4, compute.workers), "fastsim-write"))
-        run = _Run(settings, videos, journal, Writer(pool))
+        run = _Extraction(settings, videos, journal, Writer(pool))
         bars = stack.enter_context(Bars(progress, len(videos)))
         bars.pass_over(len(videos) - len(run.todo))
         source = frames.events(
@@ -73,7 +73,7 @@ def extract(
                 run.take(event, row)
         run.writer.wait()
     environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0, traffic)
-    return Findings(run.in_order(), run.skipped, environment, timings)
+    return VideoFindings(run.in_order(), run.skipped, environment, timings)
 
 
 class Writer:
@@ -95,11 +95,11 @@ class Writer:
             self._running.popleft().result()
 
 
-class _Run:
+class _Extraction:
     """The state of a run: what is kept so far, and the video that is being read."""
 
     def __init__(
-        self, settings: Settings, videos: Sequence[MediaFile], journal: Journal | None, writer: Writer
+        self, settings: Settings, videos: Sequence[MediaFile], journal: VideoJournal | None, writer: Writer
     ) -> None:
         self._settings = settings
         self._videos = videos
@@ -129,7 +129,7 @@ class _Run:
             self._block.append((event, row))
             if len(self._block) >= self._block_size(event.bytes):
                 self._decide()
-        elif isinstance(event, frames.Opened):
+        elif isinstance(event, frames.VideoOpened):
             self._open(event.video)
         else:
             self._decide()

@@ -20,7 +20,7 @@ _MOST_WAITING = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class VideoOpened:
     """A video begins. `expected`: about how many frames it has, for a progress bar."""
 
     video: MediaFile
@@ -57,7 +57,7 @@ class Unreadable:
     reason: str
 
 
-Event = Opened | Taken | Ended | Unreadable
+Event = VideoOpened | Taken | Ended | Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +96,12 @@ class _Wanted(NamedTuple):
 
 
 def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
-    from fastsim.decode.video.reader import UnreadableError
+    from fastsim.decode.video.reader import UnreadableVideoError
 
     for file in videos:
         try:
             yield from _on_cpu(file, wanted) if wanted.where.device == "cpu" else _on_device(file, wanted)
-        except UnreadableError as error:
+        except UnreadableVideoError as error:
             yield Unreadable(file, str(error))
         except Exception as error:  # a decoder met what its authors did not expect: the other videos go on
             line = (str(error).strip().splitlines() or [""])[0][:200]
@@ -109,7 +109,7 @@ def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
 
 
 def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Iterator[Event]:
-    """`after`: the video is open already, and its frames up to this number were given. Raises UnreadableError."""
+    """`after`: the video is open already, and its frames up to this number were given. Raises UnreadableVideoError."""
     from fastsim.decode.video.black_bars import picture_box
     from fastsim.decode.video.pixels import Squarer
     from fastsim.decode.video.reader import Video
@@ -117,7 +117,7 @@ def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Itera
     squarer = Squarer(wanted.crop)
     with Video(file.path, wanted.threads) as video:
         if after is None:
-            yield Opened(file, video.expected_frames())
+            yield VideoOpened(file, video.expected_frames())
         for number, frame in enumerate(video.frames(wanted.sampling)):
             if number == 0:
                 stored = frame.stored
@@ -135,7 +135,7 @@ def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Itera
 
 def _on_device(file: MediaFile, wanted: _Wanted) -> Iterator[Event]:
     """As `_on_cpu`; what the GPU can't decode, or not to its end, the CPU does, and `note` is told. Raises
-    UnreadableError."""
+    UnreadableVideoError."""
     from fastsim.decode.video.dali import DeviceVideo
     from fastsim.decode.video.index import UnsuitedError, index_of
     from fastsim.decode.video.reader import Video
@@ -151,7 +151,7 @@ def _on_device(file: MediaFile, wanted: _Wanted) -> Iterator[Event]:
         )  # fmt: skip
         for frame in on_device.frames(numbers):
             if last is None:
-                yield Opened(file, len(index.seconds))
+                yield VideoOpened(file, len(index.seconds))
             last = frame.index
             kept = frame if wanted.with_frames else None
             yield Taken(frame.index, frame.seconds, frame.pixels, frame.size, frame.bytes, kept)

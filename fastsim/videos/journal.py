@@ -36,7 +36,7 @@ _OURS = re.compile(
 )
 
 
-class Journal:
+class VideoJournal:
     """The open journal of the output folder `outs`, locked against other processes until `close`."""
 
     def __init__(self, outs: str, identity: Mapping[str, Any]) -> None:
@@ -66,7 +66,7 @@ class Journal:
             head = {"format": _FORMAT, "version": _VERSION, "fastsim": __version__, "settings": dict(identity)}
             self._append({**head, "time": datetime.now(UTC).isoformat(timespec="seconds")})
 
-    def __enter__(self) -> Journal:
+    def __enter__(self) -> VideoJournal:
         return self
 
     def __exit__(self, *exception: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from fastsim.records import Float16Array, MediaFile
 from fastsim.videos.frames import Taken
-from fastsim.videos.journal import SHEET, TABLE, TIMELINE, Journal
+from fastsim.videos.journal import SHEET, TABLE, TIMELINE, VideoJournal
 from fastsim.videos.pictures import Sheet, Timeline, clock, shrunk, write_picture, write_sheet, write_table
 from fastsim.videos.results import Extract, Kept, Settings
 
@@ -25,7 +25,7 @@ class Album:
     """The pictures of one video. `journal` None: nothing is written. The folder is made when there is something for it."""
 
     def __init__(
-        self, video: MediaFile, extract: Extract, journal: Journal | None, settings: Settings, threads: Threads
+        self, video: MediaFile, extract: Extract, journal: VideoJournal | None, settings: Settings, threads: Threads
     ) -> None:
         self.extract = extract
         self._video = video
@@ -74,7 +74,7 @@ class Album:
                 self._sheet.add(*self._thumbs.pop(self._added))
                 self._added += 1
 
-    def _finish(self, journal: Journal, folder: str, rows: Float16Array | None) -> None:
+    def _finish(self, journal: VideoJournal, folder: str, rows: Float16Array | None) -> None:
         for one in self._writing:  # they were given before this, so that none of them waits for a thread
             one.result()
         write_sheet(os.path.join(folder, SHEET), self._sheet)

@@ -21,7 +21,7 @@ from fastsim.run.progress import NullProgress
 from fastsim.run.traffic import Traffic
 from fastsim.similarity import effective
 from fastsim.videos.embed_frames import with_rows
-from fastsim.videos.frames import Ended, Opened, Taken
+from fastsim.videos.frames import Ended, Taken, VideoOpened
 
 pytest.importorskip("onnxruntime", reason="needs onnxruntime")
 pytest.importorskip("onnx", reason="needs onnx")
@@ -130,7 +130,7 @@ def test_a_batch_holds_frames_of_one_memory_and_rows_come_in_order(cupy: object)
         Taken(k, k / 25, picture.view(fake_cupy.Array) if k < 5 else picture, (64, 64), picture.nbytes, None)
         for k, picture in enumerate(pixels)
     ]
-    events = [Opened(video, 9), *taken, Ended(video, 9, "")]
+    events = [VideoOpened(video, 9), *taken, Ended(video, 9, "")]
     told = list(with_rows(iter(events), network(Traffic()), 4))  # type: ignore[arg-type]
     assert [event for event, _ in told] == events
     exact = run(network(Traffic()), [FrameBatch(np.arange(9), pixels, np.full((9, 2), 64, np.int32))], keep=0)

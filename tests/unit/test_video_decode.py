@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from media.draw_videos import decoded, encode, film, scene, shot, silence, stamp, stamped, with_matrix
 
 from fastsim.decode.video.pixels import Box, Squarer, Turn, crop_box, whole_picture
-from fastsim.decode.video.reader import UnreadableError, Video
+from fastsim.decode.video.reader import UnreadableVideoError, Video
 from fastsim.decode.video.sampling import Sampling, Selector
 from fastsim.decode.video.sparse import SparseDecoder
 
@@ -255,15 +255,15 @@ def test_a_matrix_that_is_no_right_angle_is_rounded() -> None:
 )  # fmt: skip
 def test_what_is_no_video_has_a_reason(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(UnreadableError, match=reason) as caught:
+    with pytest.raises(UnreadableVideoError, match=reason) as caught:
         Video(str(tmp_path / name), 1)
     assert "\n" not in str(caught.value)
 
 
 def test_a_missing_file_and_a_file_with_sound_only(tmp_path: Path) -> None:
-    with pytest.raises(UnreadableError, match="no such file"):
+    with pytest.raises(UnreadableVideoError, match="no such file"):
         Video(str(tmp_path / "gone.mp4"), 1)
-    with pytest.raises(UnreadableError, match="audio only"):
+    with pytest.raises(UnreadableVideoError, match="audio only"):
         Video(str(silence(tmp_path / "sound.m4a")), 1)
 
 

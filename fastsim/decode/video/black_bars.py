@@ -15,7 +15,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from fastsim.decode.video.pixels import Box
-from fastsim.decode.video.reader import UnreadableError, Video
+from fastsim.decode.video.reader import UnreadableVideoError, Video
 from fastsim.records import Uint8Array
 
 _BLACK = 30
@@ -141,13 +141,13 @@ def _brightness(frame: Any) -> Uint8Array:
 def _looks(path: str) -> Iterator[Any]:
     """Yield frames spread over the video: those that can be decoded on their own, and others if there are few."""
     found = set()
-    with suppress(UnreadableError, FFmpegError, EOFError, OSError):
+    with suppress(UnreadableVideoError, FFmpegError, EOFError, OSError):
         for image in _whole_frames(path):
             if image.pts not in found:
                 found.add(image.pts)
                 yield image
     if len(found) < _FEW:
-        with suppress(UnreadableError, FFmpegError, EOFError, OSError):
+        with suppress(UnreadableVideoError, FFmpegError, EOFError, OSError):
             yield from _all_frames(path)
 
 

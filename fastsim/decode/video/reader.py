@@ -39,7 +39,7 @@ _COVER = 0x400
 """Flag of a stream that is a cover picture: FFmpeg's AV_DISPOSITION_ATTACHED_PIC."""
 
 
-class UnreadableError(Exception):
+class UnreadableVideoError(Exception):
     """Nothing can be had of the file; the text says why, in one line."""
 
 
@@ -86,7 +86,7 @@ class Video:
     """An opened video. `frames` is read once; then `frames_read` and `problem` hold."""
 
     def __init__(self, path: str, threads: int) -> None:
-        """Raises UnreadableError."""
+        """Raises UnreadableVideoError."""
         self.path = path
         self._threads = threads + 1 if threads > 1 else 1  # FFmpeg's own choice: its threads wait for each other
         self._stopped = False
@@ -142,7 +142,7 @@ class Video:
         """The frames that `sampling` takes, in the order in which they are shown.
 
         A break in the file ends them early, and damaged frames are left out; `problem` then says so. Raises
-        UnreadableError if there is not a single frame.
+        UnreadableVideoError if there is not a single frame.
         """
         try:
             yield from self._surely(sampling)
@@ -150,7 +150,7 @@ class Video:
             self.problem = "not enough memory to decode it"
         if not self.frames_read:
             why = self.problem[self.problem.find("(") :] if "(" in self.problem else ""
-            raise UnreadableError(f"no frame in it can be decoded {why}".rstrip())
+            raise UnreadableVideoError(f"no frame in it can be decoded {why}".rstrip())
         self.look_for_a_break()
 
     def _surely(self, sampling: Sampling) -> Iterator[TakenFrame]:
@@ -174,31 +174,31 @@ class Video:
         try:
             status = os.stat(self.path)
             if not stat.S_ISREG(status.st_mode):
-                raise UnreadableError("not a regular file")
+                raise UnreadableVideoError("not a regular file")
             if status.st_size == 0:
-                raise UnreadableError("empty file")
+                raise UnreadableVideoError("empty file")
             # Playlists and the like name other files and addresses: none of them is opened.
             options = {"protocol_whitelist": "file"}
             self.container = _opened(self.path, options)
         except FFmpegError as error:
             reason = _lower(error.strerror or str(error))
-            raise UnreadableError(f"not a video, or of an unknown or broken format ({reason})") from None
+            raise UnreadableVideoError(f"not a video, or of an unknown or broken format ({reason})") from None
         except OSError as error:
-            raise UnreadableError(_lower(error.strerror or str(error))) from None
+            raise UnreadableVideoError(_lower(error.strerror or str(error))) from None
         except (ValueError, MemoryError) as error:
-            raise UnreadableError(f"not a video that can be opened ({_lower(str(error))})") from None
+            raise UnreadableVideoError(f"not a video that can be opened ({_lower(str(error))})") from None
         # PyAV before 14.1 does not tell covers from videos.
         streams = [s for s in self.container.streams.video if not getattr(s, "disposition", 0) & _COVER]
         best = self.container.streams.best("video")
         if not streams:
             audio = bool(self.container.streams.audio)
             self.container.close()
-            raise UnreadableError("audio only: it has no pictures" if audio else "it has no video stream")
+            raise UnreadableVideoError("audio only: it has no pictures" if audio else "it has no video stream")
         self.stream: Any = best if best in streams else streams[0]
         self.context: Any = getattr(self.stream, "codec_context", None)
         if self.context is None:
             self.container.close()
-            raise UnreadableError("its codec is unknown here")
+            raise UnreadableVideoError("its codec is unknown here")
         self.context.thread_type = "AUTO"
         self.context.thread_count = self._threads
         self._time_base = float(self.stream.time_base or 1)
