@@ -2,7 +2,7 @@
 
     python -m bench [--out DIR] [--photos FOLDER] [--vectors FILE] [--fastdup-python PYTHON] [--imagededup-python PYTHON]
 
-Each part is a script of its own, which checks results before their time counts. Their text and JSON are kept in DIR
+Each part is a module of its own, which checks results before their time counts. Their text and JSON are kept in DIR
 (bench/results by default), with DIR/summary.json, and DIR/ratios.svg: how many times as long each rival took. What can't
 run here (no fastdup, no faiss) is said, and the rest goes on. A part is begun only if its budget is left of the whole
 time, and ended when that is used up; what was left out, and why, is told at the end. The budgets are seconds on two
@@ -22,7 +22,7 @@ cores with AVX2, drawing included, and some to spare:
     pairs_500k    95   500,000 rows at .9, fastsim alone, once
     video        110   half a minute of 1080p at --skip 5, twice
 
-The figures of bench/README.md come from longer runs, whose commands stand there.
+The figures of bench/RESULTS.md come from longer runs; bench/README.md has their commands.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Part:
     """A script with its arguments, and the seconds that it may be expected to take."""
 
     budget: float
-    script: str
+    module: str
     arguments: tuple[str, ...]
 
 
@@ -59,27 +59,27 @@ def parts(options: argparse.Namespace) -> dict[str, Part]:
     vectors = option("--vectors", options.vectors)
 
     def whole(budget: float, *arguments: str) -> Part:
-        return Part(budget, "end_to_end.py", (*photos, *arguments))
+        return Part(budget, "end_to_end", (*photos, *arguments))
 
     def rows(budget: float, *arguments: str) -> Part:
-        return Part(budget, "pairs.py", (*vectors, "--rows", *arguments))
+        return Part(budget, "pairs", (*vectors, "--rows", *arguments))
 
     large = ("--width", "4000", "--height", "3000", "--rivals", "fastdup", *fastdup)
     small = ("--width", "100", "--height", "75", "--size", "auto", "--rivals")
     sizes = ("1000", "2000", "4000", "8000", "16000")
     return {
-        "startup": Part(25, "startup.py", ()),
+        "startup": Part(25, "startup", ()),
         "photos": whole(300, "--count", "1000", "--limit", "220", *rivals),
         "pairs": rows(90, "20000"),
         "photos_10k": whole(110, "--count", "10000", "--repeats", "1", "--rivals"),
         "megapixels": whole(120, "--count", "300", "--repeats", "2", "--limit", "45", *large),
         "rerun": whole(30, "--count", "1000", "--repeats", "5", "--rerun"),
-        "scale": Part(130, "scale.py", (*photos, "--counts", *sizes)),
-        "stages": Part(50, "stages.py", (*photos, "--count", "200", "--repeats", "3")),
+        "scale": Part(130, "scale", (*photos, "--counts", *sizes)),
+        "stages": Part(50, "stages", (*photos, "--count", "200", "--repeats", "3")),
         "thumbnails": whole(95, "--count", "20000", "--repeats", "1", *small),
         "pairs_100k": rows(150, "100000", "--thres", "0.9", "--repeats", "1"),
         "pairs_500k": rows(95, "500000", "--thres", "0.9", "--repeats", "1", "--rivals"),
-        "video": Part(110, "video.py", ("--minutes", "0.5", "--skips", "5", "--repeats", "2")),
+        "video": Part(110, "video", ("--minutes", "0.5", "--skips", "5", "--repeats", "2")),
     }
 
 
@@ -127,10 +127,10 @@ def main() -> None:
 
 def run(name: str, part: Part, out: Path, limit: float) -> str:
     """Run one part for at most `limit` seconds, print what it prints, and say how it ended."""
-    print(f"\n== {name}: python bench/{part.script} {' '.join(part.arguments)}", flush=True)
+    print(f"\n== {name}: python -m bench.{part.module} {' '.join(part.arguments)}", flush=True)
     start = time.monotonic()
     text, figures = out / f"{name}.txt", out / f"{name}.json"
-    command = [sys.executable, str(HERE / part.script), *part.arguments, "--json", str(figures)]
+    command = [sys.executable, "-m", f"bench.{part.module}", *part.arguments, "--json", str(figures)]
     with tempfile.TemporaryDirectory() as work, text.open("w", encoding="utf-8") as stream:
         inside = {**os.environ, "TMPDIR": work, "TEMP": work}  # a part that is ended can't remove its photos
         process = subprocess.Popen(command, stdout=stream, env=inside, start_new_session=True)

@@ -1,6 +1,6 @@
 """How well the vectors tell copies from look-alikes: an evaluation set out of any folder of distinct pictures.
 
-    python bench/accuracy.py PICTURES --work DIR [--models a.onnx b.onnx] [--rivals phash,fastdup --fastdup-python PY]
+    python -m bench.accuracy PICTURES --work DIR [--models a.onnx b.onnx] [--rivals phash,fastdup --fastdup-python PY]
                              [--sizes 128 224] [--edited 300] [--same FILE] [--json OUT] [--show 60]
 
 Some pictures are edited in 33 ways (light, middle, strong; seeded), the others only stand by. Every pair of versions
@@ -20,10 +20,11 @@ from typing import Any
 
 import cv2
 import numpy as np
-from edits import EDITS, Picture
-from evaluation import EvaluationSet, build, build_small, read_same
-from features import Vectors, fastdup_vectors, fastsim_vectors, phash_vectors
-from scores import PRECISIONS, THRESHOLDS, measure, measure_small, score_pairs
+
+from bench.edits import EDITS, Picture
+from bench.evaluation import EvaluationSet, build, build_small, read_same
+from bench.features import Vectors, fastdup_vectors, fastsim_vectors, phash_vectors
+from bench.scores import PRECISIONS, THRESHOLDS, measure, measure_small, score_pairs
 
 
 def squashed(path: Path, size: int) -> Picture:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Callable
 
 import numpy as np
-from rows import unit
 
+from bench.rows import unit
 from fastsim import similar_pairs
 
 Pairs = tuple[np.ndarray, np.ndarray]

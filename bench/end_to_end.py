@@ -1,15 +1,15 @@
 """Whole runs of `fastsim images` beside others, on the same photos, in turn: seconds, CPU seconds, peak memory, stages.
 
-    python bench/end_to_end.py                                  # 1,000 drawn photos of 500x375
-    python bench/end_to_end.py --photos FOLDER --fastdup-python FD/bin/python --imagededup-python ID/bin/python
-    python bench/end_to_end.py --count 10000 --rivals --repeats 1                     # fastsim alone
-    python bench/end_to_end.py --count 300 --width 4000 --height 3000 --rivals fastdup --fastdup-python FD/bin/python
-    python bench/end_to_end.py --count 20000 --width 100 --height 75 --rivals --repeats 1
-    python bench/end_to_end.py --rerun                          # a second run, with the embedding cache filled
+    python -m bench.end_to_end                                  # 1,000 drawn photos of 500x375
+    python -m bench.end_to_end --photos FOLDER --fastdup-python FD/bin/python --imagededup-python ID/bin/python
+    python -m bench.end_to_end --count 10000 --rivals --repeats 1                     # fastsim alone
+    python -m bench.end_to_end --count 300 --width 4000 --height 3000 --rivals fastdup --fastdup-python FD/bin/python
+    python -m bench.end_to_end --count 20000 --width 100 --height 75 --rivals --repeats 1
+    python -m bench.end_to_end --rerun                          # a second run, with the embedding cache filled
 
-The rivals are in bench/rivals.py. The result of every run is checked, before its time counts: fastsim, the hashes and the
-seed's way must find the planted copies, and each rival must have a feature for each photo. A short run of each comes first and
-is not counted.
+The rivals are in bench/rivals.py. The result of every run is checked before its time counts: fastsim, the hashes and the
+naive baseline must find the planted copies, and each rival must have a feature for each photo. A short run of each comes
+first and is not counted.
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import common
-import photos
-import rivals
-
+from bench import common, photos, rivals
 from fastsim.model import card_size
 
 Pairs = list[tuple[str, str]]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from edits import EDITS
 from numpy.typing import NDArray
+
+from bench.edits import EDITS
 
 REHEARSED = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 

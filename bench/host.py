@@ -1,6 +1,6 @@
 """What the host's Python costs an image before a decoder gets it: read, header, digest, one by one and by arenas.
 
-    python bench/host.py [--count 400] [--json FILE]
+    python -m bench.host [--count 400] [--json FILE]
 
 All but the work on bytes holds the interpreter's lock, so that no number of threads goes beyond its 1 / time. Each step is
 timed on one thread, on JPEGs of about 1 kB and of about 60 kB: what the smaller ones take hardly depends on bytes, and is an
@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import common
 import numpy as np
 from PIL import Image
 
+from bench import common
 from fastsim.inputs.arena import Arena, Digest, read_files
 from fastsim.inputs.headers import read_header
 

@@ -1,12 +1,12 @@
 """What `fastsim leakage` takes beyond embedding: two splits of vectors compared both ways, against the embedding of as many.
 
-    python bench/leakage.py                                  # 50,000 rows against 10,000, and 400 drawn photos embedded
-    python bench/leakage.py --rows 500000 50000 --photos DIR --json leakage.json
+    python -m bench.leakage                                  # 50,000 rows against 10,000, and 400 drawn photos embedded
+    python -m bench.leakage --rows 500000 50000 --photos DIR --json leakage.json
 
 The comparison is the one that the command makes (`find_nearest_among`, both ways, 24 neighbours); what it finds is first
 checked against NumPy on a part of the rows. One row in twenty of the second split is a near-duplicate of one of the first.
 Embedding is measured on photos of 500x375 without a cache, and scaled to the number of rows: its cost is linear
-(bench/scale.py).
+(`python -m bench.scale`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from common import fastsim, machine, measure, write_json
+from bench.common import fastsim, machine, measure, write_json
 from photos import make_photos
 from rows import synthetic, unit
 

@@ -1,7 +1,7 @@
 """Pictures that look alike and are different: pages, invoices, forms, receipts, QR codes, sheet music, star fields, screens,
 products, charts. All of one kind share their layout, and each has content of its own. Drawn, seeded, of any number.
 
-    python bench/lookalikes.py FOLDER [--count 20] [--seed 1]
+    python -m bench.lookalikes FOLDER [--count 20] [--seed 1]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Peak memory of runs over large pictures, and over small files that ask for much; under a resource limit.
 
-    python bench/memory.py [--count 20] [--megapixels 120] [--limit-gb 6] [--json FILE]
+    python -m bench.memory [--count 20] [--megapixels 120] [--limit-gb 6] [--json FILE]
 
 Draws `count` pictures of `megapixels` each as PNG, JPEG (baseline and progressive), PNG with alpha and TIFF, in turn, and
 runs `fastsim images` over them with RLIMIT_AS set. The run must read every picture, within PEAK_MB. Then files of a few
@@ -19,9 +19,10 @@ import tempfile
 import zlib
 from pathlib import Path
 
-import common
 import numpy as np
 from PIL import Image
+
+from bench import common
 
 PEAK_MB = 1500
 SMALL_MB = 700

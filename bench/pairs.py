@@ -1,8 +1,8 @@
-"""n-to-n similarity on the CPU against faiss, NumPy and scikit-learn, in one run: first the same pairs, then the time.
+"""all-pairs similarity on the CPU against faiss, NumPy and scikit-learn, in one run: first the same pairs, then the time.
 
-    python bench/pairs.py                                   # 20,000 synthetic rows at .75 and .9
-    python bench/pairs.py --vectors photos.npz --rows 20000 100000 --json pairs.json
-    python bench/pairs.py --rows 500000 --rivals            # fastsim alone
+    python -m bench.pairs                                   # 20,000 synthetic rows at .75 and .9
+    python -m bench.pairs --vectors photos.npz --rows 20000 100000 --json pairs.json
+    python -m bench.pairs --rows 500000 --rivals            # fastsim alone
 
 Rows come from `--vectors` (.npy, or the .npz of `fastsim embed`), in random order. Where more are asked for than it
 holds, and without it, rows are drawn: see bench/rows.py. One row in twenty is a near-duplicate of another.
@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from common import spread, table, write_json
-from comparers import CPUS, RIVALS, Pairs, available, by_fastsim, ending
-from rows import extend, read_vectors, synthetic, unit, with_duplicates
 
+from bench.common import spread, table, write_json
+from bench.comparers import CPUS, RIVALS, Pairs, available, by_fastsim, ending
+from bench.rows import extend, read_vectors, synthetic, unit, with_duplicates
 from fastsim import _core
 
 BAND = 1e-5

@@ -7,7 +7,6 @@ added: a smooth picture is a small JPEG, which decodes sooner than a photo of th
 from __future__ import annotations
 
 import statistics
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -15,10 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "media"))
-
-import draw
+from media import draw
 
 Picture = np.ndarray
 DRAWN = 48

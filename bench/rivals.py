@@ -1,4 +1,4 @@
-"""Other programs for the same work, each a whole process: fastdup, imagededup, and the seed's loop.
+"""Other programs for the same work, each a whole process: fastdup, imagededup, and the naive baseline.
 
 Each script takes a folder of photos and a work folder, and writes result.json there: how many photos have a feature, and
 what was found to be like the planted copies. fastdup and imagededup need environments of their own, as what they depend
@@ -14,7 +14,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import common
+from bench import common
 
 FASTDUP = """
 import json, os, sys, fastdup
@@ -47,7 +47,7 @@ if __name__ == "__main__":
     method.find_duplicates(encoding_map=features, min_similarity_threshold=1.0)
     json.dump({"features": len(features)}, open(sys.argv[2] + "/result.json", "w"))
 """
-SEED = """
+NAIVE = """
 import json, sys, pathlib, cv2, numpy as np, openvino as ov
 from fastsim.model import load_model
 size = int(sys.argv[3])
@@ -67,7 +67,7 @@ json.dump({"features": len(rows), "copies": copies}, open(sys.argv[2] + "/result
 """
 
 
-NAMES = ("fastdup", "imagededup", "seed")
+NAMES = ("fastdup", "imagededup", "naive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class Rival:
 def chosen(names: list[str], fastdup: str | None, imagededup: str | None, size: int) -> dict[str, Rival]:
     """{title: rival} of those of `names` that can be run here; of the others it is printed why they are left out.
 
-    size: side in pixels of what the seed's way gives to the network.
+    size: side in pixels of the network's input in the naive baseline.
     """
     found = {}
     if "fastdup" in names and _has("fastdup", fastdup, "--fastdup-python"):
@@ -93,8 +93,8 @@ def chosen(names: list[str], fastdup: str | None, imagededup: str | None, size: 
         found["imagededup PHash"] = Rival([str(imagededup)], HASHES, ("PHash",), finds=True)
         found["imagededup DHash"] = Rival([str(imagededup)], HASHES, ("DHash",), finds=True)
         found["imagededup CNN, random weights (speed alone)"] = Rival([str(imagededup)], CNN, slow=True)
-    if "seed" in names:
-        found["the seed's way"] = Rival([sys.executable, "-P"], SEED, (str(size),), finds=True, slow=True)
+    if "naive" in names:
+        found["the naive baseline"] = Rival([sys.executable, "-P"], NAIVE, (str(size),), finds=True, slow=True)
     return found
 
 

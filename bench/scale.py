@@ -1,10 +1,10 @@
-"""Is a whole run linear in files, but for the n-to-n term? Growing sets of small pictures made from edits, and a fit.
+"""Is a whole run linear in files, but for the all-pairs term? Growing sets of small pictures made from edits, and a fit.
 
-    python bench/scale.py [--photos FOLDER] [--counts 1000 5000 20000 100000] [--repeats 1] [--json FILE]
+    python -m bench.scale [--photos FOLDER] [--counts 1000 5000 20000 100000] [--repeats 1] [--json FILE]
 
 Pictures of 160x120 are drawn once; each set is the one before it and more. Every run is a process of its own without a
 cache, and must find the planted copies. Then seconds = a + b n + c n^2 is fitted to wall and to CPU seconds (no
-coefficient under 0, relative errors): a is the start, b a picture, c the n-to-n term. As a fit with c could hide another
+coefficient under 0, relative errors): a is the start, b a picture, c the all-pairs term. As a fit with c could hide another
 square term, wall seconds without the stages `compare` and `group` are fitted by a + b n alone: linear means that no run is
 further than TOLERANCE from that. On a machine with other work on it, CPU seconds say more.
 """
@@ -19,11 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import common
-import end_to_end
 import numpy as np
-import photos
 
+from bench import common, end_to_end, photos
 from fastsim.model import card_size
 
 WIDTH, HEIGHT = 160, 120
@@ -121,7 +119,7 @@ def report(
         walls, cpus = [cost.wall for cost in costs[n]], [cost.cpu for cost in costs[n]]
         rate = (f"{n / middle.wall:.0f}", f"{1e3 * middle.cpu / n:.2f}", f"{compare:.2f}", f"{middle.peak_mb:.0f}")
         rows.append((f"{n:,}", common.spread(walls), common.spread(cpus), *rate))
-    head = ["pictures", "wall s", "CPU s", "pictures/s", "CPU ms a picture", "of it n-to-n, wall s", "peak MB"]
+    head = ["pictures", "wall s", "CPU s", "pictures/s", "CPU ms a picture", "of it all-pairs, wall s", "peak MB"]
     print(common.table(head, rows))
     sizes = np.array(counts, np.float64)
     wall = np.array([statistics.median(cost.wall for cost in costs[n]) for n in counts])
@@ -130,7 +128,7 @@ def report(
     return {
         "wall": report_fit("wall seconds", sizes, wall),
         "cpu": report_fit("CPU seconds", sizes, cpu),
-        "linear": report_fit("wall seconds without the n-to-n term", sizes, wall - n_to_n, squared=False),
+        "linear": report_fit("wall seconds without the all-pairs term", sizes, wall - n_to_n, squared=False),
     }
 
 

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from edits import EDITS
-from evaluation import EvaluationSet
-from features import Vectors
 from numpy.typing import NDArray
+
+from bench.edits import EDITS
+from bench.evaluation import EvaluationSet
+from bench.features import Vectors
 
 THRESHOLDS = (0.75, 0.85, 0.9, 0.95)
 PRECISIONS = (0.9, 0.99, 0.999)

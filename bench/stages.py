@@ -1,6 +1,6 @@
 """Where the time of an image goes: reading, header, decoding, resizing, the network, and what our choices there give.
 
-    python bench/stages.py [--photos FOLDER] [--count 300] [--json FILE]
+    python -m bench.stages [--photos FOLDER] [--count 300] [--json FILE]
 
 CPU milliseconds an image of this process (all threads), each variant in turn several times; the median and the range. And how
 near the vectors of bfloat16 are to those of float32.
@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import io
 import resource
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,18 +21,13 @@ import numpy as np
 import openvino as ov
 from PIL import Image
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import common  # noqa: E402
-import photos  # noqa: E402
-
-from fastsim.config import usable_cpus  # noqa: E402
-from fastsim.decode import jpeg, shrink  # noqa: E402
-from fastsim.decode.decoder import decode_file  # noqa: E402
-from fastsim.decode.libraries import opencv  # noqa: E402
-from fastsim.embedding.graph.mish import fuse_mish  # noqa: E402
-from fastsim.model import card_size, load_model  # noqa: E402
+from bench import common, photos
+from fastsim.config import usable_cpus
+from fastsim.decode import jpeg, shrink
+from fastsim.decode.decoder import decode_file
+from fastsim.decode.libraries import opencv
+from fastsim.embedding.graph.mish import fuse_mish
+from fastsim.model import card_size, load_model
 
 SIZE = card_size()
 

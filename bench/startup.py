@@ -1,6 +1,6 @@
 """What fastsim costs before it works: `--help`, `--version`, and `images` on one small picture, as whole processes.
 
-    python bench/startup.py [--repeats 7] [--json FILE]
+    python -m bench.startup [--repeats 7] [--json FILE]
 
 Median and range of wall and CPU seconds after one run that is not counted (it fills the system's file cache), against the
 bars of 0.3 s (help, version) and 1.5 s (images). `python -P -X importtime -m fastsim --help` tells which imports a
@@ -15,9 +15,10 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import common
 import cv2
 import numpy as np
+
+from bench import common
 
 HEAVY = ("numpy", "cv2", "openvino", "PIL", "av", "onnxruntime")
 """Packages that `--help` may not import."""

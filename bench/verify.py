@@ -1,6 +1,6 @@
 """What verification costs and what it confirms.
 
-    python bench/verify.py PICTURES [--count 20] [--look 8] [--repeats 5]
+    python -m bench.verify PICTURES [--count 20] [--look 8] [--repeats 5]
 
 Cost, in CPU milliseconds: features of a picture; matching of a pair by each instruction set and by OpenCV's BFMatcher, which
 must find the same neighbours. Then, of the first COUNT pictures: how many copies of each edit (bench/edits.py) are confirmed
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from edits import EDITS
-from lookalikes import KINDS, draw_kind
 
+from bench.edits import EDITS
+from bench.lookalikes import KINDS, draw_kind
 from fastsim import _core
 from fastsim.records import PairBlock, Status
 from fastsim.verification import Subjects, verify

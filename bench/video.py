@@ -1,11 +1,11 @@
-"""`fastsim video` beside plain decoding, the limit, and beside the seed's way.
+"""`fastsim video` beside plain decoding, the limit, and beside the naive baseline.
 
-    python bench/video.py [--minutes 10] [--skips 1 5 10] [--repeats 3] [--rivals ...] [--clip FILE] [--json FILE]
+    python -m bench.video [--minutes 10] [--skips 1 5 10] [--repeats 3] [--rivals ...] [--clip FILE] [--json FILE]
 
 The clip is drawn: 1080p H.264 with B-frames, 25 frames/s, a new scene every 4 s, a slow pan and a little noise. Every run is
 a process of its own, wall time, in turn. "decode" decodes every frame with all threads, and converts none (with FFmpeg's
-libraries; and with the `ffmpeg` program where there is one). The seed's way: OpenCV `grab` and `retrieve`, the frame resized
-and embedded alone with the same network, then a loop over the kept rows: on ONNX Runtime at 224 pixels, as the seed had it;
+libraries; and with the `ffmpeg` program where there is one). The naive baseline: OpenCV `grab` and `retrieve`, the frame resized
+and embedded alone with the same network, then a loop over the kept rows: on ONNX Runtime at 224 pixels;
 at fastsim's size; and on OpenVINO at that size, as fastsim has it, so that only the way differs. All of them write the kept
 frames as JPEG.
 
@@ -26,18 +26,16 @@ from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "tests")]
+from bench import common
+from fastsim.model import card_size
 
-import common  # noqa: E402
-
-from fastsim.model import card_size  # noqa: E402
+ROOT = Path(__file__).resolve().parents[1]
 
 RATE, SCENE = 25, 100
 THRES, CROP = 0.75, 0.85
-SEEDS = {"seed": ("onnxruntime", 224), "seed-at-size": ("onnxruntime", None), "seed-openvino": ("openvino", None)}
-"""{rival: runtime and pixels}; None: fastsim's size. The first is as the seed had it."""
-RIVALS = ("decode", *SEEDS, "ffmpeg")
+NAIVE = {"naive": ("onnxruntime", 224), "naive-at-size": ("onnxruntime", None), "naive-openvino": ("openvino", None)}
+"""{rival: runtime and pixels} of the naive baseline; None: fastsim's size."""
+RIVALS = ("decode", *NAIVE, "ffmpeg")
 
 DECODE = """
 import sys, av
@@ -47,7 +45,7 @@ with av.open(sys.argv[1]) as container:
     print(sum(1 for _ in container.decode(stream)))
 """
 
-SEED = """
+LOOP = """
 import sys, cv2, numpy as np
 from fastsim.model import load_model
 clip, skip, runtime, out, size = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4], int(sys.argv[5])
@@ -156,16 +154,16 @@ def frames_of(clip: Path) -> int:
 
 def commands(clip: Path, skip: int, work: Path, rivals: Sequence[str]) -> dict[str, list[str]]:
     """{name: command} of fastsim and those of RIVALS; plain decoding does not depend on skip."""
-    seed, python = work / "seed", [sys.executable, "-P", "-c"]
-    seed.mkdir(exist_ok=True)
+    naive, python = work / "naive", [sys.executable, "-P", "-c"]
+    naive.mkdir(exist_ok=True)
     found = {"fastsim": fastsim_command(clip, skip, work / "outs")}
     if "decode" in rivals:
         found["decode"] = [*python, DECODE, str(clip)]
-    for rival, (runtime, size) in SEEDS.items():
+    for rival, (runtime, size) in NAIVE.items():
         if rival in rivals:
             side = size or card_size()
-            name = f"seed's way, {runtime}, {side} px"
-            found[name] = [*python, SEED, str(clip), str(skip), runtime, str(seed), str(side)]
+            name = f"naive baseline, {runtime}, {side} px"
+            found[name] = [*python, LOOP, str(clip), str(skip), runtime, str(naive), str(side)]
     if "ffmpeg" in rivals and shutil.which("ffmpeg"):
         found["ffmpeg"] = ["ffmpeg", "-v", "error", "-i", str(clip), "-f", "null", "-"]
     return found
@@ -195,7 +193,7 @@ def main() -> None:
             for _ in range(options.repeats):
                 for way in commands(clip, skip, work, options.rivals):
                     command = commands(clip, skip, work, options.rivals)[way]
-                    cost = common.measure(command, cwd=str(HERE.parent))
+                    cost = common.measure(command, cwd=str(ROOT))
                     costs.setdefault(way, []).append(cost)
                     print(f"--skip {skip}, {way}: {cost.wall:.1f} s, {cost.cpu:.1f} CPU s", file=sys.stderr, flush=True)
             base = common.median(costs["fastsim"]).wall

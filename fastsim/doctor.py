@@ -48,7 +48,7 @@ def lines() -> Iterator[str]:
 
 def _processor() -> Iterator[str]:
     yield f"processor: {_cpu_name()}; {usable_cpus()} of {os.cpu_count()} CPUs usable"
-    yield f"  n-to-n kernels this CPU can run, best first: {', '.join(_core.isas())}"
+    yield f"  all-pairs kernels of this CPU, best first: {', '.join(_core.isas())}"
 
 
 def _cpu_name() -> str:

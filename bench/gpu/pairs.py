@@ -1,4 +1,4 @@
-"""n-to-n: the same pairs as the cpu backend and as an oracle on a sample of tiles, then the time, beside dense rivals."""
+"""all-pairs: the same pairs as the cpu backend and as an oracle on a sample of tiles, then the time, beside dense rivals."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
     ours = found(cuda.pair_blocks(small, THRES, device=DEVICE))
     assert len(ours[0]) == len(expected[0]) >= 5, f"{len(ours[0])} pairs, {len(expected[0])} expected"
     assert all((a == b).all() for a, b in zip(ours, expected, strict=True))
-    yield "n-to-n valid", f"{len(small):,} rows", f"{len(ours[0])} pairs, those of the cpu backend", ""
+    yield "all-pairs valid", f"{len(small):,} rows", f"{len(ours[0])} pairs, those of the cpu backend", ""
     for n in sizes.rows:
         yield from _of(rows(n), sizes, clock)
 
@@ -89,7 +89,7 @@ def _of(vectors: np.ndarray[Any, Any], sizes: Sizes, clock: Clock) -> Iterator[R
     from fastsim.similarity import cuda
 
     n, d = vectors.shape
-    what, work = f"n-to-n {n:,}", n * (n - 1) / 2 * 2 * d
+    what, work = f"all-pairs {n:,}", n * (n - 1) / 2 * 2 * d
     resident = DeviceRows(0, cp.asarray(vectors))
     pairs = found(cuda.pair_blocks(vectors, THRES, device=DEVICE, resident=resident))
     seen = sum(check_tile(vectors, pairs, at, sizes.tile) for at in tiles(n, sizes.tile, sizes.tiles))

@@ -337,7 +337,7 @@ def test_embed_writes_vectors(run: Run, photos: Path, tmp_path: Path) -> None:
 
 def test_doctor_tells_what_runs_here(run: Run) -> None:
     text = run("doctor").stdout
-    for word in ("Python", "openvino", "n-to-n kernels", "--device auto", "sha256"):
+    for word in ("Python", "openvino", "all-pairs kernels", "--device auto", "sha256"):
         assert word in text
     for one in FORMATS:
         [line] = [line for line in text.splitlines() if line.startswith(f"  {one.name:<22} ")]

@@ -39,10 +39,10 @@ def told(name: str, clock: measuring.Clock | None = None) -> list[measuring.Row]
 
 def test_the_pairs_are_validated_and_timed_beside_their_rivals(gpu: None) -> None:
     rows = {(str(what), str(how)): (result, note) for what, how, result, note in told("pairs")}
-    assert rows["n-to-n 1,000", "valid"][1].startswith("oracle on 6 tiles of 256: same ")  # type: ignore[union-attr]
+    assert rows["all-pairs 1,000", "valid"][1].startswith("oracle on 6 tiles of 256: same ")  # type: ignore[union-attr]
     for how in ("fastsim cuda, rows on the device", "fastsim cuda, rows on the host", "cupy.matmul + threshold"):
-        assert str(rows["n-to-n 1,000", how][0]).endswith(" s")
-    assert ("n-to-n 1,000", "PyTorch, dense") in rows
+        assert str(rows["all-pairs 1,000", how][0]).endswith(" s")
+    assert ("all-pairs 1,000", "PyTorch, dense") in rows
 
 
 def test_each_version_of_the_kernel_is_validated_and_timed(gpu: None) -> None:

@@ -18,7 +18,7 @@ app = typer.main.get_command(typer_app)
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 OPTIONS = (ROOT / "docs/options.md").read_text(encoding="utf-8")
 PAGES = [
-    "README.md", "CONTRIBUTING.md", "bench/README.md", "model/README.md",
+    "README.md", "CONTRIBUTING.md", "bench/README.md", "bench/RESULTS.md", "model/README.md",
     *(path.relative_to(ROOT).as_posix() for path in sorted((ROOT / "docs").glob("*.md"))),
 ]  # fmt: skip
 

@@ -1,4 +1,4 @@
-// What the n-to-n kernels of the cuda backend share. Two steps give the very bits of the C kernels (csrc/tile.h):
+// What the all-pairs kernels of the cuda backend share. Two steps give the very bits of the C kernels (csrc/tile.h):
 //   sift     tensor cores rule out pairs that score below `low`, and write the rest; no score matrix ever reaches memory.
 //            sift_simple.cu, sift_strips.cu and sift_hopper.cu are three versions of it, sift_reference below is the plain one.
 //   rescore  computes the score of each pair that is left, in the order of additions that csrc/tile.h defines.
