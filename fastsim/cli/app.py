@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fastsim import __version__
 from fastsim.cli.command import IMAGES, VIDEOS, FastsimCommand, FastsimGroup, takes
-from fastsim.cli.image_options import (
-    ApplyOptions,
-    CacheFolderOption,
-    CompareOptions,
-    EmbedOptions,
-    ImagesOptions,
-    PairsOptions,
-    ReviewOptions,
-    TuneOptions,
-    UndoOptions,
-)
-from fastsim.cli.set_options import LeakageOptions
-from fastsim.cli.video_options import VideoDuplicatesOptions, VideoOptions, VideosOptions
 from fastsim.config import THRES_GUIDE
 from fastsim.errors import ExitCode
 from fastsim.run.terminal import out
+
+if TYPE_CHECKING:
+    from fastsim.cli.image_options import (
+        ApplyOptions,
+        CacheFolderOption,
+        CompareOptions,
+        EmbedOptions,
+        ImagesOptions,
+        PairsOptions,
+        ReviewOptions,
+        TuneOptions,
+        UndoOptions,
+    )
+    from fastsim.cli.set_options import LeakageOptions
+    from fastsim.cli.video_options import VideoDuplicatesOptions, VideoOptions, VideosOptions
 
 _TYPER: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "add_completion": False}
 _SETTINGS = {"help_option_names": ["-h", "--help"], "show_default": True}
@@ -60,7 +62,7 @@ def fastsim(
 
 
 @app.command(cls=FastsimCommand, epilog=IMAGES)
-@takes(ImagesOptions)
+@takes("image_options.ImagesOptions")
 def images(options: ImagesOptions) -> ExitCode:
     """Find groups of similar images; copy or move each group to a folder, or clean all but the best of each."""
     from fastsim.cli.commands.images import images as command
@@ -69,7 +71,7 @@ def images(options: ImagesOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=IMAGES)
-@takes(ReviewOptions)
+@takes("image_options.ReviewOptions")
 def review(options: ReviewOptions) -> ExitCode:
     """Look at groups in a browser, decide, apply and take back. INPUT may be a plan, or the output folder of a run."""
     from fastsim.cli.commands.review import review as command
@@ -78,7 +80,7 @@ def review(options: ReviewOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand)
-@takes(ApplyOptions)
+@takes("image_options.ApplyOptions")
 def apply(options: ApplyOptions) -> ExitCode:
     """Carry out a plan, or finish an interrupted run."""
     from fastsim.cli.commands.apply import apply as command
@@ -87,7 +89,7 @@ def apply(options: ApplyOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand)
-@takes(UndoOptions)
+@takes("image_options.UndoOptions")
 def undo(options: UndoOptions) -> ExitCode:
     """Take back the moves and copies of a run, finished or interrupted."""
     from fastsim.cli.commands.undo import undo as command
@@ -96,7 +98,7 @@ def undo(options: UndoOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=IMAGES)
-@takes(CompareOptions)
+@takes("image_options.CompareOptions")
 def compare(options: CompareOptions) -> ExitCode:
     """Print the scores between images, as a small table."""
     from fastsim.cli.commands.compare import compare as command
@@ -105,7 +107,7 @@ def compare(options: CompareOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=IMAGES)
-@takes(PairsOptions)
+@takes("image_options.PairsOptions")
 def pairs(options: PairsOptions) -> ExitCode:
     """Write the pairs of similar images to a file, with scores and the results of verification."""
     from fastsim.cli.commands.pairs import write_pairs as command
@@ -114,7 +116,7 @@ def pairs(options: PairsOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=IMAGES)
-@takes(LeakageOptions)
+@takes("set_options.LeakageOptions")
 def leakage(options: LeakageOptions) -> ExitCode:
     """Find images of one split of a data set that have copies in another, and copies in folders of other classes."""
     from fastsim.cli.commands.leakage import leakage as command
@@ -123,7 +125,7 @@ def leakage(options: LeakageOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=IMAGES)
-@takes(EmbedOptions)
+@takes("image_options.EmbedOptions")
 def embed(options: EmbedOptions) -> ExitCode:
     """Write the vectors of images to a file."""
     from fastsim.cli.commands.embed import embed as command
@@ -132,7 +134,7 @@ def embed(options: EmbedOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=IMAGES)
-@takes(TuneOptions)
+@takes("image_options.TuneOptions")
 def tune(options: TuneOptions) -> ExitCode:
     """Suggest a threshold for your own images: what each threshold would group and remove, and borderline pairs."""
     from fastsim.cli.commands.tune import tune_thresholds as command
@@ -141,7 +143,7 @@ def tune(options: TuneOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=VIDEOS)
-@takes(VideoOptions)
+@takes("video_options.VideoOptions")
 def video(options: VideoOptions) -> ExitCode:
     """Write the distinct frames of a video, with a contact sheet and a table."""
     from fastsim.cli.commands.video import video as command
@@ -150,7 +152,7 @@ def video(options: VideoOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=VIDEOS)
-@takes(VideosOptions)
+@takes("video_options.VideosOptions")
 def videos(options: VideosOptions) -> ExitCode:
     """Write the distinct frames of every video in a folder, one folder per video."""
     from fastsim.cli.commands.video import videos as command
@@ -159,7 +161,7 @@ def videos(options: VideosOptions) -> ExitCode:
 
 
 @app.command(cls=FastsimCommand, epilog=VIDEOS)
-@takes(VideoDuplicatesOptions)
+@takes("video_options.VideoDuplicatesOptions")
 def video_duplicates(options: VideoDuplicatesOptions) -> ExitCode:
     """Find videos, or parts of videos, that show the same thing; no file is changed."""
     from fastsim.cli.commands.video_duplicates import video_duplicates as command
@@ -199,7 +201,7 @@ app.add_typer(cache, name="cache", help="Inspect the embedding cache, or remove 
 
 
 @cache.command("info", cls=FastsimCommand)
-@takes(CacheFolderOption)
+@takes("image_options.CacheFolderOption")
 def cache_info(options: CacheFolderOption) -> ExitCode:
     """Show where the embedding cache is and what it holds."""
     from fastsim.cli.commands.cache import info as command
@@ -208,7 +210,7 @@ def cache_info(options: CacheFolderOption) -> ExitCode:
 
 
 @cache.command("clear", cls=FastsimCommand)
-@takes(CacheFolderOption)
+@takes("image_options.CacheFolderOption")
 def cache_clear(options: CacheFolderOption) -> ExitCode:
     """Remove the embedding cache; the next run makes a new one."""
     from fastsim.cli.commands.cache import clear as command

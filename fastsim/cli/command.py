@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, fields, is_dataclass
@@ -11,6 +12,8 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import typer
 from typer._click import Context  # typer.Context is narrower than what its classes declare
 from typer.core import TyperCommand, TyperGroup, TyperOption
+from typer.main import get_command_from_info
+from typer.models import CommandInfo
 
 from fastsim.cli import exits
 from fastsim.errors import ExitCode, UsageError
@@ -23,22 +26,39 @@ RARE = "Rare "
 _ALL = "fastsim.help_all"
 
 
-def takes(options: type[Options]) -> Callable[[Callable[[Options], ExitCode]], Callable[..., None]]:
-    """Turn a command that takes one `options` object into a function with one parameter per option, for Typer.
+def takes(options: type[Options] | str) -> Callable[[Callable[[Options], ExitCode]], Callable[[], None]]:
+    """Let a command take one `options` object instead of one parameter per option.
 
     options: a frozen dataclass whose fields are annotated with typer.Option or typer.Argument, or are such dataclasses
-    themselves. Default values are those of the fields. The process exits with the code that the command returns.
+    themselves; or its name, "module.Class" in fastsim.cli, which is imported when the command is used. Default values are
+    those of the fields. The process exits with the code that the command returns. Works in a `FastsimGroup`, which builds
+    the options of a command only when it is used, as that takes some milliseconds each.
     """
 
-    def decorate(command: Callable[[Options], ExitCode]) -> Callable[..., None]:
-        def entry(**typed: object) -> None:
-            sys.exit(int(command(_built(options, typed))))
+    def decorate(command: Callable[[Options], ExitCode]) -> Callable[[], None]:
+        def build() -> Callable[..., None]:
+            taken: type[Any] = _imported(options) if isinstance(options, str) else options
 
-        entry.__name__, entry.__doc__ = command.__name__, command.__doc__
-        entry.__signature__ = Signature(list(_parameters(options)))  # type: ignore[attr-defined]
-        return entry
+            def entry(**typed: object) -> None:
+                sys.exit(int(command(_built(taken, typed))))
+
+            entry.__signature__ = Signature(list(_parameters(taken)))  # type: ignore[attr-defined]
+            return entry
+
+        def stub() -> None:
+            raise AssertionError("a FastsimGroup builds the command before it is invoked")
+
+        stub.__name__, stub.__doc__ = command.__name__, command.__doc__
+        stub.build = build  # type: ignore[attr-defined]
+        return stub
 
     return decorate
+
+
+def _imported(name: str) -> type[Any]:
+    module, _, attribute = name.rpartition(".")
+    found: type[Any] = getattr(importlib.import_module(f"fastsim.cli.{module}"), attribute)
+    return found
 
 
 def _parameters(options: type[Any]) -> Iterator[Parameter]:
@@ -135,6 +155,17 @@ def _show_all(ctx: Context, _: object, wanted: bool) -> None:
 
 class FastsimGroup(TyperGroup):
     """A group that lists its commands in order, each with its whole sentence, and exits at once on Ctrl-C."""
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Any:
+        """Return the command of that name with its options, or None."""
+        stub = super().get_command(ctx, cmd_name)
+        build = getattr(getattr(stub, "callback", None), "build", None)
+        if stub is None or build is None:
+            return stub
+        info = CommandInfo(name=cmd_name, cls=FastsimCommand, callback=build(), help=stub.help, epilog=stub.epilog)
+        built = get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+        self.commands[cmd_name] = built
+        return built
 
     def format_commands(self, ctx: Context, formatter: Any) -> None:
         """Write the commands; Typer's own method would cut their sentences short."""

@@ -27,7 +27,8 @@ def commands(group: object = None, prefix: str = "") -> dict[str, object]:
     """{full name: command}, subcommands included."""
     group = group or app
     found: dict[str, object] = {}
-    for name, command in group.commands.items():  # type: ignore[attr-defined]
+    for name in list(group.commands):  # type: ignore[attr-defined]
+        command = group.get_command(None, name)  # type: ignore[attr-defined]
         if hasattr(command, "commands"):
             found.update(commands(command, f"{prefix}{name} "))
         else:
