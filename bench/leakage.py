@@ -19,10 +19,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from bench.common import fastsim, machine, measure, write_json
-from photos import make_photos
-from rows import synthetic, unit
 
+from bench.common import fastsim, machine, measure, write_json
+from bench.photos import make_photos
+from bench.rows import synthetic, unit
 from fastsim.similarity.neighbours import find_nearest_among
 
 NEIGHBOURS = 24
