@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from bench import common
+from fastsim.device import CPU
 from fastsim.model import card_size
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -115,7 +116,7 @@ def reference(clip: Path, skip: int, seconds: float) -> list[int]:
     from fastsim.model import load_model
     from fastsim.records import FrameBatch
 
-    network = embedding.open_network(load_model(), runtime="openvino", device="cpu", batch=1, threads=2)
+    network = embedding.open_network(load_model(), runtime="openvino", device=CPU, batch=1, threads=2)
     kept: dict[int, np.ndarray] = {}
     squarer = Squarer(CROP)  # the tests hold its pixels to those of an area average of the crop
     with av.open(str(clip)) as container:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Device(StrEnum):
+class DeviceKind(StrEnum):
     """The words that --device takes besides `cuda:N` and `cuda:N,M`."""
 
     AUTO = "auto"

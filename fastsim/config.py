@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import re
 from dataclasses import dataclass, field
 
-from fastsim.choices import Device, Pairs, Runtime
+from fastsim.choices import DeviceKind, Pairs, Runtime
+from fastsim.device import CPU, Device
 from fastsim.errors import UsageError, pip_install, shown
 from fastsim.model import card_size
 
@@ -33,7 +33,7 @@ class Compute:
     """Side of the network's input in pixels; None: chosen for each image (`auto`). Default: the packaged model's own."""
     model: str | None = None
     """Path of an ONNX file; None: the packaged model."""
-    device: str = "cpu"
+    device: Device = CPU
     runtime: str = "openvino"
     workers: int = 1
     """Threads for decoding, for the network, and for comparing."""
@@ -81,31 +81,30 @@ def resolve_compute(
     *,
     size: str | None = None,
     model: str | None = None,
-    device: str = Device.AUTO,
+    device: str = DeviceKind.AUTO,
     runtime: str = Runtime.AUTO,
     workers: int | None = None,
     batch: int | None = None,
     cache: str | None = None,
 ) -> Compute:
     """Settle every `auto`. Raises UsageError for values that are invalid, or unavailable on this machine."""
-    device = resolve_device(device)
-    runtime = resolve_runtime(runtime, device)
+    where = resolve_device(device)
     for name, value in (("--workers", workers), ("--batch", batch)):
         if value is not None and value < 1:
             raise UsageError(f"{name} must be at least 1 (got {value})")
     return Compute(
-        size=resolve_size(size or str(card_size(model))), model=model, device=device, runtime=runtime,
-        workers=workers or usable_cpus(), batch=batch or usual_batch(device), cache=cache,
+        size=resolve_size(size or str(card_size(model))), model=model, device=where, runtime=resolve_runtime(runtime, where),
+        workers=workers or usable_cpus(), batch=batch or usual_batch(where), cache=cache,
     )  # fmt: skip
 
 
-def usual_batch(device: str) -> int:
+def usual_batch(device: Device) -> int:
     """Return the number of images per inference batch that suits `device`.
 
     On a CPU, larger batches leave the caches; with bfloat16 (avx512_bf16 or AMX) they may be larger than with float32
     (bench/stages.py). AVX-512 stands for bfloat16 here.
     """
-    if device != Device.CPU:
+    if device.is_cuda:
         return 256
     from fastsim import _core
 
@@ -121,29 +120,31 @@ def resolve_size(text: str) -> int | None:
     raise UsageError(f"--size must be auto or a multiple of 16 from 64 to 512, such as 128 (got {shown(text)!r})")
 
 
-def resolve_device(name: str) -> str:
+def resolve_device(name: str) -> Device:
     """Resolve --device. Raises UsageError for a device that cannot be used: there is no silent fallback.
 
     `auto` is cpu everywhere until the cuda backend has run on a GPU (bench/README.md lists what has not been seen).
     """
-    if name in (Device.AUTO, Device.CPU):
-        return Device.CPU.value
-    if not re.fullmatch(r"cuda(:\d+(,\d+)*)?", name):
-        raise UsageError(f"--device must be one of auto, cpu, cuda, cuda:N, cuda:N,M (got {shown(name)!r})")
-    from fastsim import gpu_probe
+    if name == DeviceKind.AUTO:
+        return CPU
+    try:
+        device = Device.parse(name)
+    except ValueError:
+        raise UsageError(f"--device must be one of auto, cpu, cuda, cuda:N, cuda:N,M (got {shown(name)!r})") from None
+    if device.is_cuda:
+        from fastsim import gpu_probe
 
-    numbers = name.removeprefix("cuda").removeprefix(":")
-    for number in numbers.split(",") if numbers else ["0"]:
-        if problem := gpu_probe.probe(int(number)).problem:
-            raise UsageError(f"--device {name}: {problem}")
-    return f"cuda:{numbers or 0}"
+        for number in device.indices:
+            if problem := gpu_probe.probe(number).problem:
+                raise UsageError(f"--device {name}: {problem}")
+    return device
 
 
-def resolve_runtime(name: str, device: str = "cpu") -> str:
+def resolve_runtime(name: str, device: Device = CPU) -> str:
     """Resolve --runtime on `device`. Raises UsageError for a runtime that is unknown or not installed."""
     if name not in tuple(Runtime):
         raise UsageError(f"--runtime must be one of {', '.join(Runtime)} (got {shown(name)!r})")
-    if device != Device.CPU:
+    if device.is_cuda:
         if name == Runtime.OPENVINO:
             raise UsageError(f"--runtime {name}: it runs on the CPU only; use --runtime auto with --device {device}")
         return name if name == Runtime.TENSORRT else Runtime.ONNXRUNTIME.value

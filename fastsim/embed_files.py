@@ -14,6 +14,7 @@ from fastsim import decode, embedding, gpu_probe
 from fastsim.cache.compiled_networks import CompiledStore
 from fastsim.cache.embeddings import CachedRow, EmbeddingCache
 from fastsim.config import Compute
+from fastsim.device import CPU
 from fastsim.embedding import Network, RanOn
 from fastsim.inputs import equal_files
 from fastsim.model import Model, load_model
@@ -98,7 +99,7 @@ class _Job:
             return (
                 embedding.NOTHING,
                 (),
-                RanOn(*before) if before else RanOn(compute.device, compute.runtime, "not run"),
+                RanOn(*before) if before else RanOn(str(compute.device), compute.runtime, "not run"),
             )
         with ExitStack() as stack:
             with stage("load", self.timings):
@@ -110,7 +111,7 @@ class _Job:
                 # On the CPU the network is loaded while the first images are decoded: both take their time outside of
                 # Python. CUDA's current device belongs to a thread, so a network for CUDA is loaded on this one.
                 thread = stack.enter_context(ThreadPoolExecutor(1, "fastsim-network"))
-                opening = thread.submit(open_network) if compute.device == "cpu" else None
+                opening = thread.submit(open_network) if compute.device == CPU else None
                 frames = stack.enter_context(closing(decode.frame_batches(
                     files, size=compute.size, batch=compute.batch, workers=compute.workers, device=compute.device,
                     note=self.progress.note, traffic=self.traffic,

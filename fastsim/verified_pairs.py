@@ -14,6 +14,7 @@ import numpy as np
 
 from fastsim import similarity
 from fastsim.config import Compute
+from fastsim.device import Device
 from fastsim.records import Embeddings, Int64Array, MediaFile, PairBlock, Status, Uint8Array, VerifiedPairs
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
@@ -111,7 +112,7 @@ def cropped_rows(pairs: VerifiedPairs) -> Int64Array:
     return np.array(sorted(found), np.int64)
 
 
-def unverified(embeddings: Embeddings, thres: float, *, workers: int, device: str) -> VerifiedPairs:
+def unverified(embeddings: Embeddings, thres: float, *, workers: int, device: Device) -> VerifiedPairs:
     """Return all pairs with a score of at least `thres`, none of them decided, sorted by (left, right)."""
     blocks = list(similarity.pair_blocks(embeddings, thres, device=device, workers=workers))
     left = np.concatenate([np.empty(0, np.int64), *(block.left for block in blocks)])

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bench.gpu.measuring import DEVICE, Clock, Row, Sizes, timed
+from fastsim.device import Device
 from fastsim.embedding import unit_rows
 from fastsim.model import load_model
 from fastsim.records import FrameBatch
@@ -57,7 +58,7 @@ def tensorrt(sizes: Sizes, _clock: Clock) -> Iterator[Row]:
 def _exact(batch: FrameBatch) -> np.ndarray[Any, Any]:
     from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 
-    ((_, raw),) = OnnxRuntimeNetwork(load_model(), device="cpu", threads=os.cpu_count() or 1).run([batch])
+    ((_, raw),) = OnnxRuntimeNetwork(load_model(), threads=os.cpu_count() or 1).run([batch])
     return unit_rows(raw)
 
 
@@ -65,7 +66,9 @@ def _ours(drawn: Pictures, form: str, sizes: Sizes, *, runtime: str, softplus: b
     from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
     batch, exact = drawn.batch, drawn.exact
-    net = CudaNetwork(load_model(), device=DEVICE, runtime=runtime, batch=len(batch.ids), softplus=softplus)
+    net = CudaNetwork(
+        load_model(), device=Device.parse(DEVICE), runtime=runtime, batch=len(batch.ids), softplus=softplus
+    )
     ((_, ours),) = net.run([batch])
     worst = float((unit_rows(ours)[: len(exact)].astype(np.float32) * exact).sum(axis=1).min())
     assert worst > 0.99, f"{form}: cosine to the cpu backend {worst}"

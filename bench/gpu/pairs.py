@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.gpu.measuring import DEVICE, Clock, Row, Sizes, timed
+from fastsim.device import Device
 from fastsim.records import DeviceRows, PairBlock
 
 THRES = 0.9
@@ -75,7 +76,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
 
     small = rows(sizes.valid_rows)
     expected = found(cpu.pair_blocks(small, THRES, workers=os.cpu_count() or 1))
-    ours = found(cuda.pair_blocks(small, THRES, device=DEVICE))
+    ours = found(cuda.pair_blocks(small, THRES, device=Device.parse(DEVICE)))
     assert len(ours[0]) == len(expected[0]) >= 5, f"{len(ours[0])} pairs, {len(expected[0])} expected"
     assert all((a == b).all() for a, b in zip(ours, expected, strict=True))
     yield "all-pairs valid", f"{len(small):,} rows", f"{len(ours[0])} pairs, those of the cpu backend", ""
@@ -91,12 +92,12 @@ def _of(vectors: np.ndarray[Any, Any], sizes: Sizes, clock: Clock) -> Iterator[R
     n, d = vectors.shape
     what, work = f"all-pairs {n:,}", n * (n - 1) / 2 * 2 * d
     resident = DeviceRows(0, cp.asarray(vectors))
-    pairs = found(cuda.pair_blocks(vectors, THRES, device=DEVICE, resident=resident))
+    pairs = found(cuda.pair_blocks(vectors, THRES, device=Device.parse(DEVICE), resident=resident))
     seen = sum(check_tile(vectors, pairs, at, sizes.tile) for at in tiles(n, sizes.tile, sizes.tiles))
     yield what, "valid", f"{len(pairs[0]):,} pairs", f"oracle on {sizes.tiles} tiles of {sizes.tile}: same {seen} pairs"
 
     def run(here: DeviceRows | None) -> int:
-        return sum(map(len, cuda.pair_blocks(vectors, THRES, device=DEVICE, resident=here)))
+        return sum(map(len, cuda.pair_blocks(vectors, THRES, device=Device.parse(DEVICE), resident=here)))
 
     for how, here in (("rows on the device", resident), ("rows on the host", None)):
         seconds = timed(lambda here=here: run(here), sizes.repeats)  # type: ignore[misc]

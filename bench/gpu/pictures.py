@@ -15,6 +15,7 @@ import numpy as np
 from bench.gpu.measuring import DEVICE, Busy, Clock, Quiet, Row, Sizes, timed
 from bench.gpu.network import guarded
 from fastsim import decode
+from fastsim.device import Device
 from fastsim.model import load_model
 from fastsim.records import FrameBatch, MediaFile, Snapshot
 
@@ -52,7 +53,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
 
 def _frames(files: list[MediaFile], sizes: Sizes, device: str) -> Iterator[FrameBatch]:
     batches = decode.frame_batches(
-        files, size=sizes.side, batch=sizes.batch, workers=os.cpu_count() or 1, device=device
+        files, size=sizes.side, batch=sizes.batch, workers=os.cpu_count() or 1, device=Device.parse(device)
     )
     for batch in batches:
         assert isinstance(batch, FrameBatch), batch
@@ -86,7 +87,7 @@ def _embedding(files: list[MediaFile], sizes: Sizes) -> Iterator[Row]:
     from fastsim.embedding import embed
     from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
-    net = CudaNetwork(load_model(), device=DEVICE, runtime="onnxruntime", batch=sizes.batch)
+    net = CudaNetwork(load_model(), device=Device.parse(DEVICE), runtime="onnxruntime", batch=sizes.batch)
     run = lambda: embed(net, _frames(files, sizes, DEVICE), Quiet())  # noqa: E731
     run()
     with Busy() as busy:
@@ -101,7 +102,9 @@ def _whole(folder: str, sizes: Sizes) -> Iterator[Row]:
     from fastsim.run.progress import NullProgress
 
     workers = os.cpu_count() or 1
-    compute = Compute(size=sizes.side, device=DEVICE, runtime="onnxruntime", workers=workers, batch=sizes.batch)
+    compute = Compute(
+        size=sizes.side, device=Device.parse(DEVICE), runtime="onnxruntime", workers=workers, batch=sizes.batch
+    )
     with Busy() as busy:
         start = time.perf_counter()
         found = find(Config(Scan((folder,)), compute, 0.9), NullProgress())

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.gpu.measuring import Clock, Row, Sizes
 from bench.gpu.pairs import THRES, found, rows
+from fastsim.device import Device
 from fastsim.similarity.kernels import KERNELS
 
 REPEATS = 9
@@ -21,7 +22,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
     from fastsim.similarity import cuda
 
     small = rows(sizes.valid_rows // 4)
-    expected = found(cuda.pair_blocks(small, THRES, device="cuda:0", kernel="sift_reference"))
+    expected = found(cuda.pair_blocks(small, THRES, device=Device.parse("cuda:0"), kernel="sift_reference"))
     big = rows(sizes.tile_side)
     for name, kernel in KERNELS.items():
         if kernel.arch not in ("", f"sm_{cp.cuda.Device(0).compute_capability}a"):
@@ -39,7 +40,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
 def _row(name: str, small: Any, expected: tuple[Any, Any], big: Any) -> Row:
     from fastsim.similarity import cuda
 
-    ours = found(cuda.pair_blocks(small, THRES, device="cuda:0", kernel=name))
+    ours = found(cuda.pair_blocks(small, THRES, device=Device.parse("cuda:0"), kernel=name))
     if not all(np.array_equal(a, b) for a, b in zip(ours, expected, strict=True)):
         raise AssertionError(f"{len(ours[0])} pairs, not the {len(expected[0])} of sift_reference")
     seconds = seconds_of_a_tile(name, big)

@@ -12,6 +12,7 @@ import numpy as np
 
 from bench.gpu.measuring import DEVICE, Clock, Row, Sizes, timed
 from fastsim.decode.video.sampling import Sampling
+from fastsim.device import Device
 from fastsim.records import MediaFile, Snapshot
 from fastsim.videos import frames
 
@@ -39,7 +40,7 @@ def taken(
 ) -> Iterator[frames.Taken]:
     events = frames.events(
         [file], Sampling(skip=skip), crop=0.85, size=sizes.side, threads=os.cpu_count() or 1, with_frames=whole,
-        where=frames.Where(device, notes.append),
+        where=frames.Where(Device.parse(device), notes.append),
     )  # fmt: skip
     for event in events:
         assert not isinstance(event, frames.Unreadable), event

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fastsim.choices import Device, Runtime
+from fastsim.choices import DeviceKind, Runtime
 from fastsim.cli.command import RARE
 from fastsim.errors import UsageError
 
@@ -117,10 +117,10 @@ class NetworkOptions:
     device: Annotated[
         str,
         option(
-            PERFORMANCE, "--device", metavar="NAME", **completing(*Device),
+            PERFORMANCE, "--device", metavar="NAME", **completing(*DeviceKind),
             help="Where to run: auto, cpu, cuda, cuda:N or cuda:N,M.",
         ),
-    ] = Device.AUTO.value  # fmt: skip
+    ] = DeviceKind.AUTO.value  # fmt: skip
     runtime: Annotated[
         Runtime,
         option(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsim.decode.picture import Picture
+from fastsim.device import CPU, Device
 from fastsim.records import INTACT_STILL, Content, FrameBatch, MediaFile, Skipped, Uint8Array
 from fastsim.run.prefetch import prefetch_map
 from fastsim.run.traffic import Traffic
@@ -20,7 +21,7 @@ _AHEAD = 24 * 2**20
 
 
 def frame_batches(
-    files: Iterable[MediaFile], *, size: int | None, batch: int, workers: int, device: str = "cpu",
+    files: Iterable[MediaFile], *, size: int | None, batch: int, workers: int, device: Device = CPU,
     note: Callable[[str], None] = lambda _line: None, traffic: Traffic | None = None,
 ) -> Generator[FrameBatch | Skipped]:  # fmt: skip
     """Decode `files` on `workers` threads, resized to `size` x `size` pixels (None: `auto`).
@@ -31,7 +32,7 @@ def frame_batches(
     On `device` `cuda:N`, DALI decodes (see dali.py). `note` receives the number of images that OpenCV decoded instead,
     and `traffic` counts the bytes sent to the device.
     """
-    if device != "cpu":
+    if device.is_cuda:
         from fastsim.decode import dali
 
         def report(counts: dali.Counts) -> None:
@@ -45,7 +46,7 @@ def frame_batches(
 
         return dali.frame_batches(
             files, choose_size=choose_size if size is None else lambda _w, _h: size, batch=batch, workers=workers,
-            device=int(device.removeprefix("cuda:").split(",")[0]), report=report, traffic=traffic,
+            device=device.first, report=report, traffic=traffic,
         )  # fmt: skip
     return _on_cpu(files, size, batch, workers)
 

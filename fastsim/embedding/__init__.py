@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from fastsim.cache.compiled_networks import CompiledStore
+from fastsim.device import Device
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
 from fastsim.records import (
@@ -72,7 +73,7 @@ class KeepsRows(Protocol):
 
 
 def opener(
-    model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
+    model: Model, *, runtime: str, device: Device, batch: int, threads: int, size: int | None = None,
     traffic: Traffic | None = None, store: CompiledStore | None = None,
 ) -> Callable[[], Network]:  # fmt: skip
     """Import `runtime`, and return a function that loads `model` on it; see `open_network`.
@@ -80,7 +81,7 @@ def opener(
     Loading runs outside of Python, so it can have a thread of its own; imports on two threads would wait for each
     other. store: where OpenVINO keeps compiled networks.
     """
-    if device != "cpu":
+    if device.is_cuda:
         from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
         return partial(CudaNetwork, model, device=device, runtime=runtime, batch=batch, traffic=traffic)
@@ -91,12 +92,12 @@ def opener(
     if runtime == "onnxruntime":
         from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork
 
-        return partial(OnnxRuntimeNetwork, model, device=device, threads=threads)
+        return partial(OnnxRuntimeNetwork, model, threads=threads)
     raise UsageError(f"--runtime must be one of auto, openvino, onnxruntime (got {runtime!r})")
 
 
 def open_network(
-    model: Model, *, runtime: str, device: str, batch: int, threads: int, size: int | None = None,
+    model: Model, *, runtime: str, device: Device, batch: int, threads: int, size: int | None = None,
     traffic: Traffic | None = None,
 ) -> Network:  # fmt: skip
     """Load `model` on `runtime` and `device`, ready for images of `size` pixels if that is known.

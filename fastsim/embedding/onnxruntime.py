@@ -19,9 +19,7 @@ _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "t
 class OnnxRuntimeNetwork:
     """One session; batches of any size run one after the other, each with all threads."""
 
-    def __init__(self, model: Model, *, device: str, threads: int) -> None:
-        if device != "cpu":
-            raise UsageError(f"--device {device}: ONNX Runtime runs on cpu only in this version; use --device cpu")
+    def __init__(self, model: Model, *, threads: int) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3  # errors; its warnings concern details of the graph that a user cannot change

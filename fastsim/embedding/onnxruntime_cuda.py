@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cupy as cp
 import numpy as np
 
+from fastsim.device import Device
 from fastsim.embedding import RanOn
 from fastsim.embedding.onnxruntime_import import ort
 from fastsim.embedding.row_store import RowStore, Sent
@@ -43,11 +44,11 @@ class CudaNetwork:
     """
 
     def __init__(
-        self, model: Model, *, device: str, runtime: str, batch: int, cache: str | None = None,
+        self, model: Model, *, device: Device, runtime: str, batch: int, cache: str | None = None,
         traffic: Traffic | None = None, softplus: bool = True,
     ) -> None:  # fmt: skip
         self._path, self._batch, self._traffic = model.path, batch, traffic or Traffic()
-        self._number = int(device.removeprefix("cuda").removeprefix(":").split(",")[0] or 0)
+        self._number = device.first
         self._device = cp.cuda.Device(self._number)
         with self._device:
             self._stream = cp.cuda.Stream(non_blocking=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastsim import similarity
 from fastsim.decisions import ordered, read_pairs
+from fastsim.device import CPU, Device
 from fastsim.pipeline import Findings
 from fastsim.records import Float32Array, Int64Array, MediaFile
 from fastsim.review.found import UNVERIFIED, Found
@@ -23,7 +24,7 @@ FLOOR = 0.6
 _Pairs = tuple[Int64Array, Int64Array, Float32Array]
 
 
-def found_of(run: Findings, settings: Mapping[str, Any], *, workers: int = 1, device: str = "cpu") -> Found:
+def found_of(run: Findings, settings: Mapping[str, Any], *, workers: int = 1, device: Device = CPU) -> Found:
     """Return what a review keeps of a run. settings: see `Found.settings`; `thres` is needed."""
     known, embeddings = run.verified, run.embeddings
     if known is not None:
@@ -50,7 +51,7 @@ def found_of(run: Findings, settings: Mapping[str, Any], *, workers: int = 1, de
     )  # fmt: skip
 
 
-def low_pairs(run: Findings, thres: float, *, workers: int, device: str) -> tuple[_Pairs, float]:
+def low_pairs(run: Findings, thres: float, *, workers: int, device: Device) -> tuple[_Pairs, float]:
     """Return all pairs of rows from a low score on, as (left, right, score), and that score.
 
     Where they are more than MOST_PAIRS, the floor rises until so many are left.

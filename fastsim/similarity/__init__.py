@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsim.device import CPU, Device
 from fastsim.errors import of_device, pip_install
 from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock, VerifiedPairs
 from fastsim.rows import core_rows
@@ -28,7 +28,7 @@ def effective(thres: float) -> float:
 
 
 def pair_blocks(
-    embeddings: Embeddings, thres: float, *, device: str = "cpu", workers: int, isa: str | None = None,
+    embeddings: Embeddings, thres: float, *, device: Device = CPU, workers: int, isa: str | None = None,
     labels: Labels | None = None, bar: Bar | None = None, traffic: Traffic | None = None,
 ) -> Iterator[PairBlock]:  # fmt: skip
     """Yield the pairs of rows with a score of at least `thres`, each once, in blocks of no particular order.
@@ -40,7 +40,7 @@ def pair_blocks(
     bytes; pairs that the GPU finds are rescored by the views of `embeddings` on the CPU.
     """
     thres = effective(thres)
-    if device.startswith("cuda"):
+    if device.is_cuda:
         blocks = _on_cuda(
             embeddings.vectors,
             thres,
@@ -58,13 +58,13 @@ def pair_blocks(
     )
 
 
-def _on_cuda(vectors: Float16Array, thres: float, *, device: str, **more: Any) -> Iterator[PairBlock]:
+def _on_cuda(vectors: Float16Array, thres: float, *, device: Device, **more: Any) -> Iterator[PairBlock]:
     """Yield the blocks of the CUDA backend. Raises FastsimError for what CuPy raises, such as a missing driver."""
     try:
         cuda = importlib.import_module("fastsim.similarity.cuda")
         yield from cuda.pair_blocks(vectors, thres, device=device, **more)
     except Exception as error:
-        known = of_device(error, device)
+        known = of_device(error, str(device))
         if known is None:
             raise
         raise known from None
@@ -125,15 +125,14 @@ def similar_pairs(
     rows = _as_rows(vectors)
     if not 0.0 <= thres <= 1.0:
         raise ValueError(f"thres: {thres!r} is not between 0 and 1")
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+(,\d+)*)?", device):
-        raise ValueError(f"device: {device!r} is not auto, cpu, cuda, cuda:N or cuda:N,M")
-    if device.startswith("cuda") and importlib.util.find_spec("cupy") is None:
+    where = CPU if device == "auto" else Device.parse(device)
+    if where.is_cuda and importlib.util.find_spec("cupy") is None:
         raise ValueError(f"device: {device!r} needs CuPy, which is not installed; {pip_install('cuda12')}")
     if workers is not None and workers < 1:
         raise ValueError(f"workers: {workers!r} is less than 1")
     n = len(rows)
     embeddings = Embeddings(np.arange(n, dtype=np.int64), rows, np.zeros((n, 2), np.int32))
-    blocks = list(pair_blocks(embeddings, thres, device=device, workers=workers or os.cpu_count() or 1, isa=isa))
+    blocks = list(pair_blocks(embeddings, thres, device=where, workers=workers or os.cpu_count() or 1, isa=isa))
     left = np.concatenate([np.empty(0, np.int64), *(block.left for block in blocks)])
     right = np.concatenate([np.empty(0, np.int64), *(block.right for block in blocks)])
     score = np.concatenate([np.empty(0, np.float32), *(block.score for block in blocks)])

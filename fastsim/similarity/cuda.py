@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import cupy as cp
 import numpy as np
 
+from fastsim.device import Device
 from fastsim.errors import FastsimError
 from fastsim.records import DeviceRows, Float16Array, Float32Array, Int32Array, PairBlock
 from fastsim.run.progress import Bar
@@ -262,11 +263,6 @@ class CudaTicket(NamedTuple):
         return self.launcher.finish(self.tile, self.slot, self.done)
 
 
-def devices(name: str) -> list[int]:
-    """Return the numbers in `cuda:0` or `cuda:0,1`; plain `cuda` is the first device."""
-    return [int(number) for number in name.removeprefix("cuda").removeprefix(":").split(",") if number] or [0]
-
-
 def panel_rows(n: int, d: int, free: int, side: int = SIDE) -> int:
     """Return the rows of a panel: all of them if they fit into SHARE of `free` bytes, else a third of what fits."""
     row_bytes = 2 * (-(-d // SLAB) * SLAB) + 4
@@ -277,12 +273,12 @@ def panel_rows(n: int, d: int, free: int, side: int = SIDE) -> int:
 
 
 def open_launchers(
-    vectors: Float16Array, thres: float, *, device: str, resident: DeviceRows | None = None,
+    vectors: Float16Array, thres: float, *, device: Device, resident: DeviceRows | None = None,
     traffic: Traffic | None = None, side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "",
 ) -> tuple[list[CudaLauncher], int]:  # fmt: skip
     """Return a launcher for each device that `device` names, and the rows of a panel: all of them if they fit."""
     n, d = vectors.shape
-    numbers = devices(device)
+    numbers = device.indices
     if panel is None:
         bringing = [k for k in numbers if resident is None or resident.device != k]
         fits = [panel_rows(n, d, cp.cuda.Device(k).mem_info[0], side) for k in bringing]
@@ -294,7 +290,7 @@ def open_launchers(
 
 
 def pair_blocks(
-    vectors: Float16Array, thres: float, *, device: str, labels: Labels | None = None, bar: Bar | None = None,
+    vectors: Float16Array, thres: float, *, device: Device, labels: Labels | None = None, bar: Bar | None = None,
     resident: DeviceRows | None = None, traffic: Traffic | None = None,
     side: int = SIDE, panel: int | None = None, room: int = ROOM, kernel: str = "",
 ) -> Iterator[PairBlock]:  # fmt: skip

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fastsim.device import Device
 from fastsim.records import DeviceRows, Float16Array, Float32Array, PairBlock
 from fastsim.run.progress import Bar
 from fastsim.run.traffic import Traffic
@@ -57,7 +58,7 @@ class _Lists:
 
 
 def find_nearest(
-    vectors: Float16Array, k: int, floor: float, *, device: str, bar: Bar | None = None,
+    vectors: Float16Array, k: int, floor: float, *, device: Device, bar: Bar | None = None,
     resident: DeviceRows | None = None, traffic: Traffic | None = None, side: int = SIDE, panel: int | None = None,
     room: int = ROOM, kernel: str = "",
 ) -> Neighbours:  # fmt: skip

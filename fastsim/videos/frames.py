@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from fastsim.decode import choose_size
 from fastsim.decode.video.sampling import Sampling
+from fastsim.device import CPU, Device
 from fastsim.errors import shown
 from fastsim.records import MediaFile, Uint8Array
 from fastsim.run.traffic import Traffic
@@ -64,7 +65,7 @@ Event = VideoOpened | Taken | Ended | Unreadable
 class Where:
     """Where videos are decoded: `device` as in Compute; `note` is told of each video that a GPU leaves to the CPU."""
 
-    device: str = "cpu"
+    device: Device = CPU
     note: Callable[[str], None] = lambda _line: None
     traffic: Traffic = field(default_factory=Traffic)
 
@@ -100,7 +101,7 @@ def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
 
     for file in videos:
         try:
-            yield from _on_cpu(file, wanted) if wanted.where.device == "cpu" else _on_device(file, wanted)
+            yield from _on_cpu(file, wanted) if wanted.where.device == CPU else _on_device(file, wanted)
         except UnreadableVideoError as error:
             yield Unreadable(file, str(error))
         except Exception as error:  # a decoder met what its authors did not expect: the other videos go on
@@ -164,8 +165,8 @@ def _on_device(file: MediaFile, wanted: _Wanted) -> Iterator[Event]:
     yield from _on_cpu(file, wanted, last)
 
 
-def _number(device: str) -> int:
-    return int(device.removeprefix("cuda:").split(",")[0])
+def _number(device: Device) -> int:
+    return device.first
 
 
 def _weigh(event: Event) -> int:

@@ -27,7 +27,7 @@ class Settings:
         return {
             **asdict(self.sampling), "crop": self.crop, "thres": self.thres, "across": self.across,
             "timeline": self.timeline, "format": self.form, "quality": self.quality, "size": self.compute.size,
-            "runtime": self.compute.runtime, "device": self.compute.device, "model": model_sha256,
+            "runtime": self.compute.runtime, "device": str(self.compute.device), "model": model_sha256,
         }  # fmt: skip
 
 

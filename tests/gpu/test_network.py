@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from fastsim.device import Device
 from fastsim.model import load_model
 from fastsim.records import FrameBatch
 
@@ -28,7 +29,7 @@ def test_the_networks_rows_on_the_device_are_those_on_the_host(batch: int) -> No
     ]
     found = {}
     for device in DEVICES:
-        network = open_network(load_model(), runtime="onnxruntime", device=device, batch=batch, threads=2)
+        network = open_network(load_model(), runtime="onnxruntime", device=Device.parse(device), batch=batch, threads=2)
         found[device], _ = embed(network, batches, Quiet(), keep=20)
     ours, exact = found["cuda:0"], found["cpu"]
     assert exact.device is None and ours.device is not None

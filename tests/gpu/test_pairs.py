@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from oracle import assert_same_pairs, oracle
 
+from fastsim.device import Device
 from fastsim.records import DeviceRows, Embeddings
 from fastsim.run.traffic import Traffic
 from fastsim.similarity import effective, pair_blocks
@@ -30,7 +31,7 @@ def test_pairs_are_those_of_the_oracle(device: str, n: int, d: int, thres: float
         vectors[7], vectors[8, 3] = 0, np.inf
     embeddings = Embeddings(np.arange(n, dtype=np.int64), vectors, np.zeros((n, 2), np.int32))
     found = np.full((n, n), -np.inf)
-    for block in pair_blocks(embeddings, thres, device=device, workers=2):
+    for block in pair_blocks(embeddings, thres, device=Device.parse(device), workers=2):
         found[block.left, block.right] = block.score
     assert_same_pairs(found, oracle(vectors), effective(thres))
 
@@ -51,7 +52,7 @@ def test_kernels_panels_and_overflows_give_the_bits_of_the_cpu_backend(options: 
 
     expected = found(cpu.pair_blocks(vectors, 0.55, workers=2))
     assert len(expected) > 1000
-    assert found(cuda.pair_blocks(vectors, 0.55, device="cuda:0", **options)) == expected
+    assert found(cuda.pair_blocks(vectors, 0.55, device=Device.parse("cuda:0"), **options)) == expected
 
 
 @pytest.mark.parametrize(("n", "d"), [(700, 256), (1500, 40)])
@@ -64,7 +65,9 @@ def test_rows_that_lie_on_the_device_give_the_same_bits_and_stay_there(n: int, d
     vectors, traffic = rows(n, d, 3), Traffic()
 
     def found(resident: DeviceRows | None) -> list:
-        blocks = cuda.pair_blocks(vectors, 0.5, device="cuda:0", resident=resident, traffic=traffic, panel=panel)
+        blocks = cuda.pair_blocks(
+            vectors, 0.5, device=Device.parse("cuda:0"), resident=resident, traffic=traffic, panel=panel
+        )
         return sorted(
             (left, right, score)
             for block in blocks
@@ -83,6 +86,6 @@ def test_the_nearest_neighbours_have_the_bits_of_the_cpu_backend(options: dict) 
 
     vectors = rows(3000, 256, 7)
     exact = neighbours.find_nearest(vectors, 24, 0.3, workers=2)
-    ours = neighbours_cuda.find_nearest(vectors, 24, 0.3, device="cuda:0", **options)
+    ours = neighbours_cuda.find_nearest(vectors, 24, 0.3, device=Device.parse("cuda:0"), **options)
     assert np.array_equal(ours.index, exact.index)
     assert np.array_equal(ours.score.view(np.uint32), exact.score.view(np.uint32))

@@ -9,6 +9,7 @@ import pytest
 from support import Run
 
 from fastsim import decode
+from fastsim.device import Device
 from fastsim.model import load_model
 from fastsim.records import FrameBatch, MediaFile, Snapshot
 
@@ -29,10 +30,10 @@ def test_decoded_pictures_give_nearly_the_vectors_of_the_cpu_backend(photos: Pat
     vectors = {}
     for device, runtime in (("cpu", "openvino"), ("cuda:0", "onnxruntime")):
         try:
-            network = open_network(load_model(), runtime=runtime, device=device, batch=4, threads=2)
+            network = open_network(load_model(), runtime=runtime, device=Device.parse(device), batch=4, threads=2)
         except ImportError:
-            network = open_network(load_model(), runtime="onnxruntime", device=device, batch=4, threads=2)
-        frames = decode.frame_batches(files, size=224, batch=4, workers=2, device=device)
+            network = open_network(load_model(), runtime="onnxruntime", device=Device.parse(device), batch=4, threads=2)
+        frames = decode.frame_batches(files, size=224, batch=4, workers=2, device=Device.parse(device))
         vectors[device], skipped = embed(network, frames, Quiet())
         assert len(skipped) == 1
     a, b = (vectors[device].vectors.astype(np.float32) for device in DEVICES)
@@ -44,7 +45,7 @@ def test_pixels_stay_on_the_device(photos: Path) -> None:
     import cupy as cp
 
     files = [MediaFile(0, str(photos / "holiday" / "hills.jpg"), str(photos), Snapshot.of(str(photos)))]
-    (batch,) = decode.frame_batches(files, size=224, batch=4, workers=2, device="cuda:0")
+    (batch,) = decode.frame_batches(files, size=224, batch=4, workers=2, device=Device.parse("cuda:0"))
     assert isinstance(batch, FrameBatch) and isinstance(batch.pixels, cp.ndarray)
 
 
@@ -63,7 +64,7 @@ def test_nothing_is_copied_between_the_decoder_and_the_pairs(photos: Path) -> No
         path.unlink()
     groups = {}
     for device in DEVICES:
-        compute = Compute(device=device, runtime="onnxruntime", workers=2, batch=4)
+        compute = Compute(device=Device.parse(device), runtime="onnxruntime", workers=2, batch=4)
         found = find(Config(Scan((str(photos),)), compute, 0.75), NullProgress())
         groups[device], moved = [set(group.ids.tolist()) for group in found.groups], found.environment.traffic.as_dict()
     assert groups["cuda:0"] == groups["cpu"]

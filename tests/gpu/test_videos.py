@@ -11,6 +11,7 @@ import pytest
 from support import Run
 
 from fastsim.decode.video.sampling import Sampling
+from fastsim.device import Device
 from fastsim.records import MediaFile, Snapshot
 
 pytest.importorskip("av", reason="needs PyAV")
@@ -34,7 +35,13 @@ VIDEOS: dict[str, dict[str, Any]] = {
 def taken(path: Path, device: str, sampling: Sampling, notes: list[str]) -> list[frames.Taken]:
     file = MediaFile(0, str(path), str(path), Snapshot.of(str(path)))
     found = frames.events(
-        [file], sampling, crop=0.85, size=112, threads=2, with_frames=True, where=frames.Where(device, notes.append)
+        [file],
+        sampling,
+        crop=0.85,
+        size=112,
+        threads=2,
+        with_frames=True,
+        where=frames.Where(Device.parse(device), notes.append),
     )
     return [event for event in found if isinstance(event, frames.Taken)]
 

@@ -41,7 +41,7 @@ def test_what_is_not_there_or_empty_is_an_error_that_names_it() -> None:
 
 
 def test_a_device_that_is_unknown_or_not_there_is_no_silent_cpu() -> None:
-    with pytest.raises(ValueError, match="'tpu' is not auto, cpu, cuda"):
+    with pytest.raises(ValueError, match=r"device must be one of auto, cpu, cuda.*'tpu'"):
         fastsim.similar_pairs(np.eye(2, dtype=np.float32), 0.5, device="tpu")
     left, _, _ = fastsim.similar_pairs(np.ones((2, 4), np.float32), 0.5, device="auto")
     assert left.tolist() == [0]

@@ -13,6 +13,7 @@ from oracle import assert_same_pairs, oracle
 
 from fastsim import similarity
 from fastsim.config import Compute, Config, Scan
+from fastsim.device import Device
 from fastsim.embedding import embed
 from fastsim.model import load_model
 from fastsim.pipeline import find
@@ -49,7 +50,9 @@ def frames(count: int, sizes: list[int]) -> list[FrameBatch]:
 
 def network(traffic: Traffic, batch: int = 4) -> object:
     backend = importlib.import_module("fastsim.embedding.onnxruntime_cuda")
-    return backend.CudaNetwork(load_model(), device="cuda:0", runtime="onnxruntime", batch=batch, traffic=traffic)
+    return backend.CudaNetwork(
+        load_model(), device=Device.parse("cuda:0"), runtime="onnxruntime", batch=batch, traffic=traffic
+    )
 
 
 def run(net: object, batches: list[FrameBatch], keep: int) -> Embeddings:
@@ -62,7 +65,7 @@ def test_the_kept_rows_are_the_hosts_bit_by_bit_and_each_crosses_once(cupy: obje
     found = run(network(traffic), batches, keep=20)
     from fastsim.embedding.onnxruntime import OnnxRuntimeNetwork  # not at the top: it may not be installed
 
-    exact = run(OnnxRuntimeNetwork(load_model(), device="cpu", threads=2), batches, keep=20)
+    exact = run(OnnxRuntimeNetwork(load_model(), threads=2), batches, keep=20)
     assert exact.device is None and found.device is not None
     assert isinstance(found.device.rows, fake_cupy.Array) and found.device.device == 0
     assert np.array_equal(np.asarray(found.device.rows).view(np.uint16), found.vectors.view(np.uint16))
@@ -155,7 +158,14 @@ def test_rows_are_compared_where_they_lie(cupy: object, n: int, d: int, device: 
     resident = DeviceRows(0, np.array(vectors).view(fake_cupy.Array))
     found = np.full((n, n), -np.inf)
     for block in cuda.pair_blocks(
-        vectors, effective(0.55), device=device, resident=resident, traffic=traffic, side=128, panel=panel, room=1 << 14
+        vectors,
+        effective(0.55),
+        device=Device.parse(device),
+        resident=resident,
+        traffic=traffic,
+        side=128,
+        panel=panel,
+        room=1 << 14,
     ):
         found[block.left, block.right] = block.score
     assert_same_pairs(found, oracle(vectors), effective(0.55))
@@ -174,7 +184,7 @@ def test_nothing_is_copied_between_the_decoder_and_the_pairs(
     for path in [*photos.rglob("*.png"), *photos.rglob("*.webp")]:
         path.unlink()
     fake_cupy.install_decoder(monkeypatch, dali)
-    compute = Compute(size=96, device="cuda:0", runtime="onnxruntime", workers=2, batch=4)
+    compute = Compute(size=96, device=Device.parse("cuda:0"), runtime="onnxruntime", workers=2, batch=4)
     found = find(Config(Scan((str(photos),)), compute, 0.75), NullProgress())
     n, moved = len(found.embeddings), found.environment.traffic.as_dict()
     files = sum(file.snapshot.size for file in found.files)

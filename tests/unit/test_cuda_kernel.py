@@ -12,6 +12,7 @@ import pytest
 
 import fastsim
 from bench.gpu.kernels import ARCHITECTURES, compiled
+from fastsim.device import Device
 from fastsim.errors import UsageError
 from fastsim.similarity import kernels, schedule, tensor_map
 
@@ -106,6 +107,6 @@ def test_a_tensor_map_is_asked_for_with_the_drivers_arguments(monkeypatch: pytes
 
 def test_panels_and_devices() -> None:
     cuda = pytest.importorskip("fastsim.similarity.cuda", reason="needs cupy")
-    assert cuda.devices("cuda") == [0] and cuda.devices("cuda:1,3") == [1, 3]
+    assert Device.parse("cuda").indices == (0,) and str(Device.parse("cuda:1,3")) == "cuda:1,3"
     assert cuda.panel_rows(1_000_000, 256, 80 << 30) >= 1_000_000
     assert cuda.panel_rows(100_000_000, 256, 8 << 30) % cuda.SIDE == 0

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from oracle import make
 
+from fastsim.device import Device
 from fastsim.records import DeviceRows, PairBlock
 from fastsim.similarity import neighbours
 from fastsim.similarity.cpu import Tile
@@ -39,7 +40,7 @@ def test_the_neighbours_are_those_of_the_c_core(
     if n > 9:
         vectors[3], vectors[5, 0] = 0, np.inf
     exact = neighbours.find_nearest(vectors, k, floor, workers=1)
-    assert_same(backend.find_nearest(vectors, k, floor, device="cuda:0", **options), exact)
+    assert_same(backend.find_nearest(vectors, k, floor, device=Device.parse("cuda:0"), **options), exact)
 
 
 def test_rows_on_the_device_stay_there_and_several_devices_share_the_tiles(backend: ModuleType) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from fastsim import gpu_probe
 from fastsim.config import resolve_device, resolve_runtime
+from fastsim.device import Device
 from fastsim.errors import FastsimError, UsageError
 from fastsim.similarity import similar_pairs
 
@@ -68,13 +69,13 @@ def test_a_line_of_nvidia_smi_is_read() -> None:
 
 def test_without_a_driver_auto_is_cpu_and_cuda_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    assert resolve_device("auto") == "cpu"
+    assert resolve_device("auto") == Device.parse("cpu")
     with pytest.raises(UsageError, match="no NVIDIA driver"):
         resolve_device("cuda")
     with pytest.raises(UsageError, match="needs a GPU"):
-        resolve_runtime("tensorrt", "cpu")
+        resolve_runtime("tensorrt", Device.parse("cpu"))
     with pytest.raises(UsageError, match="CPU only"):
-        resolve_runtime("openvino", "cuda:0")
+        resolve_runtime("openvino", Device.parse("cuda"))
 
 
 SMI = "#!/bin/sh\necho '0, NVIDIA H200, 580.159.04, 143771 MiB, 9.0'\n"
@@ -100,7 +101,7 @@ def test_an_nvidia_smi_without_a_working_driver_is_said_in_one_line(
 
     monkeypatch.setattr(gpu_probe.ctypes, "CDLL", load)
     if said is None:
-        assert resolve_device("cuda") == "cuda:0"
+        assert str(resolve_device("cuda")) == "cuda:0"
         return
     with pytest.raises(UsageError, match=said) as raised:
         resolve_device("cuda")
@@ -116,6 +117,6 @@ def test_what_cupy_raises_is_one_line_for_library_users(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(fake_cupy.Device, "__init__", no_driver)
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: object())
-    with pytest.raises(FastsimError, match=r"--device cuda: CUDA failed \(cudaErrorInsufficientDriver") as raised:
+    with pytest.raises(FastsimError, match=r"--device cuda:0: CUDA failed \(cudaErrorInsufficientDriver") as raised:
         similar_pairs(np.eye(4, dtype=np.float16), 0.5, device="cuda")
     assert "\n" not in str(raised.value)

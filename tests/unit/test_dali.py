@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fastsim import decode
+from fastsim.device import Device
 from fastsim.records import FrameBatch, MediaFile, Skipped, Snapshot
 
 dali = pytest.importorskip("fastsim.decode.dali", reason="needs nvidia-dali")
@@ -136,7 +137,7 @@ def test_a_note_names_each_reason_for_which_opencv_decoded(photos: Path, monkeyp
 
     monkeypatch.setattr(dali, "frame_batches", few)
     notes: list[str] = []
-    list(decode.frame_batches([], size=64, batch=2, workers=1, device="cuda:0", note=notes.append))
+    list(decode.frame_batches([], size=64, batch=2, workers=1, device=Device.parse("cuda:0"), note=notes.append))
     assert notes == [
         "decoded by DALI: 3, by OpenCV (no JPEGs, or broken ones): 5",
         "decoded by DALI: 3, by OpenCV (the GPU had no memory for them): 2",

@@ -13,6 +13,7 @@ from media.draw_videos import X264, encode, film, stamp, with_matrix
 from fastsim.decode.video.index import UnsuitedError, index_of
 from fastsim.decode.video.reader import Video
 from fastsim.decode.video.sampling import Sampling
+from fastsim.device import Device
 from fastsim.records import MediaFile, Snapshot
 from fastsim.run.traffic import Traffic
 from fastsim.videos import frames
@@ -54,7 +55,7 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def events(path: Path, sampling: Sampling, device: str, notes: list[str], **options: Any) -> list[frames.Event]:
     file = MediaFile(0, str(path), str(path), Snapshot.of(str(path)))
-    where = frames.Where(device, notes.append, options.pop("traffic", Traffic()))
+    where = frames.Where(Device.parse(device), notes.append, options.pop("traffic", Traffic()))
     chosen = {"crop": 0.85, "size": 112, "threads": 2, "with_frames": True} | options
     return list(frames.events([file], sampling, where=where, **chosen))
 

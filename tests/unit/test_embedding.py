@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import fastsim
 from fastsim.config import Compute, resolve_compute
+from fastsim.device import CPU
 from fastsim.embedding import embed, open_network, unit_rows
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import load_model
@@ -40,7 +41,7 @@ def batches(pixels: np.ndarray, size: int) -> list[FrameBatch]:
 
 
 def run_all(model: str | None, runtime: str, pixels: np.ndarray, batch: int = 2) -> Embeddings:
-    network = open_network(load_model(model), runtime=runtime, device="cpu", batch=batch, threads=2)
+    network = open_network(load_model(model), runtime=runtime, device=CPU, batch=batch, threads=2)
     with NullProgress().bar("embed", None, "images") as bar:
         embeddings, skipped = embed(network, batches(pixels, batch), bar)
     assert skipped == ()
@@ -180,7 +181,7 @@ def test_a_card_of_another_file_is_refused(tmp_path: Path) -> None:
 def test_what_is_no_network_is_a_usage_error(tmp_path: Path, runtime: str) -> None:
     (tmp_path / "text.onnx").write_text("no network")
     with pytest.raises(UsageError, match=r"text\.onnx"):
-        open_network(load_model(str(tmp_path / "text.onnx")), runtime=runtime, device="cpu", batch=1, threads=1)
+        open_network(load_model(str(tmp_path / "text.onnx")), runtime=runtime, device=CPU, batch=1, threads=1)
     with pytest.raises(UsageError, match=r"missing\.onnx"):
         load_model(str(tmp_path / "missing.onnx"))
 
@@ -207,7 +208,7 @@ def test_a_size_that_the_network_does_not_take_is_an_error(tmp_path: Path, noise
 
 
 def test_skipped_files_are_handed_on() -> None:
-    network = open_network(load_model(), runtime="openvino", device="cpu", batch=1, threads=1)
+    network = open_network(load_model(), runtime="openvino", device=CPU, batch=1, threads=1)
     with NullProgress().bar("embed", None, "images") as bar:
         embeddings, skipped = embed(network, [Skipped("a", "broken", 0)], bar)
     assert len(embeddings) == 0

@@ -14,7 +14,7 @@ import fastsim
 PACKAGE = Path(fastsim.__file__).parent
 PHOTOS = Path(__file__).parents[1] / "media" / "photos"
 LAYERS = (
-    {"choices", "errors", "_core", "rows", "records"},
+    {"choices", "device", "errors", "_core", "rows", "records"},
     {"run"},
     {"inputs", "gpu_probe", "model", "decisions"},
     {"cache", "decode", "embedding", "similarity", "verification", "grouping", "files"},
@@ -30,7 +30,7 @@ LAYERS = (
 """Every module or package at the top, from the bottom up. A module imports from layers below its own, or from its own
 package."""
 
-WITHIN = {("files", "inputs"), ("embedding", "cache"), ("rows", "records"), ("rows", "_core")}
+WITHIN = {("files", "inputs"), ("embedding", "cache"), ("rows", "records"), ("rows", "_core"), ("device", "choices")}
 """Imports inside a layer that are allowed."""
 
 

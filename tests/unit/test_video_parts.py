@@ -21,7 +21,7 @@ from fastsim.records import MediaFile, Snapshot
 from fastsim.videos.ahead import run_ahead
 from fastsim.videos.align import Track, align
 from fastsim.videos.folders import folders
-from fastsim.videos.journal import NAME, Journal
+from fastsim.videos.journal import NAME, VideoJournal
 from fastsim.videos.pictures import TEMPORARY, Sheet, Timeline, clock, shrunk, write_picture, write_whole
 from fastsim.videos.results import Extract, Kept, Settings
 
@@ -162,7 +162,7 @@ def identity(**changes: object) -> dict[str, object]:
 
 def test_the_journal_goes_on_with_the_same_settings_only(tmp_path: Path) -> None:
     outs, [video, other] = str(tmp_path / "outs"), files("a.mp4", "b.mp4")
-    with Journal(outs, identity()) as journal:
+    with VideoJournal(outs, identity()) as journal:
         assert journal.finished(video) is None
         folder = journal.begin(video, "a")
         for name in ("frame_0000000_00-00-00.000.jpg", "index.csv", "mine.txt", f"index.csv{TEMPORARY}"):
@@ -171,12 +171,12 @@ def test_the_journal_goes_on_with_the_same_settings_only(tmp_path: Path) -> None
         kept = [Kept(0, 0.0, "frame_0000000_00-00-00.000.jpg", 3, 0.8)]
         journal.end(video, Extract(video.path, "a", 4, 4, kept=kept), np.ones((1, 4), np.float16))
         with pytest.raises(UsageError, match="at work in it"):
-            Journal(outs, identity())
+            VideoJournal(outs, identity())
     with open(tmp_path / "outs" / NAME, "ab") as stream:
         stream.write(b'{"done": {"pa')  # killed while it wrote
     with pytest.raises(UsageError, match="--skip 10; now --skip 3"):
-        Journal(outs, identity(skip=3))
-    with Journal(outs, identity()) as journal:
+        VideoJournal(outs, identity(skip=3))
+    with VideoJournal(outs, identity()) as journal:
         found = journal.finished(video)
         assert found is not None and found.earlier and found.kept == kept
         assert (journal.rows(video) == np.ones((1, 4), np.float16)).all()
@@ -196,11 +196,11 @@ def test_folders_with_other_things_in_them_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for name in ("full", "file", "file/below"):
         with pytest.raises(UsageError, match="--outs"):
-            Journal(str(tmp_path / name), identity())
+            VideoJournal(str(tmp_path / name), identity())
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / NAME).write_text("something else\n")
     with pytest.raises(UsageError, match="give another --outs"):
-        Journal(str(tmp_path / "other"), identity())
+        VideoJournal(str(tmp_path / "other"), identity())
 
 
 def test_a_picture_is_whole_or_not_there(tmp_path: Path) -> None:

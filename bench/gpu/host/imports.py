@@ -11,6 +11,7 @@ import numpy as np
 
 import bench  # noqa: F401  # the installed package, or the checkout with its core
 from fastsim import gpu_probe
+from fastsim.device import Device
 
 
 def told(name: str, work: Callable[[], object]) -> None:
@@ -37,7 +38,7 @@ def onnxruntime() -> object:
     from fastsim.model import load_model
     from fastsim.records import FrameBatch
 
-    net = CudaNetwork(load_model(), device="cuda:0", runtime="onnxruntime", batch=8)
+    net = CudaNetwork(load_model(), device=Device.parse("cuda:0"), runtime="onnxruntime", batch=8)
     batch = FrameBatch(np.arange(8), cp.zeros((8, 128, 128, 3), cp.uint8), np.zeros((8, 2), np.int32))
     ((_, rows),) = net.run([batch])
     return ort.__version__, net.ran_on, rows.shape, str(rows.dtype)
