@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict, Unpack
 
 from fastsim import __version__, config, leakage, pipeline
 from fastsim.cache.embeddings import default_folder
-from fastsim.choices import DropMode, GroupBy, Mode, Pairs
+from fastsim.choices import DropMode, GroupBy, Mode, Pairs, Scope
 from fastsim.config import Compute, Config, Scan
 from fastsim.embed_files import to_vectors
 from fastsim.errors import UsageError
 from fastsim.files import apply, plan, undo
 from fastsim.files.output_folder import check_outs
 from fastsim.files.unchanged import with_digests
-from fastsim.grouping.keep_rules import DEFAULT, POLICIES
+from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules
+from fastsim.inputs.filters import Filters, parse_pixels
 from fastsim.leakage.leaks import Leaks, plan_removal
 from fastsim.planning import check_libraries, refuse_losses, settle_units
 from fastsim.records import Float16Array, Int32Array, Plan, Skipped, by_keeper
@@ -67,6 +68,14 @@ class Options(TypedDict, total=False):
     """Search subfolders as well (the default)."""
     exclude: str | Iterable[str]
     """Globs of paths or names that are left out."""
+    include: str | Iterable[str]
+    """Globs of paths or names, of which one has to match."""
+    min_size: int | str | None
+    """Bytes, as a number or as --min-size takes them."""
+    max_size: int | str | None
+    newer: str | datetime | None
+    """A time as --newer takes it."""
+    older: str | datetime | None
     follow_links: bool
     include_system: bool
     progress: bool | Callback
@@ -109,10 +118,13 @@ def find(
     paths: StrPath | Iterable[StrPath],
     thres: float | None = None,
     *,
-    keep: str | None = None,
+    keep: str | Iterable[str] | None = None,
     group_by: str = "component",
     pairs: str = "keep",
     verify: bool = False,
+    reference: StrPath | Iterable[StrPath] = (),
+    scope: str = "all",
+    min_pixels: int | str | None = None,
     **options: Unpack[Options],
 ) -> Found:
     """Find groups of images with a score of at least `thres`. No file is changed.
@@ -120,18 +132,26 @@ def find(
     Args:
         paths: Files and folders.
         thres: Lowest score of similar images, 0 to 1; None: 0.75, or 0 with `verify`.
-        keep: "largest" (the default), "resolution", "newest", "oldest", "path", or with `verify` "uncropped".
+        keep: The rules of --keep, as one string or one rule each; "largest" by default.
         group_by: "component" or "keeper".
         pairs: "keep" or "split", for a RAW file and its JPEG.
         verify: Group confirmed copies only; `thres`, if given, is then a further minimum.
+        reference: Folders to compare against; their files are kept before all others, and never moved or deleted.
+        scope: "all", "between" (only files of different `paths`) or "within" (only files of the same).
+        min_pixels: Smallest image to take, as a number or as --min-pixels takes it.
         **options: See `Options`.
 
     Raises:
         FastsimError: For a path that does not exist, or an invalid option.
     """
-    _check_words(("keep", keep or DEFAULT, POLICIES), ("group_by", group_by, GroupBy), ("pairs", pairs, Pairs))
+    _check_words(("group_by", group_by, GroupBy), ("pairs", pairs, Pairs), ("scope", scope, Scope))
+    rules = _keep(keep, verify)
     compute, what, progress = _resolve(paths, options)
-    settings = Config(what, compute, _thres(thres, verify), keep or DEFAULT, pairs, verify=verify)
+    what = replace(what, references=_paths(reference))
+    settings = Config(
+        what, compute, _thres(thres, verify), rules, pairs, verify=verify, scope=config.check_scope(Scope(scope), what),
+        min_pixels=0 if min_pixels is None else parse_pixels(str(min_pixels), "min_pixels"),
+    )  # fmt: skip
     found = pipeline.find(settings, progress)
     groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     members = results.members(groups, found.files, found.embeddings, found.reasons)
@@ -142,14 +162,28 @@ def find_groups(
     paths: StrPath | Iterable[StrPath],
     thres: float | None = None,
     *,
-    keep: str | None = None,
+    keep: str | Iterable[str] | None = None,
     group_by: str = "component",
     pairs: str = "keep",
     verify: bool = False,
+    reference: StrPath | Iterable[StrPath] = (),
+    scope: str = "all",
+    min_pixels: int | str | None = None,
     **options: Unpack[Options],
 ) -> list[list[Member]]:
     """Return `find(...).groups` alone: groups of similar images, largest first, in each the kept files first."""
-    return find(paths, thres, keep=keep, group_by=group_by, pairs=pairs, verify=verify, **options).groups
+    return find(
+        paths,
+        thres,
+        keep=keep,
+        group_by=group_by,
+        pairs=pairs,
+        verify=verify,
+        reference=reference,
+        scope=scope,
+        min_pixels=min_pixels,
+        **options,
+    ).groups
 
 
 def find_pairs(
@@ -210,6 +244,15 @@ def plan_leaks(leaks: Leaks, outs: StrPath, *, drop: str, mode: str = "clean_mov
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     return plan_removal(leaks, drop, DropMode(mode), outs=folder, header=header)
+
+
+def _keep(keep: str | Iterable[str] | None, verify: bool) -> KeepRules:
+    if keep is None:
+        return DEFAULT
+    rules = KeepRules.parse(keep, "keep") if isinstance(keep, str) else KeepRules.of(keep, "keep")
+    if rules.requires(UNCROPPED) and not verify:
+        raise UsageError(f"keep {UNCROPPED!r} needs verify=True, which finds out what is a crop of what")
+    return rules
 
 
 def _thres(thres: float | None, verify: bool) -> float:
@@ -311,14 +354,31 @@ def _resolve(paths: StrPath | Iterable[StrPath], options: Options) -> tuple[Comp
         batch=options.get("batch"),
         cache=str(default_folder()) if cache is True else os.fsdecode(cache) if cache else None,
     )
-    exclude = options.get("exclude", ())
-    globs = (exclude,) if isinstance(exclude, str) else tuple(exclude)  # a lone str is one glob, not many letters
-    named = (paths,) if isinstance(paths, str | bytes | os.PathLike) else tuple(paths)
     what = Scan(
-        tuple(os.fsdecode(path) for path in named), options.get("recursive", True), globs,
+        _paths(paths), options.get("recursive", True), _globs(options.get("exclude", ())),
         options.get("follow_links", False), include_system=options.get("include_system", False),
+        filters=Filters.parse(
+            min_size=_text(options.get("min_size")), max_size=_text(options.get("max_size")),
+            newer=_text(options.get("newer")), older=_text(options.get("older")), include=_globs(options.get("include", ())),
+        ),
     )  # fmt: skip
     return compute, what, _progress(options.get("progress", False))
+
+
+def _globs(given: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the globs as a tuple; a lone str is one glob, not many letters."""
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _text(value: object) -> str | None:
+    """Return `value` as the command line has it."""
+    return None if value is None else value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _paths(paths: StrPath | Iterable[StrPath]) -> tuple[str, ...]:
+    """Return one path or several as a tuple of str."""
+    named = (paths,) if isinstance(paths, str | bytes | os.PathLike) else tuple(paths)
+    return tuple(os.fsdecode(path) for path in named)
 
 
 def _progress(wanted: bool | Callback) -> Progress:

@@ -54,6 +54,14 @@ class DropMode(StrEnum):
     CLEAN_DELETE = "clean_delete"
 
 
+class Scope(StrEnum):
+    """Which pairs of files are compared: all, or those of different inputs, or those of one input."""
+
+    ALL = "all"
+    BETWEEN = "between"
+    WITHIN = "within"
+
+
 class GroupBy(StrEnum):
     """What a group folder holds: a whole component, or one keeper and what it covers."""
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 from dataclasses import dataclass, field
 
-from fastsim.choices import DeviceKind, Pairs, Runtime
+from fastsim.choices import DeviceKind, Pairs, Runtime, Scope
 from fastsim.device import CPU, Device
 from fastsim.errors import UsageError, pip_install, shown
+from fastsim.grouping.keep_words import DEFAULT, KeepRules
+from fastsim.inputs.filters import NO_FILTERS, Filters
 from fastsim.model import card_size
 
 DEFAULT_THRES = 0.75
@@ -57,6 +60,10 @@ class Scan:
     """More inputs, from a list on stdin; missing ones are skipped."""
     include_system: bool = False
     """Also enter trash, snapshot, thumbnail and version control folders and photo libraries."""
+    references: tuple[str, ...] = ()
+    """Folders whose files are compared against, and stay where they are."""
+    filters: Filters = NO_FILTERS
+    """What files have to be to take part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +73,7 @@ class Config:
     scan: Scan
     compute: Compute = field(default_factory=Compute)
     thres: float = DEFAULT_THRES
-    keep: str = "largest"
+    keep: KeepRules = DEFAULT
     pairs: str = Pairs.KEEP.value
     """Whether a RAW file and its JPEG are one unit, or two images."""
     sidecars: bool = True
@@ -75,6 +82,10 @@ class Config:
     """Group confirmed copies only; `thres` is a further minimum."""
     decisions: bool = False
     """Keep pairs apart that a person has called "not a duplicate"."""
+    scope: Scope = Scope.ALL
+    """Which pairs are compared."""
+    min_pixels: int = 0
+    """Pictures with fewer pixels take no part."""
 
 
 def resolve_compute(
@@ -155,6 +166,23 @@ def resolve_runtime(name: str, device: Device = CPU) -> str:
     if importlib.util.find_spec(name) is None:
         raise UsageError(f"--runtime {name}: it is not installed; {pip_install(name)}, or use --runtime auto")
     return name
+
+
+def check_scope(scope: Scope, scan: Scan) -> Scope:
+    """--between and --within, which need inputs that lie apart. Raises UsageError."""
+    if scope == Scope.ALL:
+        return scope
+    if scope == Scope.WITHIN and scan.references:
+        raise UsageError(
+            "--within and --reference exclude each other: references are another input; leave one of them out"
+        )
+    inputs = sorted({os.path.realpath(path) for path in (*scan.inputs, *scan.listed)})
+    for outer, inner in itertools.pairwise(inputs):
+        if inner.startswith(outer.rstrip(os.sep) + os.sep):
+            raise UsageError(f"--{scope}: the INPUT {shown(inner)} lies in {shown(outer)}; name inputs that lie apart")
+    if scope == Scope.BETWEEN and len({*inputs, *scan.references}) < 2:
+        raise UsageError("--between compares files of different inputs, and there is only one; name another INPUT")
+    return scope
 
 
 def check_thres(thres: float) -> float:

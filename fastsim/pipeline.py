@@ -17,14 +17,16 @@ from fastsim.choices import Pairs
 from fastsim.config import Config, Scan
 from fastsim.decisions import read_pairs
 from fastsim.embed_files import Environment, to_vectors
-from fastsim.grouping import keep_rules
 from fastsim.grouping.components import Components, find_groups, group_pairs
+from fastsim.grouping.keep_order import KeepOrder, Reason, keep_order, reasons
+from fastsim.grouping.pair_scope import PairScope, freed
 from fastsim.inputs import raw_pairs
 from fastsim.inputs.discover import Listing, discover
 from fastsim.inputs.formats import Kind
+from fastsim.inputs.references import References
 from fastsim.inputs.sidecars import Sidecars
-from fastsim.inputs.system_folders import is_passing
-from fastsim.records import Embeddings, Group, Int64Array, LeftOut, MediaFile, PairBlock, Role, Skipped, VerifiedPairs
+from fastsim.keep_facts import candidates
+from fastsim.records import Embeddings, Group, Int64Array, LeftOut, MediaFile, PairBlock, Skipped, VerifiedPairs
 from fastsim.remembered import Remembered, only
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
@@ -44,7 +46,7 @@ class Findings:
     left_out: LeftOut
     sidecars: Sidecars
     """What belongs to the images."""
-    reasons: dict[int, str]
+    reasons: dict[int, Reason]
     """Why each keeper is kept, by id."""
     paired: int
     """RAW files that were not compared, because the JPEG or HEIC of their shot was."""
@@ -55,6 +57,7 @@ class Findings:
     """BLAKE2b-256 of the files that were hashed, by id."""
     apart: int = 0
     """Pairs in groups that a person has called "not a duplicate"."""
+    references: References = field(default_factory=lambda: References((), ()))
 
 
 def find(config: Config, progress: Progress) -> Findings:
@@ -66,13 +69,16 @@ def find(config: Config, progress: Progress) -> Findings:
         files, paired = raw_pairs.without_paired_raws(files)
     sidecars = Sidecars((file.path for file in files), pairs=config.pairs == Pairs.KEEP, sidecars=config.sidecars)
     embeddings, undecoded, environment = to_vectors(files, config.compute, progress, timings)
+    embeddings, small = _without_small(embeddings, files, config.min_pixels)
+    if small:
+        left_out = replace(left_out, filtered={**left_out.filtered, "--min-pixels": small})
     known = None
     remembered = Remembered(read_pairs() if config.decisions else frozenset(), files, embeddings.digests)
     if config.verify:
         verifier = Verifier(embeddings, files, config.compute, progress, timings)
-        groups, reasons, known = compare_verified(verifier, config, sidecars=sidecars, remembered=remembered)
+        groups, why, known = compare_verified(verifier, config, sidecars=sidecars, remembered=remembered)
     else:
-        groups, reasons = compare(
+        groups, why = compare(
             embeddings, files, config, progress, timings,
             traffic=environment.traffic, sidecars=sidecars, remembered=remembered,
         )  # fmt: skip
@@ -87,12 +93,13 @@ def find(config: Config, progress: Progress) -> Findings:
         environment,
         left_out,
         sidecars,
-        reasons,
+        why,
         paired,
         timings,
         known,
         digests,
         remembered.found,
+        References(config.scan.references, (*config.scan.inputs, *config.scan.listed)),
     )
 
 
@@ -102,8 +109,20 @@ def scan(what: Scan, progress: Progress, timings: Timings) -> Listing:
         return discover(
             what.inputs, listed=what.listed, recursive=what.recursive, exclude=what.exclude,
             follow_links=what.follow_links, outs=what.outs, kind=Kind.IMAGE, bar=bar,
-            include_system=what.include_system,
+            include_system=what.include_system, references=what.references,
+            filters=what.filters,
         )  # fmt: skip
+
+
+def _without_small(embeddings: Embeddings, files: Sequence[MediaFile], least: int) -> tuple[Embeddings, int]:
+    """Return `embeddings` without images of less than `least` pixels, and how many those are. References stay."""
+    if not least:
+        return embeddings, 0
+    stays = embeddings.sizes.prod(axis=1, dtype=np.int64) >= least
+    stays |= np.fromiter((files[i].reference for i in embeddings.ids.tolist()), np.bool_, len(embeddings))
+    small = len(embeddings) - int(stays.sum())
+    taken = embeddings.take(np.flatnonzero(stays)) if small else embeddings
+    return replace(taken, digests=embeddings.digests), small
 
 
 def _with_digests(
@@ -124,23 +143,27 @@ def _with_digests(
 def compare(
     embeddings: Embeddings, files: Sequence[MediaFile], config: Config, progress: Progress, timings: Timings,
     *, traffic: Traffic, sidecars: Sidecars, remembered: Remembered,
-) -> tuple[list[Group], dict[int, str]]:  # fmt: skip
+) -> tuple[list[Group], dict[int, Reason]]:  # fmt: skip
     """Compare all pairs; return the groups with the files to keep, and why each of those is kept."""
     n, compute = len(embeddings), config.compute
+    scope = PairScope.of([files[i] for i in embeddings.ids.tolist()], config.scope)
     with stage("compare", timings), progress.bar("compare", n * (n - 1) // 2, "pairs") as bar:
         components = Components(n)
         for block in similarity.pair_blocks(
-            embeddings, config.thres, device=compute.device, workers=compute.workers, labels=components.labels, bar=bar,
-            traffic=traffic,
+            embeddings, config.thres, device=compute.device, workers=compute.workers, bar=bar, traffic=traffic,
+            labels=components.labels if scope is None else None,  # pairs of one component may be the allowed ones
         ):  # fmt: skip
-            components.add(block)
+            components.add(block if scope is None else scope.filtered(block))
     with stage("group", timings):
         ranked = _ranked(components, embeddings, files, config, sidecars)
-        groups = find_groups(components, embeddings, ranked.rank, config.thres, workers=compute.workers)
-        groups = remembered.parted(
-            groups, embeddings, ranked.rank, lambda rows: _pairs_of(embeddings, rows, config.thres, compute.workers)
-        )
-        return groups, keep_rules.reasons(groups, ranked.row_of, ranked.order)
+        groups = find_groups(components, embeddings, ranked.rank, config.thres, workers=compute.workers, scope=scope)
+
+        def similar(rows: Int64Array) -> PairBlock:
+            pairs = _pairs_of(embeddings, rows, config.thres, compute.workers)
+            return pairs if scope is None else scope.filtered(pairs)
+
+        groups = _freed(remembered.parted(groups, embeddings, ranked.rank, similar), files)
+        return groups, reasons(groups, ranked.row_of, ranked.order)
 
 
 def _pairs_of(embeddings: Embeddings, rows: Int64Array, thres: float, workers: int) -> PairBlock:
@@ -156,26 +179,34 @@ def _pairs_of(embeddings: Embeddings, rows: Int64Array, thres: float, workers: i
 
 def compare_verified(
     verifier: Verifier, config: Config, *, sidecars: Sidecars, remembered: Remembered
-) -> tuple[list[Group], dict[int, str], VerifiedPairs]:
+) -> tuple[list[Group], dict[int, Reason], VerifiedPairs]:
     """Verify the nearest neighbours of each image and group the copies.
 
     An image with more copies than neighbours is also verified against the best file of its group.
     """
     embeddings, files = verifier.embeddings, verifier.files
-    known = verifier.neighbours(config.thres)
+    scope = PairScope.of([files[i] for i in embeddings.ids.tolist()], config.scope)
+    known = verifier.neighbours(config.thres, scope)
     copies = verified.confirmed(known, config.thres)
     components = Components(len(embeddings))
     components.add(copies)
     crops = embeddings.ids[verified.cropped_rows(known)].tolist()
     ranked = _ranked(components, embeddings, files, config, sidecars, cropped=crops)
     untested = similarity.with_first(embeddings, components.members(ranked.rank), known)
+    untested = untested if scope is None else scope.filtered(untested)
     if len(untested):
         known = verified.joined(known, verifier.check(untested))
         copies = verified.confirmed(known, config.thres)
     with stage("group", verifier.timings):
         groups = group_pairs(components, embeddings, ranked.rank, copies)
         groups = remembered.parted(groups, embeddings, ranked.rank, lambda rows: only(copies, rows))
-        return groups, keep_rules.reasons(groups, ranked.row_of, ranked.order), known
+        groups = _freed(groups, files)
+        return groups, reasons(groups, ranked.row_of, ranked.order), known
+
+
+def _freed(groups: Sequence[Group], files: Sequence[MediaFile]) -> list[Group]:
+    """Return `groups` with each reference as its own keeper. `files[i].id` must be i."""
+    return [freed(one, np.array([files[i].reference for i in one.ids.tolist()])) for one in groups]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +215,7 @@ class _Ranked:
 
     rank: Int64Array
     row_of: dict[int, int]
-    order: keep_rules.KeepOrder
+    order: KeepOrder
 
 
 def _ranked(
@@ -193,19 +224,11 @@ def _ranked(
 ) -> _Ranked:  # fmt: skip
     """Return the order in which files are kept."""
     rows = components.grouped()
-    ids = embeddings.ids[rows].tolist()
-    grouped = [files[file_id] for file_id in ids]
-    with_raw = {one.id for one in grouped if any(companion.role == Role.RAW for companion in sidecars.of(one.path))}
-    order = keep_rules.keep_order(
-        grouped,
-        embeddings.sizes[rows],
-        config.keep,
-        damaged=embeddings.damage,
-        with_raw=with_raw,
-        cropped=cropped,
-        in_system={one.id for one in grouped if is_passing(one.path)},
+    grouped = candidates(
+        rows, embeddings, files, config.keep, sidecars=sidecars, cropped=cropped, workers=config.compute.workers
     )
+    order = keep_order(grouped, config.keep)
     n = len(embeddings)
     rank = np.argsort(np.argsort(np.isin(np.arange(n), rows, invert=True), kind="stable"))  # the grouped ones first
     rank[rows] = order.rank
-    return _Ranked(rank, {file_id: row for row, file_id in enumerate(ids)}, order)
+    return _Ranked(rank, {file.id: row for row, file in enumerate(grouped.files)}, order)

@@ -43,7 +43,7 @@ def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Set
 
     With `clean_delete`, a shot whose RAW file has no equal beside its keeper is held back: it is not the same.
     """
-    ids = leaving(found.groups, mode, group_by)
+    ids = leaving(found.groups, {file.id: file for file in found.files}, mode, group_by)
     going, held = _going(found, ids, mode), {}
     staying: dict[int, Sequence[Companion]] = {}
     if mode in _REMOVES:
@@ -59,11 +59,19 @@ def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Set
                 going = _going(found, ids, mode)
     by_id = {i: going[path] for i in ids if (path := found.files[i].path) in going}
     losses = find_losses(found.groups, found.embeddings, by_id, staying, held)
-    return Settled(Units(going, held, found.reasons), losses)
+    return Settled(Units(going, held, {i: reason.words for i, reason in found.reasons.items()}), losses)
 
 
 def _going(found: pipeline.Findings, ids: Sequence[int], mode: Mode) -> dict[str, tuple[Companion, ...]]:
-    return found.sidecars.going_with([found.files[i].path for i in ids], copied=mode == Mode.GROUP_COPY)
+    """What goes with the files `ids`, by their path. What lies in a reference folder stays there."""
+    copied = mode == Mode.GROUP_COPY
+    going = found.sidecars.going_with([found.files[i].path for i in ids], copied=copied)
+    if copied or not found.references:
+        return going
+    return {
+        path: left for path, parts in going.items()
+        if (left := tuple(one for one in parts if not found.references.holds(one.path)))
+    }  # fmt: skip
 
 
 def refuse_losses(losses: Losses, found: pipeline.Findings) -> None:

@@ -67,6 +67,8 @@ class MediaFile:
     path: str
     root: str
     snapshot: Snapshot
+    reference: bool = False
+    """Whether it lies in a reference folder: it is compared against, and stays where it is."""
 
     @property
     def relative(self) -> str:
@@ -124,6 +126,10 @@ class LeftOut:
     """Inputs inside a system folder, which are read because they were named: {path: kind of that folder}."""
     earlier: tuple[str, ...] = ()
     """Output folders of earlier runs, which were not entered."""
+    filtered: Mapping[str, int] = field(default_factory=dict)
+    """How many files each filter left out, by its option."""
+    ignored: tuple[int, int] = (0, 0)
+    """How many (files, folders) `.fastsimignore` left out; those folders were not entered."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import numpy as np
 from fastsim import similarity
 from fastsim.config import Compute
 from fastsim.device import Device
+from fastsim.grouping.pair_scope import PairScope
 from fastsim.records import Embeddings, Int64Array, MediaFile, PairBlock, Status, Uint8Array, VerifiedPairs
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
@@ -38,17 +39,24 @@ class Verifier:
     progress: Progress
     timings: Timings
 
-    def neighbours(self, thres: float) -> VerifiedPairs:
-        """Verify each pair scoring at least `thres` of which one is among the nearest neighbours of the other."""
+    def neighbours(self, thres: float, scope: PairScope | None = None) -> VerifiedPairs:
+        """Verify each pair scoring at least `thres` of which one is among the nearest neighbours of the other.
+
+        scope: pairs that it does not allow are left out, and are no neighbours.
+        """
         from fastsim import verification
         from fastsim.similarity.neighbours import find_nearest
+        from fastsim.similarity.neighbours_within import find_allowed
 
         n, floor = len(self.embeddings), max(FLOOR, min(thres, 1.0 - 1e-6))
         with stage("candidates", self.timings), self.progress.bar("candidates", n, "images") as bar:
-            near = find_nearest(
-                self.embeddings.vectors, NEIGHBOURS, floor, workers=self.compute.workers, bar=bar,
-                views=self.embeddings.views,
-            )  # fmt: skip
+            workers = self.compute.workers
+            if scope is None:
+                near = find_nearest(
+                    self.embeddings.vectors, NEIGHBOURS, floor, workers=workers, bar=bar, views=self.embeddings.views
+                )
+            else:
+                near = find_allowed(self.embeddings, NEIGHBOURS, floor, allowed=scope.allowed, workers=workers, bar=bar)
             pairs = verification.candidate_pairs(near.index, near.score)
         return self.check(pairs)
 

@@ -21,12 +21,13 @@ from fastsim.cli.options import (
     NetworkOptions,
     OutputOptions,
     QuietOption,
-    completing,
+    completing_list,
     flag,
     option,
     path,
 )
 from fastsim.config import DEFAULT_THRES
+from fastsim.grouping.keep_words import WORDS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,24 @@ class ImagesOptions:
     """The options of `fastsim images`."""
 
     input: InputOptions
+    reference: Annotated[
+        tuple[str, ...],
+        path(
+            INPUT, "--reference", metavar="DIR", show_default=False,
+            help="Compare against the images of DIR as well, which are never moved or deleted and stay before all others; "
+            "may be repeated.",
+        ),
+    ] = ()  # fmt: skip
+    min_pixels: Annotated[
+        str | None,
+        option(
+            RARE + INPUT, "--min-pixels", metavar="PIXELS",
+            help="Smallest image to take, such as 640x480, 300000 or 0.5MP.",
+        ),
+    ] = None  # fmt: skip
     match: MatchOptions
+    between: Annotated[bool, flag(MATCHING, "--between", help="Compare only files of different inputs.")] = False
+    within: Annotated[bool, flag(MATCHING, "--within", help="Compare only files of the same input.")] = False
     group_by: Annotated[
         GroupBy,
         option(
@@ -97,17 +115,21 @@ class ImagesOptions:
     keep: Annotated[
         str | None,
         option(
-            SAFETY, "--keep", metavar="POLICY",
-            **completing("largest", "resolution", "newest", "oldest", "path", "uncropped"),
-            help="The file of a group to keep: largest (bytes), resolution, newest, oldest, path, or with --verify "
-            "uncropped. Ties: bytes, pixels, a name that is not that of a copy, the oldest, the shortest path. A damaged "
-            "file is never kept in place of an intact one. Default: largest.",
+            SAFETY, "--keep", metavar="RULE,...", **completing_list(*WORDS),
+            help="The file of a group to keep: rules in the order in which they decide. intact, reference, uncropped (with "
+            "--verify), resolution, largest (bytes), raw, format:heic>jpeg>png, exif, folder:GLOB, name:original, newest, "
+            "oldest, shortest-path, path; best: intact, uncropped, resolution, exif, largest, name:original, oldest. "
+            "Default: largest. Unless named, intact comes first.",
         ),
     ] = None  # fmt: skip
     review: Annotated[
         bool,
         flag(SAFETY, "--review", help="Look at the groups in a browser first, and decide there; see fastsim review."),
     ] = False
+    rules: Annotated[
+        str | None,
+        path(RARE + SAFETY, "--rules", metavar="FILE", help="Read the rules of --keep from a TOML file: keep = [...]."),
+    ] = None
     dry_run: Annotated[bool, flag(SAFETY, "--dry-run", help="Print what would be done, and change nothing.")] = False
     plan: Annotated[
         str | None,
@@ -160,8 +182,8 @@ class ReviewOptions:
     keep: Annotated[
         str | None,
         option(
-            SAFETY, "--keep", metavar="POLICY", **completing("largest", "resolution", "newest", "oldest", "path"),
-            help="The file of a group to keep until you decide: largest, resolution, newest, oldest, path. Default: largest.",
+            SAFETY, "--keep", metavar="RULE,...", **completing_list(*WORDS),
+            help="The file of a group to keep until you decide: rules in order, as for images. Default: largest.",
         ),
     ] = None  # fmt: skip
     pairs: Annotated[

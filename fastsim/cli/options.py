@@ -40,6 +40,17 @@ def completing(*words: str) -> dict[str, Any]:
     return {"autocompletion": lambda incomplete: [word for word in words if word.startswith(incomplete)]}
 
 
+def completing_list(*words: str) -> dict[str, Any]:
+    """Like `completing`, for a list with commas between: completes its last word, and none that is there already."""
+
+    def complete(incomplete: str) -> list[str]:
+        *before, last = incomplete.split(",")
+        head = "".join(f"{word}," for word in before)
+        return [head + word for word in words if word.startswith(last) and word not in before]
+
+    return {"autocompletion": complete}
+
+
 @dataclass(frozen=True, kw_only=True)
 class PathOptions:
     """The files and folders that a command reads."""
@@ -81,6 +92,33 @@ class InputOptions(PathOptions):
             help="Leave out paths or names that match; may be repeated.",
         ),
     ] = ()  # fmt: skip
+    include: Annotated[
+        tuple[str, ...],
+        option(
+            RARE + INPUT, "--include", metavar="GLOB", show_default=False,
+            help="Take only files whose path or name matches; may be repeated.",
+        ),
+    ] = ()  # fmt: skip
+    min_size: Annotated[
+        str | None,
+        option(RARE + INPUT, "--min-size", metavar="BYTES", help="Smallest file to take, such as 20kB or 4MiB."),
+    ] = None
+    max_size: Annotated[
+        str | None, option(RARE + INPUT, "--max-size", metavar="BYTES", help="Largest file to take, such as 50MB.")
+    ] = None
+    newer: Annotated[
+        str | None,
+        option(
+            RARE + INPUT, "--newer", metavar="TIME",
+            help="Take only files modified since a date (2024-05-01), or within a time (12h, 30d, 2w, 1y).",
+        ),
+    ] = None  # fmt: skip
+    older: Annotated[
+        str | None,
+        option(
+            RARE + INPUT, "--older", metavar="TIME", help="Take only files modified before a date, or longer ago than a time."
+        ),
+    ] = None  # fmt: skip
     follow_links: Annotated[
         bool,
         flag(

@@ -60,8 +60,7 @@ def make_plan(
     outs, units = os.path.abspath(outs), units or Units()
     if mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
         op = Op.COPY if mode == Mode.GROUP_COPY else Op.MOVE
-        sets = groups if group_by == GroupBy.COMPONENT else by_keeper(groups)
-        operations = _group((group.ids.tolist() for group in sets), files, op, outs, units)
+        operations = _group(_sets(groups, files, mode, group_by), files, op, outs, units)
     elif mode == Mode.CLEAN_MOVE:
         operations = _clean(groups, files, Op.MOVE, outs, units)
     else:
@@ -83,12 +82,21 @@ def describe(plan: Plan) -> Iterator[str]:
         yield line
 
 
-def leaving(groups: Sequence[Group], mode: Mode, group_by: GroupBy) -> list[int]:
+def leaving(groups: Sequence[Group], files: Mapping[int, MediaFile], mode: Mode, group_by: GroupBy) -> list[int]:
     """Return the ids of the files that `mode` copies or removes, in the order of the plan."""
     if mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
-        sets = groups if group_by == GroupBy.COMPONENT else by_keeper(groups)
-        return [member for group in sets for member in group.ids.tolist()]
-    return [member for group in groups for member, keeper, _ in group.members() if member != keeper]
+        return [member for members in _sets(groups, files, mode, group_by) for member in members]
+    return [
+        member for group in groups for member, keeper, _ in group.members()
+        if member != keeper and not files[member].reference
+    ]  # fmt: skip
+
+
+def _sets(groups: Sequence[Group], files: Mapping[int, MediaFile], mode: Mode, group_by: GroupBy) -> list[list[int]]:
+    """Return the files of each folder of a group mode. References are copied, and never moved."""
+    sets = groups if group_by == GroupBy.COMPONENT else by_keeper(groups)
+    stays = {i for i, file in files.items() if file.reference} if mode == Mode.GROUP_MOVE else set()
+    return [[member for member in group.ids.tolist() if member not in stays] for group in sets]
 
 
 def _group(
@@ -109,7 +117,7 @@ def _clean(
         (files[member], files[keeper], score)
         for group in groups
         for member, keeper, score in group.members()
-        if member != keeper and member not in units.held
+        if member != keeper and member not in units.held and not files[member].reference
     ]
     names = _Names(file.relative for file, _, _ in parts) if op == Op.MOVE else _Names(())
     for file, keeper, score in parts:

@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from fastsim import _core
+from fastsim.grouping.pair_scope import PairScope
 from fastsim.records import Embeddings, Float32Array, Group, Int32Array, Int64Array, PairBlock
 from fastsim.rows import core_rows
 
@@ -64,6 +65,7 @@ def find_groups(
     *,
     workers: int,
     isa: str | None = None,
+    scope: PairScope | None = None,
 ) -> list[Group]:
     """One `Group` a component of two or more rows, largest first, ties by the smallest rank.
 
@@ -71,7 +73,7 @@ def find_groups(
     that, visited in keep order, no earlier keeper is similar to (score >= thres); every other member is given to the
     first keeper, in keep order, that it is similar to. So no two keepers are similar, and each member is similar to
     its keeper. Scores have the very bits of `similarity.pair_blocks`. The result does not depend on `workers`. Memory
-    is O(n): no pair is stored.
+    is O(n): no pair is stored. scope: pairs that it does not allow count as not similar.
     """
     if len(components) != len(embeddings) or rank.shape != (len(embeddings),):
         raise ValueError(f"find_groups: {len(components)} rows, {len(embeddings)} embeddings, rank {rank.shape}")
@@ -80,6 +82,8 @@ def find_groups(
         return []
     rows = core_rows(embeddings.vectors, embeddings.views, isa)
     thres = min(thres, 1.0 - 1e-6)
+    if scope is not None:
+        return [_group(embeddings.ids, part, *_keepers_in_scope(rows, part, thres, scope)) for part in parts]
     with ThreadPoolExecutor(workers, "fastsim-keepers") as pool:
         return [_group(embeddings.ids, part, *_keepers(rows, part, thres, pool)) for part in parts]
 
@@ -122,6 +126,22 @@ def _keepers(
         for part, covered in zip(slices, pool.map(cover, (members[part] for part in slices)), strict=True):
             by[part], score[part] = covered
         todo = todo[by[todo] < 0]
+    return by, score
+
+
+def _keepers_in_scope(
+    rows: _core.Rows, members: Int64Array, thres: float, scope: PairScope
+) -> tuple[Int64Array, Float32Array]:
+    """As `_keepers`, for pairs that `scope` allows: each keeper in turn covers what it may."""
+    by, score = np.full(len(members), -1, np.int64), np.zeros(len(members), np.float32)
+    for place, row in enumerate(members.tolist()):
+        if by[place] >= 0:
+            continue
+        by[place], score[place] = row, 1.0
+        free = np.flatnonzero(by < 0)
+        free = free[scope.allowed(row, members[free])]
+        if len(free):
+            by[free], score[free] = _cover(rows, thres, np.array([row]), members[free])
     return by, score
 
 

@@ -1,176 +1,175 @@
-"""Which file of a group is kept: rules as small functions, one order for all files, and the rule that decided."""
+"""The rules that choose the file of a group to keep, each a pure function of what is known about the files."""
 
 from __future__ import annotations
 
+import fnmatch
 import os
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from fastsim.errors import UsageError
 from fastsim.inputs.copy_names import copy_marks
 from fastsim.inputs.names import folded_name
-from fastsim.records import Group, Int32Array, Int64Array, MediaFile
-
-_Rule = Callable[[Sequence[MediaFile], Int32Array], Int64Array]
-
-DEFAULT = "largest"
-
-
-def _largest(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """Most bytes first."""
-    del sizes
-    return -np.fromiter((file.snapshot.size for file in files), np.int64, len(files))
-
-
-def _resolution(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """Most pixels first."""
-    del files
-    return -(sizes[:, 0].astype(np.int64) * sizes[:, 1])
-
-
-def _newest(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """Last modified first."""
-    return -_oldest(files, sizes)
-
-
-def _oldest(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """First modified first."""
-    del sizes
-    return np.fromiter((file.snapshot.mtime_ns for file in files), np.int64, len(files))
-
-
-def _path(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """First by the bytes of the path: the same on every machine, whatever its language."""
-    del sizes
-    paths = [os.fsencode(file.path) for file in files]
-    rank = np.empty(len(files), np.int64)
-    rank[sorted(range(len(files)), key=paths.__getitem__)] = np.arange(len(files))
-    return rank
-
-
-def _original(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """The name with the fewest marks of a copy first."""
-    del sizes
-    base = [os.path.basename(file.path) for file in files]
-    names = {folded_name(name) for name in base}
-    return np.fromiter((copy_marks(name, names) for name in base), np.int64, len(files))
-
-
-def _shortest(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """The shortest path first."""
-    del sizes
-    return np.fromiter((len(file.path) for file in files), np.int64, len(files))
-
-
-def _equal(files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
-    """No file before another one: what is a crop of another file, verification knows."""
-    del sizes
-    return np.zeros(len(files), np.int64)
-
-
-UNCROPPED = "uncropped"
-"""The policy that needs verification: of a picture and its crop, the picture stays."""
-
-POLICIES: dict[str, _Rule] = {
-    "largest": _largest,
-    "resolution": _resolution,
-    "newest": _newest,
-    "oldest": _oldest,
-    "path": _path,
-    UNCROPPED: _equal,
-}
-"""The values of --keep. Each rule gives int64[n], the lowest kept first."""
-
-_TIES: tuple[tuple[str, _Rule], ...] = (
-    ("largest", _largest),
-    ("resolution", _resolution),
-    ("original", _original),
-    ("oldest", _oldest),
-    ("shortest", _shortest),
-    ("path", _path),
-)
-"""What decides between files that the chosen policy takes for equal, in this order."""
-
-REASONS = {
-    "intact": "intact, and the others are damaged",
-    "live": "not in a folder of the system",
-    "raw": "it has its RAW file",
-    "largest": "most bytes",
-    "resolution": "most pixels",
-    UNCROPPED: "the others are crops of it",
-    "newest": "newest",
-    "oldest": "oldest",
-    "original": "name of the original",
-    "shortest": "shortest path",
-    "path": "first by path",
-}
-"""The rule that decided, in words."""
-
-ALONE = "similar to no other file that stays"
-"""Why a keeper that no file is removed for stays."""
+from fastsim.records import Int32Array, Int64Array, MediaFile
 
 
 @dataclass(frozen=True, slots=True)
-class KeepOrder:
-    """An order of n files with no ties in it.
+class Candidates:
+    """The files to rank, and the facts that rules use. Collections and mappings hold ids of files.
 
-    rank: int64[n], a permutation, 0 is kept before all others; rules: what decided, (name, int64[n]), first to last.
+    sizes: int32[n, 2], width and height in pixels of each file.
     """
 
-    rank: Int64Array
-    rules: tuple[tuple[str, Int64Array], ...]
+    files: Sequence[MediaFile]
+    sizes: Int32Array
+    damaged: Collection[int] = ()
+    references: Collection[int] = ()
+    in_system: Collection[int] = ()
+    """Files in a trash, snapshot or thumbnail folder."""
+    with_raw: Collection[int] = ()
+    """Files that have the RAW file of their shot."""
+    raw: Collection[int] = ()
+    """Files that are RAW files themselves."""
+    cropped: Collection[int] = ()
+    """Files that show a part of another one, by verification."""
+    formats: Mapping[int, str] = field(default_factory=dict)
+    """Names in `formats.FORMATS`."""
+    exif: Mapping[int, int] = field(default_factory=dict)
+    """How many of date taken, position and camera a file records, 0 to 3."""
 
-    def decided(self, kept: int, other: int) -> str:
-        """The rule that puts row `kept` before row `other`."""
-        return next(name for name, keys in self.rules if keys[kept] != keys[other])
+    def having(self, ids: Collection[int]) -> Int64Array:
+        """int64[n]: 0 for the files in `ids`, 1 for the others."""
+        return np.fromiter((file.id not in ids for file in self.files), np.int64, len(self.files))
 
-
-def keep_order(
-    files: Sequence[MediaFile],
-    sizes: Int32Array,
-    policy: str,
-    *,
-    damaged: Collection[int] = (),
-    with_raw: Collection[int] = (),
-    in_system: Collection[int] = (),
-    cropped: Collection[int] = (),
-) -> KeepOrder:
-    """The order in which `policy` keeps files.
-
-    files: those of some embedding rows; sizes: int32[n, 2], width and height in pixels of each; policy: a key of
-    `POLICIES`. Whatever the policy, a file with its id in `damaged` comes after all that are intact, and one that has a
-    RAW file of the same shot (`with_raw`) before one that has none; a file in a trash, snapshot or thumbnail folder
-    (`in_system`) comes after all intact files outside. `cropped`: the ids that "uncropped" puts last. Raises UsageError
-    for another policy.
-    """
-    if policy not in POLICIES:
-        raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {policy!r})")
-    ids = np.fromiter((file.id for file in files), np.int64, len(files))
-    chosen = [("intact", np.isin(ids, list(damaged)).astype(np.int64))] if damaged else []
-    chosen += [("live", np.isin(ids, list(in_system)).astype(np.int64))] if in_system else []
-    chosen += [("raw", -np.isin(ids, list(with_raw)).astype(np.int64))] if with_raw else []
-    rule = POLICIES[policy](files, sizes)
-    chosen.append((policy, np.isin(ids, list(cropped)).astype(np.int64) if policy == UNCROPPED else rule))
-    if policy != "path":
-        chosen += [(name, rule(files, sizes)) for name, rule in _TIES if name != policy]
-    order = np.lexsort([keys for _, keys in reversed(chosen)])
-    rank = np.empty(len(files), np.int64)
-    rank[order] = np.arange(len(files))
-    return KeepOrder(rank, tuple(chosen))
+    def each(self, key: Callable[[MediaFile], int]) -> Int64Array:
+        """int64[n]: `key` of each file."""
+        return np.fromiter(map(key, self.files), np.int64, len(self.files))
 
 
-def reasons(groups: Sequence[Group], row_of: dict[int, int], order: KeepOrder) -> dict[int, str]:
-    """Why each keeper of `groups` stays, by id: the rule that puts it before the best of the files that it covers.
+Rule = Callable[[Candidates, str], Int64Array]
+"""(the files, the value behind the rule's colon) -> int64[n]; the file with the lowest number is kept."""
 
-    row_of: the row in `order` of each id.
-    """
-    found: dict[int, str] = {}
-    for group in groups:
-        for member, keeper, _ in group.members():  # keepers first, then the others, each part in keep order
-            if member == keeper:
-                found[keeper] = ALONE
-            elif found[keeper] == ALONE:
-                found[keeper] = REASONS[order.decided(row_of[keeper], row_of[member])]
-    return found
+
+def by_intact(found: Candidates, _: str) -> Int64Array:
+    """Files that decode without a complaint first."""
+    return 1 - found.having(found.damaged)
+
+
+def by_reference(found: Candidates, _: str) -> Int64Array:
+    """Files of reference folders first."""
+    return found.having(found.references)
+
+
+def by_live(found: Candidates, _: str) -> Int64Array:
+    """Files outside trash, snapshot and thumbnail folders first."""
+    return 1 - found.having(found.in_system)
+
+
+def by_uncropped(found: Candidates, _: str) -> Int64Array:
+    """Files that are no crop of another one first."""
+    return 1 - found.having(found.cropped)
+
+
+def by_resolution(found: Candidates, _: str) -> Int64Array:
+    """Most pixels first."""
+    return -(found.sizes[:, 0].astype(np.int64) * found.sizes[:, 1])
+
+
+def by_largest(found: Candidates, _: str) -> Int64Array:
+    """Most bytes first."""
+    return found.each(lambda file: -file.snapshot.size)
+
+
+def by_raw(found: Candidates, _: str) -> Int64Array:
+    """RAW files, and files that have the RAW file of their shot, first."""
+    return found.having({*found.raw, *found.with_raw})
+
+
+def by_format(found: Candidates, value: str) -> Int64Array:
+    """Files of the formats named in `value`, `NAME>NAME>...`, first, in that order; all other formats are equal."""
+    place = {name: at for at, name in enumerate(value.split(">"))}
+    return found.each(lambda file: place.get(found.formats.get(file.id, ""), len(place)))
+
+
+def by_exif(found: Candidates, _: str) -> Int64Array:
+    """Files that record the most of date taken, position and camera first."""
+    return found.each(lambda file: -found.exif.get(file.id, 0))
+
+
+def by_folder(found: Candidates, value: str) -> Int64Array:
+    """Files in a folder that matches the glob `value` first."""
+    known: dict[tuple[str, str], bool] = {}
+
+    def outside(file: MediaFile) -> int:
+        key = os.path.dirname(file.path), file.root
+        if key not in known:
+            known[key] = _is_in_folder(*key, value)
+        return int(not known[key])
+
+    return found.each(outside)
+
+
+def by_name(found: Candidates, _: str) -> Int64Array:
+    """The name with the fewest marks of a copy first."""
+    base = [os.path.basename(file.path) for file in found.files]
+    names = {folded_name(name) for name in base}
+    return np.fromiter((copy_marks(name, names) for name in base), np.int64, len(base))
+
+
+def by_newest(found: Candidates, _: str) -> Int64Array:
+    """Last modified first."""
+    return found.each(lambda file: -file.snapshot.mtime_ns)
+
+
+def by_oldest(found: Candidates, _: str) -> Int64Array:
+    """First modified first."""
+    return found.each(lambda file: file.snapshot.mtime_ns)
+
+
+def by_shortest_path(found: Candidates, _: str) -> Int64Array:
+    """The shortest path first."""
+    return found.each(lambda file: len(file.path))
+
+
+def by_path(found: Candidates, _: str) -> Int64Array:
+    """First by the bytes of the path: the same on every machine, whatever its language."""
+    paths = [os.fsencode(file.path) for file in found.files]
+    rank = np.empty(len(paths), np.int64)
+    rank[sorted(range(len(paths)), key=paths.__getitem__)] = np.arange(len(paths))
+    return rank
+
+
+RULES: Mapping[str, Rule] = {
+    "intact": by_intact,
+    "reference": by_reference,
+    "uncropped": by_uncropped,
+    "resolution": by_resolution,
+    "largest": by_largest,
+    "raw": by_raw,
+    "format": by_format,
+    "exif": by_exif,
+    "folder": by_folder,
+    "name": by_name,
+    "newest": by_newest,
+    "oldest": by_oldest,
+    "shortest-path": by_shortest_path,
+    "path": by_path,
+    "live": by_live,
+}
+"""The rules by name; `live` is applied always and can't be asked for."""
+
+
+def _is_in_folder(folder: str, root: str, glob: str) -> bool:
+    """Whether `folder` or one that holds it matches: by its path, or from `root` down by its name or path below `root`."""
+    glob = glob.rstrip("/") or "/"
+    while True:
+        names = [folder]
+        if folder == root or folder.startswith(root.rstrip(os.sep) + os.sep):
+            names += [os.path.basename(folder), os.path.relpath(folder, root)]
+        if any(fnmatch.fnmatchcase(name.replace(os.sep, "/"), glob) for name in names):
+            return True
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            return False
+        folder = parent

@@ -6,12 +6,16 @@ import os
 import stat
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import BinaryIO, NamedTuple
 
 from fastsim.errors import UsageError, reason_of, shown
+from fastsim.inputs import ignore_files
+from fastsim.inputs.filters import NO_FILTERS, Filters
 from fastsim.inputs.formats import Format, Kind, plain_suffixes
 from fastsim.inputs.names import folded_name
 from fastsim.inputs.recognition import recognise
+from fastsim.inputs.references import References
 from fastsim.inputs.selection import Rules, globs
 from fastsim.inputs.signatures import is_apple_double
 from fastsim.inputs.system_folders import SystemKind, holder, is_trashed
@@ -46,6 +50,8 @@ def discover(
     kind: Kind,
     bar: Bar | None,
     include_system: bool = False,
+    references: Sequence[str] = (),
+    filters: Filters = NO_FILTERS,
 ) -> Listing:
     """List the files below `inputs` that are of one kind, by their suffix or, if that is unknown, by their content.
 
@@ -53,7 +59,9 @@ def discover(
     listed: the same from a list that a program made, of which missing files are skipped. exclude: globs; a file or
     folder is left out if one matches its name, its path below the input, or its whole path (`*` crosses `/`). outs: a
     folder that is never entered. include_system: also enter folders of `system_folders`, which are otherwise counted
-    in `left_out`; an input inside one is read in any case.
+    in `left_out`; an input inside one is read in any case. references: folders that are read as inputs are, and whose
+    files are marked. filters: further conditions on files other than references; those that fail, and what
+    `.fastsimignore` files name, are counted in `left_out`.
 
     Every file is listed once, even if inputs overlap. Without `follow_links`, links inside folders are ignored. With
     it, they are followed, but a link whose target is in the list already is dropped, so that a link is never kept in
@@ -66,6 +74,9 @@ def discover(
     real_outs = None if outs is None else os.path.realpath(outs)
     rules = Rules(kind, globs(exclude), recursive, follow_links, real_outs, include_system, plain_suffixes(kind))
     scan = _Scan(rules, bar)
+    marks = References(references, (*inputs, *listed))
+    for text in references:  # first: of two paths of one file, that of the reference counts
+        scan.add_input(text)
     for text in inputs:
         scan.add_input(text)
     for text in listed:
@@ -75,7 +86,8 @@ def discover(
             scan.skipped[os.path.abspath(text)] = Skipped(os.path.abspath(text), error.reason)
     scan.add_linked()
     skipped = tuple(sorted(scan.skipped.values(), key=lambda skipped: os.fsencode(skipped.path)))
-    return Listing(scan.files(), skipped, scan.left_out())
+    files, filtered = filters.applied(marks.marked(scan.files()))
+    return Listing(files, skipped, replace(scan.left_out(), filtered=filtered))
 
 
 def read_list(stream: BinaryIO) -> tuple[str, ...]:
@@ -115,6 +127,8 @@ class _Scan:
         self._unread: dict[_Id, Format] = {}
         self._inside: dict[str, SystemKind] = {}
         self._earlier: list[str] = []
+        self._ignore = ignore_files.IgnoreFiles()
+        self._ignored: dict[str, bool] = {}
         self._outs_id = _folder_id(rules.outs) if rules.outs is not None and os.path.isdir(rules.outs) else None
 
     def left_out(self) -> LeftOut:
@@ -124,6 +138,7 @@ class _Scan:
         return LeftOut(
             dict(system.most_common()), dict(unread.most_common()),
             {path: kind.value for path, kind in self._inside.items()}, tuple(sorted(self._earlier)),
+            ignored=(len(self._ignored) - sum(self._ignored.values()), sum(self._ignored.values())),
         )  # fmt: skip
 
     def add_input(self, text: str, listed: bool = False) -> None:
@@ -220,6 +235,8 @@ class _Scan:
                     # Otherwise copies would be kept, and their originals cleaned away.
                     self._earlier.append(folder)
                     continue
+                if any(entry.name == ignore_files.NAME for entry in entries):
+                    self._ignore.read(folder)
                 waiting += self._take(entries, root, folder_id)
             except OSError as error:
                 self.skipped[folder] = Skipped(folder, f"folder not read: {reason_of(error)}")
@@ -230,7 +247,7 @@ class _Scan:
         rules, start = self._rules, len(root.rstrip(os.sep)) + 1
         for entry in entries:
             path, name = entry.path, entry.name
-            if rules.excluded(name, path[start:], path):
+            if rules.excluded(name, path[start:], path) or self._is_ignored(entry, root):
                 continue
             if entry.is_symlink() or _is_junction(entry):
                 if rules.follow_links and (rules.recursive or not os.path.isdir(path)):
@@ -243,6 +260,15 @@ class _Scan:
         if self._bar is not None:
             self._bar.advance(len(self._found) - before)
         return folders
+
+    def _is_ignored(self, entry: os.DirEntry[str], root: str) -> bool:
+        """Whether `.fastsimignore` leaves out a folder, or a file, which is then counted if it is of the wanted kind."""
+        folder = entry.is_dir(follow_symlinks=False)
+        if not self._ignore.ignores(entry.path, root, folder=folder):
+            return False
+        if folder or self._rules.is_named_media(entry.name):
+            self._ignored[entry.path] = folder
+        return True
 
     def _is_system(self, path: str, name: str) -> bool:
         """Return whether a folder is left out as a system folder; count it if so."""

@@ -15,6 +15,7 @@ from fastsim.embed_files import Environment
 from fastsim.errors import UsageError, shown
 from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import with_digests
+from fastsim.grouping.keep_order import Reason
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.leakage.splits import Split
 from fastsim.planning import settle_units
@@ -135,7 +136,7 @@ class Leaks:
         return pipeline.Findings(
             self.files, self.skipped, self.embeddings, groups, self.environment, self.left_out,
             Sidecars((file.path for file in self.files), pairs=True, sidecars=True),
-            dict.fromkeys(named, f"it is not in {name}"), 0, self.timings, self.pairs if self.verified else None,
+            dict.fromkeys(named, Reason(f"it is not in {name}", "")), 0, self.timings, self.pairs if self.verified else None,
         )  # fmt: skip
 
     def _groups(self, drop: int) -> list[Group]:

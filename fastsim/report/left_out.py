@@ -15,9 +15,11 @@ _BY_NAME = {one.name: one for one in FORMATS}
 def left_out_lines(left_out: LeftOut) -> Iterator[str]:
     """Yield one line for each kind of file or folder that was left out.
 
-    These are system folders, files that need a missing library, formats without a reader, output folders of earlier
-    runs, and inputs inside a system folder.
+    These are files that filters left out, system folders, files that need a missing library, formats without a reader,
+    output folders of earlier runs, and inputs inside a system folder.
     """
+    if parts := list(_filtered(left_out)):
+        yield f"Left out by filters: {', '.join(parts)}."
     if left_out.system:
         counted = ", ".join(_counted(n, what) for what, n in left_out.system.items())
         yield f"Left out: {counted}; --include-system reads them."
@@ -37,7 +39,20 @@ def left_out_lines(left_out: LeftOut) -> Iterator[str]:
 
 def left_out_json(left_out: LeftOut) -> dict[str, object]:
     """Return the same for --json: counts of folders and files by kind, and outputs of earlier runs."""
-    return {"system": dict(left_out.system), "unread": dict(left_out.unread), "earlier": list(left_out.earlier)}
+    files, folders = left_out.ignored
+    return {
+        "system": dict(left_out.system), "unread": dict(left_out.unread), "earlier": list(left_out.earlier),
+        "filtered": dict(left_out.filtered), "ignored": {"files": files, "folders": folders},
+    }  # fmt: skip
+
+
+def _filtered(left_out: LeftOut) -> Iterator[str]:
+    for option, n in left_out.filtered.items():
+        yield f"{plural(n, 'file')} by {option}"
+    files, folders = left_out.ignored
+    ignored = [plural(n, what) for n, what in ((files, "file"), (folders, "folder")) if n]
+    if ignored:
+        yield f"{' and '.join(ignored)} by .fastsimignore"
 
 
 def _counted(n: int, what: str) -> str:

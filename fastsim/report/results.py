@@ -14,6 +14,7 @@ import numpy as np
 
 from fastsim.errors import FastsimError, shown
 from fastsim.files import owned
+from fastsim.grouping.keep_order import NO_REASON, Reason
 from fastsim.records import Embeddings, Group, MediaFile, OpResult, Plan, Skipped
 from fastsim.run import terminal
 
@@ -37,13 +38,17 @@ class Member:
     """The decoder's complaint; empty for an intact file."""
     why: str = ""
     """Why it is kept; empty for a file that goes."""
+    rule: str = ""
+    """The keep rule that decided, as it is typed; empty where none did."""
+    reference: bool = False
+    """Whether it lies in a reference folder."""
 
 
 def members(
     groups: Sequence[Group],
     files: Sequence[MediaFile],
     embeddings: Embeddings,
-    why: Mapping[int, str] | None = None,
+    why: Mapping[int, Reason] | None = None,
 ) -> list[list[Member]]:
     """Return the groups with everything that is reported of a file. `files[i].id` must be i.
 
@@ -56,7 +61,7 @@ def members(
         (width, height), (compared, total) = size_of[i], embeddings.frames.get(i, (1, 1))
         return Member(
             files[i].path, i == keeper, round(score, 6), files[i].snapshot.size, width, height, compared, total,
-            embeddings.damage.get(i, ""), reason_of.get(i, ""),
+            embeddings.damage.get(i, ""), *reason_of.get(i, NO_REASON), files[i].reference,
         )  # fmt: skip
 
     return [[member(*one) for one in group.members()] for group in groups]

@@ -19,6 +19,7 @@ from fastsim.embedding import RanOn
 from fastsim.errors import UsageError
 from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import with_digests
+from fastsim.grouping.keep_order import Reason
 from fastsim.inputs import formats, raw_pairs
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.planning import Settled, settle_units
@@ -177,7 +178,7 @@ def _findings(session: Session, groups: list[Group]) -> pipeline.Findings:
         if (keeper := int(one.keeper[0])) in whole
     }
     ran = Environment(RanOn("cpu", "", "not run"), "", "", None, 0)
-    kept = {place: why for place, why in reasons.items() if why}
+    kept = {place: Reason(why, "") for place, why in reasons.items() if why}
     return pipeline.Findings(found.files, (), bare, groups, ran, LeftOut(), _sidecars(session), kept, 0)
 
 

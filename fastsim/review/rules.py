@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastsim.errors import UsageError
-from fastsim.grouping.keep_rules import POLICIES, REASONS
+from fastsim.grouping.keep_order import REASONS
+from fastsim.grouping.keep_rules import RULES, Candidates
 from fastsim.inputs import formats
-from fastsim.inputs.copy_names import copy_marks
-from fastsim.inputs.names import folded_name
 from fastsim.inputs.system_folders import is_passing
 from fastsim.records import Int32Array, Int64Array, MediaFile
 from fastsim.review.found import Found
 
-_Rule = Callable[[Sequence[MediaFile], Int32Array], Int64Array]
 DEFAULT_FORMATS = "raw>tiff>psd>png>heic>jpeg"
 _TIES = ("largest", "resolution", "name:original", "oldest", "shortest-path", "path")
 """What decides between files that the chosen rules take for equal."""
@@ -90,8 +88,7 @@ def in_words(rule: str) -> str:
         return f"in {value}"
     if name == PLANNED:
         return "as planned"
-    known = {"name": "original", "shortest-path": "shortest"}
-    return REASONS[known.get(name, name)]
+    return REASONS[name]
 
 
 def _keys(rule: str, files: Sequence[MediaFile], sizes: Int32Array) -> Int64Array:
@@ -101,7 +98,7 @@ def _keys(rule: str, files: Sequence[MediaFile], sizes: Int32Array) -> Int64Arra
         return np.array([order.get(format_of(file.path).lower(), len(order)) for file in files], np.int64)
     if name == "folder":
         return np.array([not _is_in(file.path, value) for file in files], np.int64)
-    return _BY_NAME[rule](files, sizes)
+    return RULES[name](Candidates(files, sizes), "")
 
 
 def _format(word: str) -> str:
@@ -126,20 +123,3 @@ def _is_in(path: str, pattern: str) -> bool:
         if parent == folder:
             return False
         folder = parent
-
-
-def _name_original(files: Sequence[MediaFile], _sizes: Int32Array) -> Int64Array:
-    base = [os.path.basename(file.path) for file in files]
-    names = {folded_name(name) for name in base}
-    return np.array([copy_marks(name, names) for name in base], np.int64)
-
-
-def _shortest_path(files: Sequence[MediaFile], _sizes: Int32Array) -> Int64Array:
-    return np.array([len(file.path) for file in files], np.int64)
-
-
-_BY_NAME: Mapping[str, _Rule] = {
-    **{name: POLICIES[name] for name in ("largest", "resolution", "newest", "oldest", "path")},
-    "name:original": _name_original,
-    "shortest-path": _shortest_path,
-}

@@ -19,7 +19,7 @@ LAYERS = (
     {"inputs", "gpu_probe", "model", "decisions"},
     {"cache", "decode", "embedding", "similarity", "verification", "grouping", "files"},
     {"config", "report", "tuning"},
-    {"embed_files", "verified_pairs", "remembered"},
+    {"embed_files", "keep_facts", "verified_pairs", "remembered"},
     {"pipeline", "videos", "doctor"},
     {"planning"},
     {"leakage"},

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from fastsim import __version__, config, pipeline
-from fastsim.choices import GroupBy, Mode
+from fastsim.choices import GroupBy, Mode, Scope
 from fastsim.cli.commands.json_option import check_json
 from fastsim.cli.commands.shared import (
     compute_of,
@@ -31,7 +31,9 @@ from fastsim.files.apply import Outcome
 from fastsim.files.default_output import ChosenOuts, choose_outs, settle
 from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import with_digests
-from fastsim.grouping.keep_rules import DEFAULT, POLICIES, UNCROPPED
+from fastsim.grouping.keep_order import Reason
+from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules, read_rules
+from fastsim.inputs.filters import parse_pixels
 from fastsim.planning import Settled, check_libraries, refuse_losses, settle_units, unit_lines
 from fastsim.records import Plan, by_keeper
 from fastsim.report import pairs, results
@@ -76,7 +78,7 @@ def images(options: ImagesOptions) -> ExitCode:
         found = pipeline.find(settings, progress)
         with stage("plan", found.timings):
             settled = settle_units(found, mode, group_by)
-            if mode == Mode.CLEAN_DELETE and options.keep is None and not options.dry_run:
+            if mode == Mode.CLEAN_DELETE and _keep(options) is None and not options.dry_run:
                 refuse_losses(settled.losses, found)
             make = partial(
                 make_plan, found.groups, {file.id: file for file in found.files}, mode=mode, group_by=group_by,
@@ -111,10 +113,14 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
     """Write the JSON file and print the plan and the summary. Raises FastsimError for the file after all is printed."""
     plan, outcome = result.plan, result.outcome
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
-    groups = results.members(told, found.files, found.embeddings, {**found.reasons, **result.settled.units.held})
+    held = {i: Reason(words, "") for i, words in result.settled.units.held.items()}
+    groups = results.members(told, found.files, found.embeddings, {**found.reasons, **held})
     problem = None
     if options.json.json:
-        numbers = {**results.counts(found.files, found.skipped, groups), "companions": result.settled.count()}
+        numbers = {
+            **results.counts(found.files, found.skipped, groups), "companions": result.settled.count(),
+            "references": sum(file.reference for file in found.files),
+        }  # fmt: skip
         as_json = results.as_json(
             groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
             numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
@@ -158,10 +164,12 @@ def _review(options: ImagesOptions) -> ExitCode:
 def _check(options: ImagesOptions) -> None:
     """Refuse what is impossible or unsafe, before any work. Raises UsageError."""
     mode, thres = options.mode, config.check_thres(options.match.threshold)
-    if options.keep is not None and options.keep not in POLICIES:
-        raise UsageError(f"--keep must be one of {', '.join(POLICIES)} (got {options.keep!r})")
-    if options.keep == UNCROPPED and not options.match.verify:
+    keep = _keep(options)
+    if keep is not None and keep.requires(UNCROPPED) and not options.match.verify:
         raise UsageError(f"--keep {UNCROPPED} needs --verify, which finds out what is a crop of what; add --verify")
+    unreviewed = options.reference or options.between or options.within or options.min_pixels or options.rules
+    if options.review and unreviewed:
+        raise UsageError("--review goes without --reference, --between, --within, --min-pixels and --rules for now")
     if options.review and (options.dry_run or options.plan or options.json.json):
         raise UsageError("--review goes without --dry-run, --plan and --json: the page shows the plan, and applies it")
     if options.trash and mode != Mode.CLEAN_DELETE:
@@ -177,16 +185,35 @@ def _check(options: ImagesOptions) -> None:
         raise UsageError("--mode clean_delete: there is no terminal to ask on; add --yes, or look first with --dry-run")
 
 
+def _keep(options: ImagesOptions) -> KeepRules | None:
+    """The rules of --keep or --rules; None without either. Raises UsageError."""
+    if options.keep is not None and options.rules is not None:
+        raise UsageError(f"--keep and --rules {shown(options.rules)} exclude each other; leave one of them out")
+    if options.rules is not None:
+        return read_rules(options.rules)
+    return None if options.keep is None else KeepRules.parse(options.keep)
+
+
+def _scope(options: ImagesOptions) -> Scope:
+    """What --between and --within say. Raises UsageError for both."""
+    if options.between and options.within:
+        raise UsageError("--between and --within exclude each other; leave one of them out")
+    return Scope.BETWEEN if options.between else Scope.WITHIN if options.within else Scope.ALL
+
+
 def _resolve(options: ImagesOptions, outs: str) -> Config:
+    scan = replace(scan_of(options.input, outs), references=options.reference)
     return Config(
-        scan=scan_of(options.input, outs),
+        scan=scan,
         compute=compute_of(options.network, options.cache),
         thres=options.match.threshold,
-        keep=options.keep or DEFAULT,
+        keep=_keep(options) or DEFAULT,
         pairs=options.pairs,
         sidecars=not options.no_sidecars,
         verify=options.match.verify,
         decisions=not options.decided.forget_decisions,
+        scope=config.check_scope(_scope(options), scan),
+        min_pixels=0 if options.min_pixels is None else parse_pixels(options.min_pixels, "--min-pixels"),
     )
 
 
@@ -251,8 +278,10 @@ def _summary(
         yield from skipped_lines(found.skipped, options.output.verbose)
         yield from left_out_lines(found.left_out)
         return
+    references = sum(file.reference for file in found.files)
+    among = f", {references:,} of them in reference folders" if options.reference else ""
     yield (
-        f"{plural(numbers['files'], 'image')}, {plural(numbers['groups'], 'group')} of {_kind_of_groups(options)}; "
+        f"{plural(numbers['files'], 'image')}{among}, {plural(numbers['groups'], 'group')} of {_kind_of_groups(options)}; "
         f"{plural(numbers['redundant'], 'file')} ({in_bytes(numbers['redundant_bytes'])}) "
         "could go, the best of each group kept"
     )

@@ -17,10 +17,11 @@ from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.files import plan_file
 from fastsim.files.default_output import DEFAULT as DEFAULT_OUTS
 from fastsim.files.journal import JOURNAL_NAME
-from fastsim.grouping.keep_rules import DEFAULT, POLICIES, UNCROPPED
+from fastsim.grouping.keep_words import DEFAULT, KeepRules
 from fastsim.planning import check_libraries
 from fastsim.report.results import plural
 from fastsim.review import build, from_plan
+from fastsim.review.rules import NAMES
 from fastsim.review.serve import serve
 from fastsim.review.store import Store, find_by_outs, path_for
 from fastsim.run.progress import for_stream
@@ -48,11 +49,17 @@ def _check(options: ReviewOptions) -> None:
     if options.port is not None and not 1 <= options.port <= 65535:
         raise UsageError(f"--port must be between 1 and 65535 (got {options.port})")
     config.check_thres(options.match.threshold)
-    allowed = [name for name in POLICIES if name != UNCROPPED]
-    if options.keep is not None and options.keep not in allowed:
-        raise UsageError(
-            f"--keep must be one of {', '.join(allowed)} (got {options.keep!r}); more rules are in the page"
-        )
+    _rules(options.keep)
+
+
+def _rules(keep: str | None) -> KeepRules:
+    """Return the rules of --keep. Raises UsageError for those that the page does not know."""
+    rules = DEFAULT if keep is None else KeepRules.parse(keep)
+    for rule in rules.rules:
+        if str(rule) not in (*NAMES, "intact") and rule.name not in ("format", "folder") and not rule.optional:
+            allowed = ", ".join((*NAMES, "format:A>B>C", "folder:GLOB"))
+            raise UsageError(f"--keep {shown(str(rule))}: the review page knows {allowed}; use one of these")
+    return rules
 
 
 def _reopened(options: ReviewOptions) -> Store | None:
@@ -93,7 +100,7 @@ def _reviewed(options: ReviewOptions) -> Store:
         scan=scan_of(options.input, options.outs or DEFAULT_OUTS),
         compute=compute_of(options.network, options.cache),
         thres=options.match.threshold,
-        keep=options.keep or DEFAULT,
+        keep=_rules(options.keep),
         pairs=options.pairs,
         sidecars=not options.no_sidecars,
         verify=options.match.verify,
@@ -110,7 +117,7 @@ def _stored(found: pipeline.Findings, settings: Config, options: ReviewOptions) 
     """Store what a run found as a review; decisions of an earlier review of the same inputs are taken over."""
     scan, compute = settings.scan, settings.compute
     about: Mapping[str, Any] = {
-        "thres": settings.thres, "verify": settings.verify, "rules": [settings.keep],
+        "thres": settings.thres, "verify": settings.verify, "rules": _known(settings.keep),
         "pairs": settings.pairs == Pairs.KEEP, "sidecars": settings.sidecars, "argv": list(sys.argv), "outs": scan.outs,
         "title": ", ".join(map(shown, scan.inputs)) or "a list of files",
     }  # fmt: skip
@@ -126,6 +133,11 @@ def _stored(found: pipeline.Findings, settings: Config, options: ReviewOptions) 
             build.take_over(before, store)
         build.take_apart(store)
     return store
+
+
+def _known(rules: KeepRules) -> list[str]:
+    """Return the rules that the page applies; it puts intact files first by itself."""
+    return [str(rule) for rule in rules.rules if str(rule) in NAMES or rule.name in ("format", "folder")]
 
 
 def _key(inputs: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ from fastsim.embed_files import Environment, to_vectors
 from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.files.apply import Outcome, apply_plan
 from fastsim.inputs.discover import read_list
+from fastsim.inputs.filters import Filters
 from fastsim.records import Embeddings, LeftOut, MediaFile, Op, Plan, Skipped
 from fastsim.report import results
 from fastsim.report.results import in_bytes, plural
@@ -36,6 +37,9 @@ def scan_of(paths: PathOptions, outs: str | None = None) -> Scan:
     return Scan(
         named, rules.recursive, rules.exclude, rules.follow_links, None if outs is None else os.path.abspath(outs), listed,
         rules.include_system,
+        filters=Filters.parse(
+            min_size=rules.min_size, max_size=rules.max_size, newer=rules.newer, older=rules.older, include=rules.include
+        ),
     )  # fmt: skip
 
 

@@ -16,7 +16,9 @@ from fastsim.cli.commands.shared import compute_of, embed_inputs, environment_of
 from fastsim.cli.image_options import TuneOptions
 from fastsim.errors import ExitCode, FastsimError, UsageError, shown
 from fastsim.files import owned
-from fastsim.grouping import keep_rules
+from fastsim.grouping.keep_order import keep_order
+from fastsim.grouping.keep_rules import Candidates
+from fastsim.grouping.keep_words import DEFAULT
 from fastsim.records import Embeddings
 from fastsim.report import results
 from fastsim.report.left_out import left_out_lines
@@ -55,9 +57,8 @@ def tune_thresholds(options: TuneOptions) -> ExitCode:
             blocks = similarity.pair_blocks(
                 embeddings, thresholds.LOWEST, device=compute.device, workers=compute.workers, bar=bar
             )
-            rank = keep_rules.keep_order(
-                [files[i] for i in embeddings.ids.tolist()], embeddings.sizes, keep_rules.DEFAULT
-            ).rank
+            taken = Candidates([files[i] for i in embeddings.ids.tolist()], embeddings.sizes)
+            rank = keep_order(taken, DEFAULT).rank
             advice = thresholds.advise(blocks, embeddings, rank, near=_NEAR, workers=compute.workers)
     paths = [files[i].path for i in embeddings.ids.tolist()]
     page = _write(os.path.abspath(outs), advice, paths)

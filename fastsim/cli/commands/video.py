@@ -110,6 +110,7 @@ def scan(scan: Scan, progress: Progress, timings: Timings) -> Listing:
         return discover(
             scan.inputs, listed=scan.listed, recursive=scan.recursive, exclude=scan.exclude,
             follow_links=scan.follow_links, outs=scan.outs, kind=Kind.VIDEO, bar=bar, include_system=scan.include_system,
+            filters=scan.filters,
         )  # fmt: skip
 
 
