@@ -51,7 +51,8 @@ int align(const struct match_kernel *kernel, const struct features *features, si
         choose(scratch.match, m, ratio, scratch.chosen, n);
         for (size_t j = 0; j < n; j++)
             if (scratch.chosen[j] >= 0)
-                scratch.pairing[count++] = (struct pairing){features->keypoint[l0 + (size_t)scratch.chosen[j]], features->keypoint[r0 + j]};
+                scratch.pairing[count++] =
+                    (struct pairing){features->keypoint[l0 + (size_t)scratch.chosen[j]], features->keypoint[r0 + j]};
         out->matches = (int32_t)count;
         out->inliers = (int32_t)transform_find(scratch.pairing, count, tolerance, &t, scratch.inlier);
         const double matrix[6] = {t.a, t.b, t.tx, t.c, t.d, t.ty};

@@ -3,9 +3,9 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Sums over rectangles of the right picture: entry (y, x) covers all above and to the left. */
+/* Sums over rectangles of the right image: entry (y, x) covers all above and to the left. */
 struct integral {
-    uint32_t *value, *inside; /* modulo 2^32: differences are exact, as a block sums to less */
+    uint32_t *value, *inside; /* modulo 2^32: differences are exact, because a block sums to less */
     uint64_t *square;
     size_t stride;
 };
@@ -18,7 +18,8 @@ struct pictures {
 
 static int take_integral(struct integral *integral, const uint8_t *right, const uint8_t *inside, size_t width, size_t height) {
     const size_t stride = width + 1, count = stride * (height + 1);
-    *integral = (struct integral){calloc(count, sizeof(uint32_t)), calloc(count, sizeof(uint32_t)), calloc(count, sizeof(uint64_t)), stride};
+    *integral = (struct integral){calloc(count, sizeof(uint32_t)), calloc(count, sizeof(uint32_t)),
+                                  calloc(count, sizeof(uint64_t)), stride};
     if (!integral->value || !integral->inside || !integral->square)
         return 0;
     for (size_t y = 0; y < height; y++) {
@@ -37,11 +38,13 @@ static int take_integral(struct integral *integral, const uint8_t *right, const 
 }
 
 static uint32_t sum32(const uint32_t *table, size_t stride, size_t x, size_t y, size_t side) {
-    return table[(y + side) * stride + x + side] - table[y * stride + x + side] - table[(y + side) * stride + x] + table[y * stride + x];
+    return table[(y + side) * stride + x + side] - table[y * stride + x + side] - table[(y + side) * stride + x] +
+           table[y * stride + x];
 }
 
 static uint64_t sum64(const uint64_t *table, size_t stride, size_t x, size_t y, size_t side) {
-    return table[(y + side) * stride + x + side] - table[y * stride + x + side] - table[(y + side) * stride + x] + table[y * stride + x];
+    return table[(y + side) * stride + x + side] - table[y * stride + x + side] - table[(y + side) * stride + x] +
+           table[y * stride + x];
 }
 
 static uint32_t product(const uint8_t *a, const uint8_t *b, size_t stride, size_t side) {
@@ -57,7 +60,7 @@ static double spread_of(uint64_t square, uint32_t value, size_t count) {
     return (double)(square * count - (uint64_t)value * value);
 }
 
-/* The block at (x, y) of the left picture against all places of the right one. */
+/* Compare the block at (x, y) of the left image with all places of the right one. */
 static struct block_agreement compare_block(const struct pictures *p, size_t x, size_t y, size_t reach) {
     const size_t side = p->side, count = side * side, stride = p->integral.stride;
     const uint8_t *a = p->left + y * p->width + x;
@@ -86,7 +89,8 @@ static struct block_agreement compare_block(const struct pictures *p, size_t x, 
                     continue;
                 const uint32_t other = sum32(p->integral.value, stride, bx, by, side);
                 const double right = spread_of(sum64(p->integral.square, stride, bx, by, side), other, count);
-                const double both = n * (double)product(a, p->right + by * p->width + bx, p->width, side) - (double)value * (double)other;
+                const double both =
+                    n * (double)product(a, p->right + by * p->width + bx, p->width, side) - (double)value * (double)other;
                 const double correlation = left > 0.0 && right > 0.0 ? both / sqrt(left * right) : 0.0;
                 if (correlation > most) {
                     most = correlation;

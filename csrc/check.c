@@ -11,12 +11,12 @@
 #include "scan.h"
 #include "union_find.h"
 
-#define EXPECT(truth)                                                             \
-    do {                                                                          \
-        if (!(truth)) {                                                           \
-            printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #truth);          \
-            exit(1);                                                              \
-        }                                                                         \
+#define EXPECT(truth)                                                    \
+    do {                                                                 \
+        if (!(truth)) {                                                  \
+            printf("%s:%d: not true: %s\n", __FILE__, __LINE__, #truth); \
+            exit(1);                                                     \
+        }                                                                \
     } while (0)
 
 static uint32_t draw(void) { /* xorshift: the same numbers everywhere */
@@ -174,7 +174,7 @@ static void check_match(const struct match_kernel *kernel, size_t m, size_t n) {
     free(left), free(right), free(expected), free(got);
 }
 
-/* A picture whose features moved by (7, -3) under wrong ones. */
+/* An image whose features moved by (7, -3) under wrong ones. */
 static void check_align(const struct match_kernel *kernel) {
     enum { N = 60, WRONG = 20 };
     uint8_t descriptor[2 * N * MATCH_BYTES];

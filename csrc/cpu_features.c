@@ -35,7 +35,7 @@ struct cpu_features cpu_features(void) {
     cpuid(1, one);
     if (zero[EAX] >= 7)
         cpuid(7, seven);
-    const uint64_t saved = has(one[ECX], 27) ? xgetbv() : 0; /* OSXSAVE */
+    const uint64_t saved = has(one[ECX], 27) ? xgetbv() : 0;                                             /* OSXSAVE */
     const int avx2 = (saved & 0x6) == 0x6 && has(one[ECX], 12) && has(one[ECX], 28) && has(one[ECX], 29) /* FMA AVX F16C */
                      && has(seven[EBX], 5);
     const int avx512 = avx2 && (saved & 0xE6) == 0xE6 && has(seven[EBX], 16) && has(seven[EBX], 17) /* F DQ */

@@ -25,7 +25,7 @@ static int contains(struct bytes bytes, const char *text, size_t size) {
     return 0;
 }
 
-/* The orientation in a TIFF structure; 1 where it has none; 0 where it is damaged or unusual. */
+/* Return the orientation in a TIFF structure; 1 if it has none, 0 if it is damaged or unusual. */
 static int32_t tiff_orientation(struct bytes tiff) {
     const int little = begins_with(tiff, "II*\0", 4);
     if (tiff.size < 8 || (!little && !begins_with(tiff, "MM\0*", 4)))
@@ -48,7 +48,7 @@ static int32_t tiff_orientation(struct bytes tiff) {
     return 1;
 }
 
-/* Takes in one APP1 segment. Returns 0 where a full decoder must look: damaged EXIF, a second one, an orientation in XMP. */
+/* Parse one APP1 segment. Returns 0 if a full decoder is needed: damaged EXIF, a second one, an orientation in XMP. */
 static int add_app1(struct header *header, struct bytes body, int *has_exif) {
     if (begins_with(body, "Exif\0\0", 6)) {
         header->orientation = *has_exif ? 0 : tiff_orientation((struct bytes){body.at + 6, body.size - 6});
@@ -96,7 +96,7 @@ static struct header scan_jpeg(struct bytes file) {
             header.height = (int32_t)big16(body.at + 1), header.width = (int32_t)big16(body.at + 3);
             header.flags |= marker == 0xc2 ? HEADER_PROGRESSIVE : 0;
         } else if (marker < 0xc0 || (marker >= 0xd0 && marker <= 0xd9)) {
-            return other; /* none that may stand before a scan */
+            return other; /* none that may precede a scan */
         }
         at += 2 + size;
     }

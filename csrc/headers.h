@@ -1,4 +1,4 @@
-/* What the headers of encoded pictures say, read within the bytes that are given. */
+/* Read the headers of encoded images, within the given bytes. */
 #ifndef FASTSIM_HEADERS_H
 #define FASTSIM_HEADERS_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 enum header_kind {
-    HEADER_OTHER = 0,  /* neither JPEG nor PNG, damaged, or with something that this parser leaves to a full decoder */
+    HEADER_OTHER = 0, /* neither JPEG nor PNG, damaged, or with something that this parser leaves to a full decoder */
     HEADER_JPEG = 1,
     HEADER_PNG = 2
 };

@@ -1,6 +1,6 @@
 #include "keepers.h"
 
-/* The first of the k keepers that `member` is similar to, or -1. */
+/* Return the first of the k keepers to which `member` is similar, or -1. */
 static int64_t first_cover(const struct rows *rows, float thres, const int64_t *keeper, size_t k, size_t member, float *score) {
     const uint16_t *row = rows_at(rows, member), *others[4];
     float dots[4];
@@ -22,9 +22,9 @@ static int64_t first_cover(const struct rows *rows, float thres, const int64_t *
     return -1;
 }
 
-/* Four members against the keepers, four at a time. Members that are covered already take part, but keep what they have. */
-static void cover_four(const struct rows *rows, float thres, const int64_t *keeper, size_t k, const int64_t *member,
-                       int64_t *by, float *score) {
+/* Compare four members with the keepers, four at a time. Members that are covered already take part, but keep their keeper. */
+static void cover_four(const struct rows *rows, float thres, const int64_t *keeper, size_t k, const int64_t *member, int64_t *by,
+                       float *score) {
     const uint16_t *a[4], *b[4];
     float dots[16];
     for (size_t i = 0; i < 4; i++)

@@ -10,8 +10,8 @@
 
 enum { MATCH_BYTES = 32, MATCH_NONE = 0xFFFF, MATCH_KERNELS = 3 };
 
-/* index: of the nearest right descriptor, the first of several; -1 where there is none. best, second: the distance to it and
- * to the nearest of the others; MATCH_NONE where there is none. */
+/* index: of the nearest right descriptor, the first of several; -1 if there is none. best, second: the distance to it and
+ * to the nearest of the others; MATCH_NONE if there is none. */
 struct match {
     int32_t index;
     uint16_t best, second;
@@ -31,7 +31,7 @@ static inline struct match match_of(uint64_t best, uint64_t second) {
                                   : (struct match){(int32_t)(uint32_t)best, (uint16_t)(best >> 32), (uint16_t)(second >> 32)};
 }
 
-/* Puts the next neighbour among the two nearest so far. */
+/* Insert the next neighbour among the two nearest so far. */
 static inline void match_take(uint64_t key, uint64_t *best, uint64_t *second) {
     const uint64_t later = key > *best ? key : *best;
     *best = key < *best ? key : *best;
@@ -48,10 +48,10 @@ extern const struct match_kernel match_avx512;
 extern const struct match_kernel match_neon;
 #endif
 
-/* The kernels that this processor and its operating system can run, best first. Returns their number. */
+/* List the kernels that this processor and its operating system can run, best first. Returns their number. */
 int match_available(const struct match_kernel *kernels[MATCH_KERNELS]);
 
-/* The kernel of that name, or the best one for ""; NULL where this machine has none. */
+/* Return the kernel of that name, or the best one for ""; NULL if this machine has none. */
 const struct match_kernel *match_named(const char *name);
 
 #endif

@@ -26,9 +26,10 @@ static __m256i broadcast(const uint8_t *p) {
 
 static __m256i load(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
-/* The set bits of each byte of a ^ b. */
+/* Return the number of set bits of each byte of a ^ b. */
 static __m256i count_bits(__m256i a, const void *b) {
-    const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
+    const __m256i table =
+        _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
     const __m256i low = _mm256_set1_epi8(0x0F), x = _mm256_xor_si256(a, load(b));
     return _mm256_add_epi8(_mm256_shuffle_epi8(table, _mm256_and_si256(x, low)),
                            _mm256_shuffle_epi8(table, _mm256_and_si256(_mm256_srli_epi16(x, 4), low)));
@@ -38,7 +39,7 @@ static __m256i count_bits(__m256i a, const void *b) {
 static __m256i smaller(__m256i a, __m256i b) { return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(a, b)); }
 static __m256i larger(__m256i a, __m256i b) { return _mm256_blendv_epi8(b, a, _mm256_cmpgt_epi64(a, b)); }
 
-/* The two nearest of one block of `count` descriptors, for one left descriptor. */
+/* Find the two nearest of one block of `count` descriptors, for one left descriptor. */
 static void nearest_two(const uint8_t *left, uint64_t word[GROUPS][WORDS][LANES], size_t groups, size_t start, size_t stop,
                         uint64_t *best, uint64_t *second) {
     const __m256i none = _mm256_set1_epi64x((int64_t)MATCH_KEY_NONE), end = _mm256_set1_epi64x((int64_t)stop);
@@ -72,7 +73,8 @@ static void match(const uint8_t *left, size_t m, const uint8_t *right, size_t n,
         const size_t count = n - start < BLOCK ? n - start : BLOCK;
         const size_t groups = transpose(right + start * MATCH_BYTES, count, word);
         for (size_t i = 0; i < m; i++) {
-            uint64_t best = (uint64_t)out[i].best << 32 | (uint32_t)out[i].index, second = (uint64_t)out[i].second << 32 | 0xFFFFFFFFu;
+            uint64_t best = (uint64_t)out[i].best << 32 | (uint32_t)out[i].index,
+                     second = (uint64_t)out[i].second << 32 | 0xFFFFFFFFu;
             nearest_two(left + i * MATCH_BYTES, word, groups, start, start + count, &best, &second);
             out[i] = match_of(best, second);
         }

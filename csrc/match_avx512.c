@@ -62,7 +62,8 @@ static void match(const uint8_t *left, size_t m, const uint8_t *right, size_t n,
         const size_t groups = transpose(right + start * MATCH_BYTES, count, word);
         const __mmask8 tail = (__mmask8)(count % LANES ? (1u << count % LANES) - 1 : 0xFF);
         for (size_t i = 0; i < m; i++) {
-            uint64_t best = (uint64_t)out[i].best << 32 | (uint32_t)out[i].index, second = (uint64_t)out[i].second << 32 | 0xFFFFFFFFu;
+            uint64_t best = (uint64_t)out[i].best << 32 | (uint32_t)out[i].index,
+                     second = (uint64_t)out[i].second << 32 | 0xFFFFFFFFu;
             nearest_two(left + i * MATCH_BYTES, word, groups, tail, start, &best, &second);
             out[i] = match_of(best, second);
         }

@@ -1,4 +1,4 @@
-/* Which matchers can run here. */
+/* Select the matchers that can run on this machine. */
 #include "match.h"
 
 #include <string.h>

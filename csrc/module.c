@@ -111,7 +111,7 @@ static PyObject *Rows_encode(PyObject *object, PyObject *args) {
 
 /* ---- views ---- */
 
-/* Whether `start` ascends from 0 to m. */
+/* Return whether `start` ascends from 0 to m. */
 static int starts_fit(const int64_t *start, size_t n, int64_t m) {
     for (size_t i = 0; i < n; i++)
         if (start[i] > start[i + 1])
@@ -291,7 +291,7 @@ static PyObject *core_match(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-/* Whether start[0..count] ascends inside 0..most, for at most INT32_MAX features a picture. */
+/* Return whether start[0..count] ascends inside 0..most, for at most INT32_MAX features per image. */
 static int ascends(const int64_t *start, Py_ssize_t count, Py_ssize_t most) {
     if (count < 0 || start[0] < 0 || start[count] > most)
         return 0;
@@ -426,7 +426,7 @@ static PyObject *core_labels(PyObject *module, PyObject *args) {
 
 /* ---- headers(data, start, out) ---- */
 
-/* Whether start is 0, ascending, and ends at `size`. */
+/* Return whether start is 0, ascending, and ends at `size`. */
 static int are_offsets(const int64_t *start, Py_ssize_t count, Py_ssize_t size) {
     if (count < 1 || start[0] != 0 || start[count - 1] != size)
         return 0;

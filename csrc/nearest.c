@@ -10,7 +10,7 @@ struct heap {
     size_t count, k;
 };
 
-/* Whether entry (score, row) comes after the other one in the result. A total order, as rows differ. */
+/* Return whether entry (score, row) comes after the other one in the result: a total order, because rows differ. */
 static int is_worse(float score_a, int64_t row_a, float score_b, int64_t row_b) {
     return score_a < score_b || (score_a == score_b && row_a > row_b);
 }
@@ -51,7 +51,7 @@ static void offer(struct heap *heap, float score, int64_t row) {
     }
 }
 
-/* Turns the heap into a list, best first, and marks what is left empty. */
+/* Turn the heap into a list, best first, and mark what is left empty. */
 static void finish(struct heap *heap) {
     for (size_t count = heap->count; count > 1; count--) {
         swap_entries(heap, 0, count - 1);
@@ -61,7 +61,7 @@ static void finish(struct heap *heap) {
         heap->index[i] = -1, heap->score[i] = 0.0f;
 }
 
-/* The score that a pair must reach to change one of the heaps. */
+/* Return the score that a pair must reach to change one of the heaps. */
 static float threshold(const struct heap heap[TILE_ROWS], float floor) {
     float lowest = INFINITY;
     for (size_t i = 0; i < TILE_ROWS; i++) {
@@ -77,7 +77,7 @@ static void score_square(const struct rows *query, const struct rows *set, float
                          const uint64_t mask[TILE_ROWS], struct heap heap[TILE_ROWS]) {
     const uint16_t *a[4], *b[4];
     float dots[16];
-    for (size_t k = 0; k < 4; k++) { /* past the end: any row, as it is left out below */
+    for (size_t k = 0; k < 4; k++) { /* past the end: any row, because it is left out below */
         a[k] = rows_at(query, row + k < query->n ? row + k : query->n - 1);
         b[k] = rows_at(set, col + k < set->n ? col + k : set->n - 1);
     }
@@ -112,7 +112,8 @@ static void search_panel(const struct rows *query, const struct rows *set, float
         }
 }
 
-void nearest(const struct rows *query, const struct rows *set, float floor, size_t k, size_t r0, size_t r1, int64_t *index, float *score) {
+void nearest(const struct rows *query, const struct rows *set, float floor, size_t k, size_t r0, size_t r1, int64_t *index,
+             float *score) {
     enum { STRIP = 32 }; /* rows that go over a panel while it is in the cache */
     for (size_t start = r0; start < r1; start += STRIP) {
         const size_t stop = start + STRIP < r1 ? start + STRIP : r1;

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The length of a row; NaN for one that is similar to nothing. */
+/* Return the norm of a row; NaN for one that is similar to nothing. */
 static float norm_of(const struct tile_kernel *kernel, const uint16_t *row, size_t d) {
     const float square = kernel->dot(row, row, d);
     return square > 0.0f && square < INFINITY ? sqrtf(square) : NAN;
@@ -32,7 +32,8 @@ int rows_views(struct rows *rows, const int32_t *kind, const int64_t *start, con
     const size_t n = rows->n, m = (size_t)start[n];
     free(rows->views.memory);
     memset(&rows->views, 0, sizeof rows->views);
-    char *memory = calloc((n + 1) * (sizeof(int64_t) + sizeof(int32_t)) + m * (sizeof(float) + rows->d * sizeof(uint16_t)) + 1, 1);
+    char *memory =
+        calloc((n + 1) * (sizeof(int64_t) + sizeof(int32_t)) + m * (sizeof(float) + rows->d * sizeof(uint16_t)) + 1, 1);
     if (memory == NULL)
         return 0;
     struct views *views = &rows->views;
@@ -91,7 +92,7 @@ int rows_sketch(struct rows *rows, const uint16_t *basis, size_t k, size_t d, do
     return 1;
 }
 
-/* The bias of a row whose codes are made: see the bound in tile.h. */
+/* Return the bias of an encoded row: see the bound in tile.h. */
 static int32_t bias_of(const struct sketch *sketch, double residual, double coded, double length) {
     const double rho = residual * (1.0 + 1e-9) + sketch->slack;
     const double seen = length > sketch->slack ? length - sketch->slack : 0.0;

@@ -32,32 +32,36 @@ static inline float rows_score_across(const struct rows *left, size_t a, const s
     return score > 1.0f ? 1.0f : score;
 }
 
-static inline float rows_score(const struct rows *rows, size_t a, size_t b, float dot) { return rows_score_across(rows, a, rows, b, dot); }
+static inline float rows_score(const struct rows *rows, size_t a, size_t b, float dot) {
+    return rows_score_across(rows, a, rows, b, dot);
+}
 
 /* The lowest score of two rows and of their views, where `score` is that of the rows; -1 for rows of different kinds, NaN where
  * a view is similar to nothing. Rows without views are of kind 0. */
 float rows_lowest_across(const struct rows *left, size_t a, const struct rows *right, size_t b, float score);
 
-static inline float rows_lowest(const struct rows *rows, size_t a, size_t b, float score) { return rows_lowest_across(rows, a, rows, b, score); }
+static inline float rows_lowest(const struct rows *rows, size_t a, size_t b, float score) {
+    return rows_lowest_across(rows, a, rows, b, score);
+}
 
-/* Copies `kind` (n), `start` (n + 1, ascending from 0) and start[n] views of d halves. Returns 0 where memory is short. */
+/* Copy `kind` (n), `start` (n + 1, ascending from 0) and start[n] views of d halves. Returns 0 if memory is short. */
 int rows_views(struct rows *rows, const int32_t *kind, const int64_t *start, const uint16_t *half, size_t d);
 
-/* Takes n rows of d halves, which must outlive `rows`, and measures their norms. Returns 0 where memory is short; rows_free
+/* Take n rows of d halves, which must outlive `rows`, and measure their norms. Returns 0 if memory is short; rows_free
  * then still has to be called. */
 int rows_init(struct rows *rows, const struct tile_kernel *kernel, const uint16_t *half, size_t n, size_t d);
 
-/* Makes room for a sketch with this basis (k x d halves, d as the caller gave it to rows_init; k a multiple of 4, at most
- * SKETCH_MAX) in which no row is encoded yet: all of them are similar to nothing. Returns 0 where memory is short. */
+/* Make room for a sketch with this basis (k x d halves, d as the caller gave it to rows_init; k a multiple of 4, at most
+ * SKETCH_MAX) in which no row is encoded yet: all of them are similar to nothing. Returns 0 if memory is short. */
 int rows_sketch(struct rows *rows, const uint16_t *basis, size_t k, size_t d, double scale, double limit, double slack);
 
-/* Encodes rows start..stop - 1. Disjoint ranges may be encoded at the same time. */
+/* Encode rows start..stop - 1. Disjoint ranges may be encoded at the same time. */
 void rows_encode(struct rows *rows, size_t start, size_t stop);
 
-/* The smallest q.q' + bias + bias' at which a pair can reach thres. */
+/* Return the smallest q.q' + bias + bias' at which a pair can reach thres. */
 int32_t rows_floor(const struct rows *rows, float thres);
 
-/* Frees what rows_init and rows_sketch took; fit for a zeroed struct too. */
+/* Free what rows_init and rows_sketch allocated; a zeroed struct is allowed, too. */
 void rows_free(struct rows *rows);
 
 #endif

@@ -37,7 +37,7 @@ static int lowest_bit(uint64_t mask) {
 #endif
 }
 
-/* Of the pairs alive, those above the diagonal and inside the tile. Returns 0 where there are none. */
+/* Clip the pairs that are alive to those above the diagonal and inside the tile. Returns 0 if there are none. */
 static int clip(struct block *block, struct tile tile, const uint64_t alive[TILE_ROWS]) {
     uint64_t any = 0;
     for (size_t i = 0; i < TILE_ROWS; i++) {
@@ -77,7 +77,7 @@ static void relabel(int32_t *label, size_t count, int32_t from, int32_t to) {
         label[i] = label[i] == from ? to : label[i];
 }
 
-/* Takes a pair whose score reaches the threshold, unless its rows are in one component by now, or their views differ. */
+/* Append a pair whose score reaches the threshold, unless its rows are in one component by now, or their views differ. */
 static void take_pair(struct walk *walk, size_t a, size_t b, float score) {
     const struct labels *labels = &walk->labels;
     const struct tile *tile = &walk->tile;
@@ -97,7 +97,7 @@ static void take_pair(struct walk *walk, size_t a, size_t b, float score) {
     pairs->score[pairs->count++] = score;
 }
 
-/* Scores four columns against the four rows, and takes what the mask allows. */
+/* Score four columns against the four rows, and append the pairs that the mask allows. */
 static void score_square(struct walk *walk, const struct block *block, size_t j) {
     const struct rows *rows = walk->rows;
     const size_t last = rows->n - 1;
@@ -105,7 +105,7 @@ static void score_square(struct walk *walk, const struct block *block, size_t j)
     const uint16_t *a[4], *b[4];
     float dots[16], score[16];
     int any = 0;
-    for (size_t k = 0; k < 4; k++) { /* past the end: any row, as the mask is zero there */
+    for (size_t k = 0; k < 4; k++) { /* past the end: any row, because the mask is zero there */
         at[k] = block->row + k < last ? block->row + k : last, to[k] = block->col + j + k < last ? block->col + j + k : last;
         a[k] = rows_at(rows, at[k]), b[k] = rows_at(rows, to[k]);
     }
@@ -128,7 +128,7 @@ static void score_squares(struct walk *walk, const struct block *block) {
             score_square(walk, block, j);
 }
 
-/* Scores a column against the rows in its bucket. */
+/* Score a column against the rows in its bucket. */
 static void score_bucket(struct walk *walk, size_t j) {
     const struct rows *rows = walk->rows;
     const size_t filled = walk->filled[j], col = walk->col + j;
@@ -152,7 +152,7 @@ static void score_pending(struct walk *walk) {
             score_bucket(walk, j);
 }
 
-/* Puts the pairs of the mask into buckets, as four rows of one column are scored faster than four pairs. */
+/* Move the pairs of the mask to buckets, because four rows of one column are scored faster than four pairs. */
 static void put_off(struct walk *walk, const struct block *block) {
     for (size_t i = 0; i < TILE_ROWS; i++)
         for (uint64_t mask = block->mask[i]; mask != 0; mask &= mask - 1) {
@@ -168,7 +168,7 @@ static size_t width_of(const struct walk *walk, size_t col) {
     return walk->tile.c1 - col < TILE_COLS ? walk->tile.c1 - col : TILE_COLS;
 }
 
-/* Takes the pairs out of the mask that lie inside one component. Returns 0 where none is left. */
+/* Remove the pairs inside one component from the mask. Returns 0 if none is left. */
 static int drop_joined(const struct walk *walk, struct block *block) {
     const int32_t *col = walk->labels.col + (block->col - walk->tile.c0);
     uint64_t any = 0;
@@ -178,19 +178,19 @@ static int drop_joined(const struct walk *walk, struct block *block) {
     return any != 0;
 }
 
-/* Whether the columns of a panel are all in one component. */
+/* Return whether the columns of a panel are all in one component. */
 static int panel_joined(const struct walk *walk, size_t col) {
     const int32_t *label = walk->labels.col == NULL ? NULL : walk->labels.col + (col - walk->tile.c0);
     return label != NULL && all_equal(label, width_of(walk, col), label[0]);
 }
 
-/* Whether the rows of a block are all in the component of its first column. */
+/* Return whether the rows of a block are all in the component of its first column. */
 static int rows_joined(const struct walk *walk, const struct block *block) {
     const size_t count = walk->tile.r1 - block->row < TILE_ROWS ? walk->tile.r1 - block->row : TILE_ROWS;
     return all_equal(walk->labels.row + (block->row - walk->tile.r0), count, walk->labels.col[block->col - walk->tile.c0]);
 }
 
-/* Makes sure that one more block fits the buffer of pairs. Returns 0 where it does not; nothing is pending then. */
+/* Make sure that one more block fits the buffer of pairs. Returns 0 if it does not; nothing is pending then. */
 static int make_room(struct walk *walk) {
     struct pairs *pairs = walk->pairs;
     if (pairs->capacity - pairs->count < walk->pending + SCAN_ROOM)
@@ -198,7 +198,7 @@ static int make_room(struct walk *walk) {
     return pairs->capacity - pairs->count >= SCAN_ROOM;
 }
 
-/* Scans the rows from `row` on against one panel. Returns the row to go on from, or tile.r1. */
+/* Scan the rows from `row` on against one panel. Returns the row to continue from, or tile.r1. */
 static size_t scan_panel(struct walk *walk, int32_t floor, size_t row, size_t col) {
     const struct rows *rows = walk->rows;
     const int sketched = rows->sketch.code != NULL, labelled = walk->labels.row != NULL;
@@ -216,7 +216,7 @@ static size_t scan_panel(struct walk *walk, int32_t floor, size_t row, size_t co
         if (joined && rows_joined(walk, &block))
             continue;
         if (sketched) {
-            const size_t last = joined ? row + 1 : stop; /* a joined panel is looked at block by block */
+            const size_t last = joined ? row + 1 : stop; /* a joined panel is checked block by block */
             block.row = rows->kernel->sift(&rows->sketch, floor, row, last, col, alive);
             row = block.row < last ? block.row : block.row - TILE_ROWS;
             if (block.row >= last)

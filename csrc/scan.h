@@ -1,4 +1,4 @@
-/* Finds the similar pairs of one tile of the n x n triangle. */
+/* Find the similar pairs of one tile of the n x n triangle. */
 #ifndef FASTSIM_SCAN_H
 #define FASTSIM_SCAN_H
 
@@ -11,8 +11,8 @@ struct tile {
     size_t c0, c1; /* columns, c0 a multiple of TILE_COLS */
 };
 
-/* The component that each row (label of r0 first) and each column is known to be in; NULL: not known. A pair inside one
- * component needs no score, as it would join nothing. The scan writes here what it finds, so that it adds at most one pair
+/* The component to which each row (label of r0 first) and each column is known to belong; NULL: not known. A pair inside one
+ * component needs no score, because it would join nothing. The scan writes here what it finds, so that it adds at most one pair
  * less than the tile has rows and columns. */
 struct labels {
     int32_t *row, *col;
@@ -24,8 +24,8 @@ struct pairs {
     size_t count, capacity;
 };
 
-/* Appends the pairs (row, column) of the tile with row < column and score >= thres, from block `cursor` on (0 to start).
- * Returns SCAN_DONE, or where the buffer has no room for one more block the cursor to go on from with an emptied one. */
+/* Append the pairs (row, column) of the tile with row < column and score >= thres, from block `cursor` on (0 to start).
+ * Returns SCAN_DONE, or where the buffer has no room for one more block the cursor to continue from with an emptied one. */
 #define SCAN_DONE SIZE_MAX
 size_t scan(const struct rows *rows, float thres, struct tile tile, struct labels labels, size_t cursor, struct pairs *pairs);
 

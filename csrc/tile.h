@@ -46,18 +46,18 @@ enum {
     TILE_SLAB = 1024,
     TILE_ROWS = 4,
     TILE_COLS = 64,
-    TILE_STEP = 4 * TILE_COLS,  /* bytes of one step of one panel */
-    SKETCH_MAX = 1024,          /* most dimensions of a sketch */
+    TILE_STEP = 4 * TILE_COLS, /* bytes of one step of one panel */
+    SKETCH_MAX = 1024,         /* most dimensions of a sketch */
     SKETCH_FLOOR = 1 << 28,
     SKETCH_ALWAYS = 1 << 29,
     SKETCH_NEVER = -(1 << 28)
 };
 
 struct sketch {
-    int8_t *code;  /* panels, 64-byte aligned; NULL: no sketch */
-    int32_t *bias; /* one a row, padded to whole panels */
-    int32_t *sum;  /* sum of the codes of each row, padded likewise: a product of unsigned and signed bytes needs it */
-    size_t steps;  /* k / 4 */
+    int8_t *code;    /* panels, 64-byte aligned; NULL: no sketch */
+    int32_t *bias;   /* one a row, padded to whole panels */
+    int32_t *sum;    /* sum of the codes of each row, padded likewise: a product of unsigned and signed bytes needs it */
+    size_t steps;    /* k / 4 */
     uint16_t *basis; /* P, column after column: k x d */
     double scale, limit, slack;
     void *memory; /* what to free */
@@ -101,7 +101,7 @@ extern const struct tile_kernel tile_neon;
 enum { TILE_KERNELS = 3 };
 int tile_available(const struct tile_kernel *kernels[TILE_KERNELS]);
 
-/* The kernel of that name, or the best one for ""; NULL where this machine has none. */
+/* Return the kernel of that name, or the best one for ""; NULL if this machine has none. */
 const struct tile_kernel *tile_named(const char *name);
 
 #endif

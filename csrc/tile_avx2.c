@@ -5,9 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-static inline __m256 halves(const uint16_t *p) {
-    return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p));
-}
+static inline __m256 halves(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(const void *)p)); }
 
 /* Lanes l + (l + 8), then l + (l + 4), then l + (l + 2), then l + (l + 1). */
 static inline float reduce(__m256 low, __m256 high) {

@@ -5,9 +5,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-static inline __m512 halves(const uint16_t *p) {
-    return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p));
-}
+static inline __m512 halves(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)(const void *)p)); }
 
 /* Lanes l + (l + 8), then l + (l + 4), then l + (l + 2), then l + (l + 1). */
 static inline float reduce(__m512 lanes) {
@@ -84,8 +82,8 @@ static void dots(const uint16_t *const a[4], const uint16_t *const b[4], size_t 
             s03 = _mm512_fmadd_ps(x0, y, s03), s13 = _mm512_fmadd_ps(x1, y, s13);
             s23 = _mm512_fmadd_ps(x2, y, s23), s33 = _mm512_fmadd_ps(x3, y, s33);
         }
-        total = _mm512_add_ps(total, finish(quarter(s00, s10, s20, s30), quarter(s01, s11, s21, s31),
-                                            quarter(s02, s12, s22, s32), quarter(s03, s13, s23, s33)));
+        total = _mm512_add_ps(total, finish(quarter(s00, s10, s20, s30), quarter(s01, s11, s21, s31), quarter(s02, s12, s22, s32),
+                                            quarter(s03, s13, s23, s33)));
     }
     _mm512_storeu_ps(out, total);
 }
@@ -120,13 +118,17 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
         const int8_t *rows = sketch_at(sketch, row), *cols = sketch_at(sketch, col);
         __m512i s;
         s = row_start(sketch, floor, row + 0);
-        __m512i s00 = _mm512_add_epi32(s, b0), s01 = _mm512_add_epi32(s, b1), s02 = _mm512_add_epi32(s, b2), s03 = _mm512_add_epi32(s, b3);
+        __m512i s00 = _mm512_add_epi32(s, b0), s01 = _mm512_add_epi32(s, b1), s02 = _mm512_add_epi32(s, b2),
+                s03 = _mm512_add_epi32(s, b3);
         s = row_start(sketch, floor, row + 1);
-        __m512i s10 = _mm512_add_epi32(s, b0), s11 = _mm512_add_epi32(s, b1), s12 = _mm512_add_epi32(s, b2), s13 = _mm512_add_epi32(s, b3);
+        __m512i s10 = _mm512_add_epi32(s, b0), s11 = _mm512_add_epi32(s, b1), s12 = _mm512_add_epi32(s, b2),
+                s13 = _mm512_add_epi32(s, b3);
         s = row_start(sketch, floor, row + 2);
-        __m512i s20 = _mm512_add_epi32(s, b0), s21 = _mm512_add_epi32(s, b1), s22 = _mm512_add_epi32(s, b2), s23 = _mm512_add_epi32(s, b3);
+        __m512i s20 = _mm512_add_epi32(s, b0), s21 = _mm512_add_epi32(s, b1), s22 = _mm512_add_epi32(s, b2),
+                s23 = _mm512_add_epi32(s, b3);
         s = row_start(sketch, floor, row + 3);
-        __m512i s30 = _mm512_add_epi32(s, b0), s31 = _mm512_add_epi32(s, b1), s32 = _mm512_add_epi32(s, b2), s33 = _mm512_add_epi32(s, b3);
+        __m512i s30 = _mm512_add_epi32(s, b0), s31 = _mm512_add_epi32(s, b1), s32 = _mm512_add_epi32(s, b2),
+                s33 = _mm512_add_epi32(s, b3);
         for (size_t k = 0; k < sketch->steps; k++, rows += TILE_STEP, cols += TILE_STEP) {
             const __m512i c0 = _mm512_xor_si512(flip, _mm512_loadu_si512(cols));
             const __m512i c1 = _mm512_xor_si512(flip, _mm512_loadu_si512(cols + 64));

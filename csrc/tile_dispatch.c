@@ -1,4 +1,4 @@
-/* Which tile kernels can run here. */
+/* Select the tile kernels that can run on this machine. */
 #include "tile.h"
 
 #include <string.h>

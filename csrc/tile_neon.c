@@ -16,8 +16,8 @@ static inline struct lanes zero_lanes(void) {
 
 static inline struct lanes halves(const uint16_t *p) {
     const float16x8_t low = vreinterpretq_f16_u16(vld1q_u16(p)), high = vreinterpretq_f16_u16(vld1q_u16(p + 8));
-    return (struct lanes){{vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)),
-                           vcvt_high_f32_f16(high)}};
+    return (struct lanes){
+        {vcvt_f32_f16(vget_low_f16(low)), vcvt_high_f32_f16(low), vcvt_f32_f16(vget_low_f16(high)), vcvt_high_f32_f16(high)}};
 }
 
 static inline void add_product(struct lanes *s, const struct lanes *x, const struct lanes *y) {
@@ -108,7 +108,8 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
             const int32x4_t least = vdupq_n_s32(floor - sketch->bias[row + i]);
             const int8_t *codes = sketch_at(sketch, row + i);
             for (size_t j = 0; j < TILE_COLS; j += 4) {
-                const int32x4_t total = vaddq_s32(products(codes, cols + 4 * j, sketch->steps), vld1q_s32(sketch->bias + col + j));
+                const int32x4_t total =
+                    vaddq_s32(products(codes, cols + 4 * j, sketch->steps), vld1q_s32(sketch->bias + col + j));
                 found[i] |= (uint64_t)vaddvq_u32(vandq_u32(vcgeq_s32(total, least), bit)) << j;
             }
         }

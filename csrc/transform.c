@@ -8,7 +8,7 @@ enum { DRAWS = 3000, LEAST = 3 };
 /* How far two pairings may be from what the keypoints themselves say: an orientation of ORB is good for some 10 degrees, a
  * size for a step of its pyramid. */
 static const double MOST_TURN = 25.0, MOST_ZOOM = 1.7;
-static const double LEAST_SIDE = 8.0;    /* pixels between two points that define a similarity */
+static const double LEAST_SIDE = 8.0; /* pixels between two points that define a similarity */
 static const double LEAST_SCALE = 0.08, MOST_SCALE = 12.0, MOST_STRETCH = 2.5;
 
 static double squared(double x) { return x * x; }
@@ -18,12 +18,12 @@ static double error_of(const struct transform *t, const struct pairing *p) {
            squared(t->c * p->left.x + t->d * p->left.y + t->ty - p->right.y);
 }
 
-/* The largest squared error of an inlier: the tolerance is meant in pixels of the coarser picture. */
+/* Return the largest squared error of an inlier: the tolerance is in pixels of the coarser image. */
 static double limit_of(const struct transform *t, double tolerance) {
     return squared(tolerance) * fmax(1.0, fabs(t->a * t->d - t->b * t->c));
 }
 
-/* Counts as long as there can be more than `beat`. */
+/* Count inliers as long as there can be more than `beat`. */
 static size_t count_inliers(const struct transform *t, const struct pairing *pairing, size_t n, double tolerance, size_t beat) {
     const double limit = limit_of(t, tolerance);
     size_t count = 0;
@@ -32,7 +32,8 @@ static size_t count_inliers(const struct transform *t, const struct pairing *pai
     return count;
 }
 
-static size_t mark_inliers(const struct transform *t, const struct pairing *pairing, size_t n, double tolerance, uint8_t *inlier) {
+static size_t mark_inliers(const struct transform *t, const struct pairing *pairing, size_t n, double tolerance,
+                           uint8_t *inlier) {
     const double limit = limit_of(t, tolerance);
     size_t count = 0;
     for (size_t i = 0; i < n; i++)
@@ -40,13 +41,13 @@ static size_t mark_inliers(const struct transform *t, const struct pairing *pair
     return count;
 }
 
-/* The difference of two angles in degrees, 0 to 180. */
+/* Return the difference of two angles in degrees, 0 to 180. */
 static double between(double a, double b) {
     const double d = fabs(fmod(a - b, 360.0));
     return d > 180.0 ? 360.0 - d : d;
 }
 
-/* The similarity through two pairings. Returns 0 where it is badly defined or disagrees with the keypoints. */
+/* Find the similarity through two pairings. Returns 0 if it is badly defined or disagrees with the keypoints. */
 static int similarity_of(const struct pairing *p, const struct pairing *q, struct transform *t) {
     const double lx = (double)q->left.x - p->left.x, ly = (double)q->left.y - p->left.y;
     const double rx = (double)q->right.x - p->right.x, ry = (double)q->right.y - p->right.y;
@@ -63,7 +64,8 @@ static int similarity_of(const struct pairing *p, const struct pairing *q, struc
             return 0;
     }
     const double turn = atan2(s, c) * (180.0 / 3.14159265358979323846);
-    if (between(turn, (double)p->right.angle - p->left.angle) > MOST_TURN || between(turn, (double)q->right.angle - q->left.angle) > MOST_TURN)
+    if (between(turn, (double)p->right.angle - p->left.angle) > MOST_TURN ||
+        between(turn, (double)q->right.angle - q->left.angle) > MOST_TURN)
         return 0;
     *t = (struct transform){c, -s, 0.0, s, c, 0.0};
     t->tx = p->right.x - (c * p->left.x - s * p->left.y);
@@ -71,7 +73,7 @@ static int similarity_of(const struct pairing *p, const struct pairing *q, struc
     return 1;
 }
 
-/* Solves the 3 x 3 system m x = r for both right sides by elimination with pivots. Returns 0 where it is singular. */
+/* Solve the 3 x 3 system m x = r for both right sides by elimination with pivots. Returns 0 if it is singular. */
 static int solve(double m[3][5]) {
     for (int k = 0; k < 3; k++) {
         int pivot = k;
@@ -93,7 +95,7 @@ static int solve(double m[3][5]) {
     return 1;
 }
 
-/* Whether the transform neither flattens nor mirrors nor leaves the scales that pictures are compared at. */
+/* Return whether the transform neither flattens nor mirrors nor leaves the scales that images are compared at. */
 static int is_sane(const struct transform *t) {
     const double det = t->a * t->d - t->b * t->c, sum = squared(t->a) + squared(t->b) + squared(t->c) + squared(t->d);
     const double spread = sqrt(fmax(sum * sum - 4.0 * det * det, 0.0));
@@ -101,7 +103,7 @@ static int is_sane(const struct transform *t) {
     return det > 0.0 && least > LEAST_SCALE && most < MOST_SCALE && most < MOST_STRETCH * least;
 }
 
-/* The affine transform with the least squared error over the inliers. Returns 0 where they do not determine one. */
+/* Fit the affine transform with the least squared error over the inliers. Returns 0 if they do not determine one. */
 static int fit_affine(const struct pairing *pairing, size_t n, const uint8_t *inlier, struct transform *t) {
     double m[3][5] = {{0.0}}, cx = 0.0, cy = 0.0, count = 0.0;
     for (size_t i = 0; i < n; i++)
@@ -122,13 +124,14 @@ static int fit_affine(const struct pairing *pairing, size_t n, const uint8_t *in
     return is_sane(t);
 }
 
-/* Fits the inliers as an affine transform, with a tolerance that narrows: a stretched picture leaves the similarity by far.
+/* Fit the inliers as an affine transform, with a tolerance that narrows: a stretched image leaves the similarity by far.
  * Keeps the similarity where that explains more. */
 static size_t refine(const struct pairing *pairing, size_t n, double tolerance, struct transform *t, uint8_t *inlier) {
     static const double widths[] = {4.0, 3.0, 2.0, 1.5, 1.0, 1.0, 1.0};
     struct transform fitted = *t, next;
     for (size_t round = 0; round < sizeof widths / sizeof *widths; round++) {
-        if (mark_inliers(&fitted, pairing, n, widths[round] * tolerance, inlier) < 2 * LEAST || !fit_affine(pairing, n, inlier, &next))
+        if (mark_inliers(&fitted, pairing, n, widths[round] * tolerance, inlier) < 2 * LEAST ||
+            !fit_affine(pairing, n, inlier, &next))
             break;
         fitted = next;
     }
@@ -143,7 +146,8 @@ static uint32_t next_random(uint32_t *state) { /* xorshift: the same numbers eve
     return *state;
 }
 
-static size_t consider(const struct pairing *pairing, size_t n, size_t i, size_t j, double tolerance, size_t best, struct transform *found) {
+static size_t consider(const struct pairing *pairing, size_t n, size_t i, size_t j, double tolerance, size_t best,
+                       struct transform *found) {
     struct transform t;
     if (i == j || !similarity_of(&pairing[i], &pairing[j], &t))
         return best;
@@ -153,7 +157,7 @@ static size_t consider(const struct pairing *pairing, size_t n, size_t i, size_t
     return count > best ? count : best;
 }
 
-/* Draws after which one of two inliers was among them in all likelihood (1 - e^-12), if `best` of n are inliers. */
+/* Return the number of draws that contains two inliers with probability 1 - e^-12, if `best` of n are inliers. */
 static size_t enough_draws(size_t best, size_t n) {
     const double share = (double)best / (double)n, draws = 12.0 / (share * share);
     return draws < DRAWS ? (size_t)draws : DRAWS;

@@ -1,4 +1,4 @@
-/* The affine transform that most matches of two pictures agree on. */
+/* Find the affine transform on which most matches of two images agree. */
 #ifndef FASTSIM_TRANSFORM_H
 #define FASTSIM_TRANSFORM_H
 
@@ -20,9 +20,9 @@ struct transform {
     double a, b, tx, c, d, ty;
 };
 
-/* Finds the transform with the most inliers: pairings that it leaves at most `tolerance` pixels off. Starts from similarities
+/* Find the transform with the most inliers: pairings that it leaves at most `tolerance` pixels off. Starts from similarities
  * through two pairings (all of them, or a fixed sample where there are many) that agree with the keypoints' own orientation and
- * size; the best is then fitted to its inliers as an affine transform. Returns the number of inliers, 0 where there is none;
+ * size; the best is then fitted to its inliers as an affine transform. Returns the number of inliers, 0 if there is none;
  * inlier[i] says which (room for n). Depends on nothing but the arguments. */
 size_t transform_find(const struct pairing *pairing, size_t n, double tolerance, struct transform *found, uint8_t *inlier);
 

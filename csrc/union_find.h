@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* The root of i. Halves the path on the way. */
+/* Return the root of i, halving the path on the way. */
 int32_t union_find_root(int32_t *parent, int32_t i);
 
-/* Joins left[k] and right[k] for each k < count, all in 0..n-1 (n <= 2^31 - 1): union by size, ties to the smaller root.
+/* Join left[k] and right[k] for each k < count, all in 0..n-1 (n <= 2^31 - 1): union by size, ties to the smaller root.
  * Returns how many components that took away, or -1 at the first index out of range. */
 int64_t union_find_join(int32_t *parent, int64_t n, const int64_t *left, const int64_t *right, size_t count);
 
