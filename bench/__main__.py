@@ -156,7 +156,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def ratios(folder: Path) -> list[tuple[str, float]]:
-    """(what, time of the rival / time of fastsim) of every rival in the JSON files."""
+    """Return (what, time of the rival / time of fastsim) of every rival in the JSON files."""
     found = []
     for path in sorted(folder.glob("*.json")):
         for label, ratio in json.loads(path.read_text(encoding="utf-8")).get("ratios", {}).items():
@@ -165,7 +165,7 @@ def ratios(folder: Path) -> list[tuple[str, float]]:
 
 
 def plot(bars: list[tuple[str, float]]) -> str:
-    """A bar chart as SVG."""
+    """Return a bar chart as SVG."""
     height, width, label = 26, 860, 420
     longest = max([ratio for _, ratio in bars], default=1.0)
     lines = [

@@ -35,7 +35,7 @@ def machine() -> dict[str, Any]:
 
 
 def fastsim(*arguments: str) -> list[str]:
-    """A command of the installed fastsim.
+    """Return a command of the installed fastsim.
 
     `-P`: in a checkout, `python -m` would take the folder `fastsim` of the sources, which has no compiled core.
     """
@@ -71,7 +71,7 @@ def measure(command: Sequence[str], **options: Any) -> Cost:
 
 
 def median(costs: Sequence[Cost]) -> Cost:
-    """The median of each figure; the largest peak."""
+    """Return the median of each figure; the largest peak."""
     return Cost(
         statistics.median(cost.wall for cost in costs),
         statistics.median(cost.cpu for cost in costs),
@@ -85,7 +85,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
     return "\n".join(["| " + " | ".join(head) + " |", "|" + "---|" * len(head), *lines])
 

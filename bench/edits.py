@@ -90,7 +90,7 @@ def pasted(picture: Picture, rng: Rng, other: Picture) -> Picture:
 
 
 def framed(picture: Picture, rng: Rng, _: Picture) -> Picture:
-    """A phone's screenshot: bars above and below with icons and text."""
+    """Draw a phone's screenshot: bars above and below with icons and text."""
     h, w = picture.shape[:2]
     top, low = round(h * rng.uniform(0.1, 0.2)), round(h * rng.uniform(0.1, 0.3))
     tone = 245 if rng.random() < 0.5 else 25
@@ -178,7 +178,7 @@ def pixelated(picture: Picture, _: Rng, __: Picture) -> Picture:
 
 
 def several(picture: Picture, rng: Rng, other: Picture) -> Picture:
-    """A copy of a copy: crop, caption, warmer light, small and hard compression."""
+    """Make a copy of a copy: crop, caption, warmer light, small and hard compression."""
     step = captioned(cropped(picture, rng, 0.7), rng, other)
     return compressed(scaled(toned(step, 1.15, 0.03, 0.9), 0.6), ".jpg", 30)
 

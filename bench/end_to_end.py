@@ -94,7 +94,7 @@ def parsed() -> argparse.Namespace:
 def turns(
     options: argparse.Namespace, folder: Path, pairs: Pairs, work: Path
 ) -> tuple[dict[str, list[common.Cost]], list[Timings]]:
-    """The costs of each program, run in turn; fastsim's seconds a stage, run by run."""
+    """Return the costs of each program, run in turn; fastsim's seconds a stage, run by run."""
     more = ["--size", options.size] if options.size else []
     others: dict[str, rivals.Rival] = {}
     if options.rerun:

@@ -26,7 +26,7 @@ class EvaluationSet:
 
 
 def build(pictures: Path, work: Path, edited: int, seed: int) -> EvaluationSet:
-    """Writes the edited versions under `work` (JPEG 92, as copies are saved) and lists them beside the originals."""
+    """Write the edited versions under `work` (JPEG 92, as copies are saved) and list them beside the originals."""
     files = sorted(p for p in pictures.rglob("*") if p.suffix.lower() in REHEARSED)
     order = np.random.default_rng(seed).permutation(len(files))
     spare = [cv2.imread(str(files[i])) for i in order[: max(1, min(40, len(files) // 20))]]

@@ -14,7 +14,7 @@ Vectors = NDArray[np.float32]
 
 
 def fastsim_vectors(paths: list[Path], model: Path | None, size: int | str | None) -> Vectors:
-    """Unit rows float32[n, 256] as fastsim makes them at `--size size` (None: the model's own); zeros for a skipped one."""
+    """Return unit rows float32[n, 256] by fastsim at `--size size` (None: the model's own); zeros for skipped files."""
     import fastsim
 
     found = fastsim.embed(paths, size=size, model=None if model is None else str(model), cache=None)
@@ -49,7 +49,7 @@ np.save(sys.argv[3], rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=Tru
 
 
 def fastdup_vectors(paths: list[Path], python: str, work: Path) -> Vectors:
-    """fastdup's own features, made in an environment of its own; a picture that it skips is like nothing."""
+    """Return fastdup's own features, made in its own environment; a picture that it skips is similar to nothing."""
     listing, result = work / "fastdup.txt", work / "fastdup.npy"
     shutil.rmtree(work / "fastdup", ignore_errors=True)  # it refuses a folder with features of an earlier run
     listing.write_text("\n".join(str(path.resolve()) for path in paths))

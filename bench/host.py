@@ -90,7 +90,7 @@ def validate(paths: Sequence[str]) -> None:
 
 
 def steps(paths: Sequence[str]) -> dict[str, Callable[[], object]]:
-    """What is timed, by name."""
+    """Return what is timed, by name."""
     contents = read_one_by_one(paths)
     named: dict[str, Callable[[], object]] = {
         "one by one: read": lambda: read_one_by_one(paths),

@@ -39,7 +39,7 @@ def splits(train: int, val: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check(train: np.ndarray, val: np.ndarray, thres: float, workers: int) -> None:
-    """Ends the run if a row of a part has not the best match that float64 finds."""
+    """End the run if a row of a part has not the best match that float64 finds."""
     some = val[:500]
     found = find_nearest_among(some, train, 1, thres, workers=workers)
     scores = unit(some.astype(np.float64)) @ unit(train.astype(np.float64)).T

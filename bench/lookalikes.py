@@ -1,5 +1,7 @@
-"""Pictures that look alike and are different: pages, invoices, forms, receipts, QR codes, sheet music, star fields, screens,
-products, charts. All of one kind share their layout, and each has content of its own. Drawn, seeded, of any number.
+"""Draw images that look alike and are different.
+
+Pages, invoices, forms, receipts, QR codes, sheet music, star fields, screens, products, charts. All of one kind share their
+layout, and each has content of its own. Seeded, of any number.
 
     python -m bench.lookalikes FOLDER [--count 20] [--seed 1]
 """
@@ -43,7 +45,7 @@ def paper(width: int = 1000, height: int = 1414) -> tuple[Image.Image, ImageDraw
 
 
 def page(layout: Rng, content: Rng) -> Image.Image:
-    """A page of a book: running head, paragraphs."""
+    """Draw a page of a book: running head, paragraphs."""
     image, draw = paper()
     size = int(layout.integers(18, 24))
     draw.text((100, 60), words(layout, 5), fill=(60, 60, 60), font=font(18))
@@ -75,7 +77,7 @@ def invoice(layout: Rng, content: Rng) -> Image.Image:
 
 
 def form(layout: Rng, content: Rng) -> Image.Image:
-    """A printed form with typed fields: most of the ink is the same."""
+    """Draw a printed form with typed fields: most of the ink is the same."""
     image, draw = paper()
     draw.text((80, 50), words(layout, 4).title(), fill="black", font=font(34))
     for row in range(14):
@@ -108,7 +110,7 @@ def qr_code(layout: Rng, content: Rng) -> Image.Image:
 
 
 def ticket(layout: Rng, content: Rng) -> Image.Image:
-    """A ticket with one QR code of its own."""
+    """Draw a ticket with one QR code of its own."""
     image, draw = paper(900, 500)
     draw.rectangle([0, 0, 900, 90], fill=tuple(map(int, layout.integers(0, 160, 3))))
     draw.text((40, 20), words(layout, 3).title(), fill="white", font=font(40))
@@ -142,7 +144,7 @@ def stars(layout: Rng, content: Rng) -> Image.Image:
 
 
 def screen(layout: Rng, content: Rng) -> Image.Image:
-    """A program's window: the same frame, menus and icons; another list and another text in it."""
+    """Draw a program's window: the same frame, menus and icons; another list and another text in it."""
     image = Image.new("RGB", (1280, 800), tuple(map(int, layout.integers(225, 245, 3))))
     draw = ImageDraw.Draw(image)
     draw.rectangle([0, 0, 1280, 60], fill=tuple(map(int, layout.integers(30, 90, 3))))

@@ -30,7 +30,7 @@ KINDS = ("png", "jpg", "progressive.jpg", "alpha.png", "tif")
 
 
 def draw(path: Path, side: int, seed: int) -> None:
-    """A picture of side x side pixels: soft colours, so that drawing 120 megapixels takes seconds."""
+    """Draw a picture of side x side pixels: soft colours, so that drawing 120 megapixels takes seconds."""
     small = np.random.default_rng(seed).integers(0, 255, (12, 12, 4 if "alpha" in path.name else 3)).astype(np.uint8)
     image = Image.fromarray(small).resize((side, side), Image.Resampling.BILINEAR)
     options = {"compress_level": 1} if path.suffix == ".png" else {}

@@ -33,7 +33,7 @@ MEMORY_BAR = 256
 
 
 def check_same(name: str, rows: np.ndarray, thres: float, ours: Pairs, theirs: Pairs) -> None:
-    """Ends the run if a pair was found by one alone and is not within BAND of the threshold in float64."""
+    """End the run if a pair was found by one alone and is not within BAND of the threshold in float64."""
     n = len(rows)
     alone = np.setxor1d(ours[0] * n + ours[1], theirs[0] * n + theirs[1])
     left, right = unit(rows[alone // n].astype(np.float64)), unit(rows[alone % n].astype(np.float64))
@@ -50,7 +50,7 @@ def check_oracle(rows: np.ndarray, thres: float) -> None:
 
 
 def peak_gflops(side: int = 2048) -> float:
-    """The machine's peak as OpenBLAS reaches it: float32 matrix products on all cores, the best of five."""
+    """Return the machine's peak as OpenBLAS reaches it: float32 matrix products on all cores, the best of five."""
     a = np.random.default_rng(0).standard_normal((side, side), np.float32)
     times = []
     for _ in range(5):
@@ -110,7 +110,7 @@ def compare(rows: np.ndarray, thres: float, rivals: list[str], repeats: int) -> 
 
 
 def report(results: list[dict[str, Any]], d: int, peak: float) -> str:
-    """The table of all programs; then, of fastsim, what the n^2 term costs and whether memory is under its bar."""
+    """Return the table of all programs; then, of fastsim, what the n^2 term costs and whether memory is under its bar."""
     lines, constants = [], []
     for result in results:
         n, compared = result["rows"], result["rows"] * (result["rows"] - 1) / 2

@@ -35,7 +35,7 @@ def originals(source: str | None) -> list[Callable[[], Picture | None]]:
 
 
 def edited(picture: Picture, size: tuple[int, int], number: int) -> Picture:
-    """The `number`th variant of `picture`, of `size` (width, height)."""
+    """Return the `number`th variant of `picture`, of `size` (width, height)."""
     rng = np.random.default_rng((0, number))
     height, width = picture.shape[:2]
     share = rng.uniform(SMALLEST, 1.0)
@@ -88,5 +88,5 @@ def make_photos(
 
 
 def median_kilobytes(folder: Path) -> float:
-    """The median size of the files in `folder`, in kB."""
+    """Return the median size of the files in `folder`, in kB."""
     return statistics.median(path.stat().st_size for path in folder.iterdir()) / 1e3

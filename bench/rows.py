@@ -10,8 +10,10 @@ def unit(rows: np.ndarray) -> np.ndarray:
 
 
 def synthetic(n: int, seed: int = 0, d: int = 256) -> np.ndarray:
-    """float32[n, d] unit rows like a model's: 4,000 topics, and variances that fall off as in our model (half of the
-    energy in 64 of 256 dimensions, .74 in 128); random rows score .00 +- .08, with a long tail upwards."""
+    """Return float32[n, d] unit rows like a model's: 4,000 topics, and variances that fall off as in our model.
+
+    Half of the energy is in 64 of 256 dimensions, .74 in 128; random rows score .00 +- .08, with a long tail upwards.
+    """
     draw = np.random.default_rng(seed)
     scale = np.sqrt(1.02 - np.arange(d) / d).astype(np.float32) ** 1.2
     topics = draw.standard_normal((4000, d), np.float32) * scale
@@ -21,8 +23,10 @@ def synthetic(n: int, seed: int = 0, d: int = 256) -> np.ndarray:
 
 
 def extend(rows: np.ndarray, n: int, seed: int = 0) -> np.ndarray:
-    """`rows` and as many drawn from them as are missing: a row of the file plus noise of the file's own covariance,
-    such that two rows made from one score about .6."""
+    """Return `rows` and as many drawn from them as are missing.
+
+    A new row is a row of the file plus noise of the file's own covariance, such that two rows made from one score about .6.
+    """
     draw = np.random.default_rng(seed)
     if len(rows) >= n:
         return rows[draw.permutation(len(rows))[:n]]

@@ -30,7 +30,7 @@ TOLERANCE = 0.1
 
 
 def draw_sets(folder: Path, source: str | None, counts: list[int]) -> list[tuple[Path, list[tuple[str, str]]]]:
-    """A folder for what each of `counts` has more than the one before it, with the pairs planted in it."""
+    """Return a folder for what each of `counts` has more than the one before it, with the pairs planted in it."""
     parts = []
     for low, high in itertools.pairwise([0, *counts]):
         part = folder / f"to_{high}"
@@ -40,11 +40,10 @@ def draw_sets(folder: Path, source: str | None, counts: list[int]) -> list[tuple
 
 
 def fitted(n: np.ndarray, seconds: np.ndarray, squared: bool = True) -> np.ndarray:
-    """float64[3], none under 0: the a, b, c whose a + b n + c n^2 has the least squares of relative errors; c is 0
-    unless `squared`.
+    """Fit a + b n + c n^2 with the least squares of relative errors; return float64[3], none under 0.
 
-    Of all choices of terms that are left out (at 0), the best without a negative one: for three terms that is the
-    non-negative least squares solution.
+    c is 0 unless `squared`. Of all choices of terms that are left out (at 0), the best without a negative one: for three
+    terms that is the non-negative least squares solution.
     """
     choices = itertools.chain.from_iterable(itertools.combinations(range(2 + squared), k) for k in (1, 2, 3))
     terms = np.stack([np.ones_like(n), n, n * n], 1) / seconds[:, None]
@@ -61,7 +60,7 @@ def fitted(n: np.ndarray, seconds: np.ndarray, squared: bool = True) -> np.ndarr
 
 
 def report_fit(what: str, n: np.ndarray, seconds: np.ndarray, squared: bool = True) -> dict[str, object]:
-    """Prints the fit of one kind of seconds and returns it for the JSON."""
+    """Print the fit of one kind of seconds and return it for the JSON."""
     a, b, c = fitted(n, seconds, squared)
     expected = a + b * n + c * n * n
     off = seconds / expected - 1
@@ -112,7 +111,7 @@ def parsed() -> argparse.Namespace:
 def report(
     counts: list[int], costs: dict[int, list[common.Cost]], timings: dict[int, list[end_to_end.Timings]]
 ) -> dict[str, dict[str, object]]:
-    """Prints the runs, then the fits, which are returned."""
+    """Print the runs, then the fits, and return the fits."""
     rows = []
     for n in counts:
         middle, compare = common.median(costs[n]), statistics.median(run["compare"] for run in timings[n])

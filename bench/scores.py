@@ -18,8 +18,11 @@ PRECISIONS = (0.9, 0.99, 0.999)
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """true: float32[k] of true pairs, with kinds [k] (the edit's name for pairs of an original and an edit, else "");
-    false: float32[m], ascending, of all counted false pairs."""
+    """Scores of true and false pairs.
+
+    true: float32[k] of true pairs, with kinds [k] (the edit's name for pairs of an original and an edit, else "");
+    false: float32[m], ascending, of all counted false pairs.
+    """
 
     true: Vectors
     kinds: NDArray[np.str_]

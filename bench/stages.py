@@ -49,7 +49,7 @@ def per_item(work: Callable[[Any], object], items: Sequence[Any], repeats: int) 
 
 
 def network(fused: bool, precision: str, batch: int) -> Callable[[np.ndarray[Any, Any]], None]:
-    """A call that runs uint8[k * batch, SIZE, SIZE, 3] through the packaged model."""
+    """Return a call that runs uint8[k * batch, SIZE, SIZE, 3] through the packaged model."""
     core = ov.Core()
     graph = core.read_model(str(load_model().path))
     if fused and not fuse_mish(graph):
@@ -71,7 +71,7 @@ def network(fused: bool, precision: str, batch: int) -> Callable[[np.ndarray[Any
 
 
 def vectors(fused: bool, precision: str, pixels: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Unit rows float32[n, d] of uint8[n, SIZE, SIZE, 3]."""
+    """Return unit rows float32[n, d] of uint8[n, SIZE, SIZE, 3]."""
     core = ov.Core()
     graph = core.read_model(str(load_model().path))
     if fused:

@@ -25,7 +25,7 @@ HEAVY = ("numpy", "cv2", "openvino", "PIL", "av", "onnxruntime")
 
 
 def commands(folder: Path, turn: int) -> dict[str, tuple[list[str], float]]:
-    """{what: (command, most seconds)}, with a picture in `folder` that is new to the cache there."""
+    """Return {what: (command, most seconds)}, with a picture in `folder` that is new to the cache there."""
     picture = folder / f"{turn}.png"
     cv2.imwrite(str(picture), np.random.default_rng(turn).integers(0, 256, (64, 64, 3)).astype(np.uint8))
     images = common.fastsim("images", str(picture), "--dry-run", "--quiet")

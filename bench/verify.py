@@ -32,7 +32,7 @@ Grey = np.ndarray
 
 
 def cpu_ms(work: Callable[[], object], repeats: int) -> float:
-    """The median CPU time of `work` in milliseconds."""
+    """Return the median CPU time of `work` in milliseconds."""
     times = []
     for _ in range(repeats):
         start = time.process_time()

@@ -107,7 +107,7 @@ def fastsim_command(clip: Path, skip: int, outs: Path, *more: str) -> list[str]:
 
 
 def reference(clip: Path, skip: int, seconds: float) -> list[int]:
-    """The kept frames of the first part, by the plainest loop."""
+    """Return the kept frames of the first part, by the plainest loop."""
     import av
 
     from fastsim import embedding

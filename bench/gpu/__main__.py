@@ -22,7 +22,7 @@ Part = Callable[[Sizes, Clock], Iterator[Row]]
 
 
 def _late(module: str, function: str = "part") -> Part:
-    """A function of bench.gpu.MODULE, imported when it is called: pairs need no PyAV, video no PyTorch."""
+    """Return a function of bench.gpu.MODULE, imported when it is called: pairs need no PyAV, video no PyTorch."""
 
     def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
         rows: Iterator[Row] = getattr(importlib.import_module(f"bench.gpu.{module}"), function)(sizes, clock)
@@ -35,7 +35,7 @@ PARTS = {name: _late(name) for name in ("tiles", "pairs", "network", "pictures",
 
 
 def measured(names: list[str], sizes: Sizes, clock: Clock) -> list[Row]:
-    """The rows of the named parts, in order; a failure is a row."""
+    """Return the rows of the named parts, in order; a failure is a row."""
     told: list[Row] = []
     for name in names:
         part = PARTS.get(name) or _late("network", "tensorrt")

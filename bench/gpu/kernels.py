@@ -44,7 +44,7 @@ def compiled(kernel: Kernel, arch: str) -> Report:
 
 
 def parsed(text: str) -> Report:
-    """The report of `ptxas -v`. Functions that are called by a kernel count as part of none."""
+    """Return the report of `ptxas -v`. Functions that are called by a kernel count as part of none."""
     functions = {}
     for entry in re.split(r"Compiling entry function ", text)[1:]:
         name = entry.split("'")[1]

@@ -127,7 +127,7 @@ class Busy:
 
 
 def steady(samples: list[float]) -> float | None:
-    """The mean without the first and the last fifth, where the work begins and ends; None for too few."""
+    """Return the mean without the first and the last fifth, where the work begins and ends; None for too few."""
     if len(samples) < 5:
         return None
     cut = len(samples) // 5

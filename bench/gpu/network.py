@@ -51,7 +51,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
 
 
 def tensorrt(sizes: Sizes, _clock: Clock) -> Iterator[Row]:
-    """The same with the TensorRT provider, whose engine takes minutes to build."""
+    """Return the same with the TensorRT provider, whose engine takes minutes to build."""
     yield from _ours(Pictures.drawn(sizes, sizes.side), "TensorRT fuses Mish", sizes, runtime="tensorrt", softplus=True)
 
 
@@ -136,7 +136,7 @@ def by_torch(pixels: np.ndarray[Any, Any], sizes: Sizes, device: str = DEVICE) -
 
 
 def guarded(what: str, how: str, rate: Callable[[], float], clock: Clock, unit: str = "images/s") -> Iterator[Row]:
-    """A rival's row; one that is not installed, fails, or comes too late is told as not measured."""
+    """Return a rival's row; one that is not installed, fails, or comes too late is reported as not measured."""
     if clock.left() < 45:
         yield what, how, "not measured", "out of time"
         return

@@ -19,8 +19,10 @@ Pairs = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 def rows(n: int, d: int = 256) -> np.ndarray[Any, Any]:
-    """Unit float16 rows, made piece by piece; one in a hundred is its neighbour with noise, one in a thousand a row that
-    lies far away."""
+    """Return unit float16 rows, made piece by piece.
+
+    One in a hundred is its neighbour with noise, one in a thousand a row that is far away.
+    """
     draw = np.random.default_rng(n)
     whole = np.empty((n, d), np.float16)
     for start in range(0, n, 65536):
@@ -53,8 +55,10 @@ def tiles(n: int, side: int, count: int) -> list[tuple[int, int]]:
 
 
 def check_tile(vectors: np.ndarray[Any, Any], pairs: Pairs, at: tuple[int, int], side: int) -> int:
-    """Compare the pairs inside one tile with a float64 oracle. Returns how many there are; AssertionError if not the
-    same."""
+    """Compare the pairs inside one tile with a float64 oracle, and return how many there are.
+
+    Raises AssertionError if they differ.
+    """
     r, c = at
     a, b = (vectors[start : start + side].astype(np.float64) for start in at)
     a, b = (part / np.linalg.norm(part, axis=1, keepdims=True) for part in (a, b))
@@ -135,7 +139,7 @@ def by_cupy(whole: Any, side: int = 16384) -> int:
 
 
 def by_torch(vectors: np.ndarray[Any, Any], side: int = 16384, device: str = DEVICE) -> int:
-    """The same in PyTorch."""
+    """Return the same in PyTorch."""
     import torch
 
     whole = torch.from_numpy(vectors).to(device)

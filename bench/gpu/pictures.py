@@ -21,7 +21,7 @@ from fastsim.records import FrameBatch, MediaFile, Snapshot
 
 
 def jpegs(folder: Path, n: int) -> list[MediaFile]:
-    """n JPEGs of 500 x 375 from 200 drawn ones, each with a comment of its own, so that no two have equal bytes."""
+    """Return n JPEGs of 500 x 375 from 200 drawn ones, each with its own comment, so that no two have equal bytes."""
     from PIL import Image
 
     draw = np.random.default_rng(0)
@@ -61,7 +61,7 @@ def _frames(files: list[MediaFile], sizes: Sizes, device: str) -> Iterator[Frame
 
 
 def _valid(files: list[MediaFile], sizes: Sizes) -> Iterator[Row]:
-    """The pictures of both backends differ little."""
+    """Check that the images of both backends differ little."""
     cpu, cuda = (
         {int(k): p for batch in _frames(files, sizes, device) for k, p in zip(batch.ids, _host(batch), strict=True)}
         for device in ("cpu", DEVICE)

@@ -18,7 +18,7 @@ from fastsim.videos import frames
 
 
 def drawn(path: Path, count: int, size: tuple[int, int], codec: str = "libx264") -> MediaFile:
-    """A still with a stripe that wanders: `count` frames of `size` pixels at 25 a second."""
+    """Draw a still with a stripe that wanders: `count` frames of `size` pixels at 25 a second."""
     width, height = size
     small = np.random.default_rng(0).integers(0, 256, (9, 16, 3), np.uint8)
     picture = np.repeat(np.repeat(small, -(-height // 9), 0), -(-width // 16), 1)[:height, :width]

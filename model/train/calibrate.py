@@ -36,7 +36,7 @@ THRESHOLDS = (0.75, 0.85, 0.9, 0.95)
 def pair_scores(
     vectors: Tensor, labels: NDArray[np.int64], source: NDArray[np.int32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """(true, false) scores float32 of pairs of rows: of one picture, and of different sources; both ascending."""
+    """Return (true, false) scores float32 of pairs of rows: of one picture, and of different sources; both ascending."""
     true, false = [], []
     ids, origin = torch.from_numpy(labels), torch.from_numpy(source[labels])
     for start in range(0, len(vectors), 512):
@@ -49,7 +49,7 @@ def pair_scores(
 
 
 def raise_needed(score: float, target: float) -> float:
-    """The c >= 0 that takes `score` to `target`: (score + c) / (1 + c) = target."""
+    """Return the c >= 0 that takes `score` to `target`: (score + c) / (1 + c) = target."""
     return max(0.0, (target - score) / (1 - target))
 
 

@@ -54,7 +54,7 @@ def _text(rng: np.random.Generator, fonts: list[Path]) -> NDArray[np.uint8]:
 
 
 def _mark(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A face, a star, a ring or a cross, in a quarter of the mask's width (so that it stays about round)."""
+    """Draw a face, a star, a ring or a cross, in a quarter of the mask's width (so that it stays about round)."""
     side = 96
     ink = np.zeros((side, side), np.uint8)
     middle = (side // 2, side // 2)

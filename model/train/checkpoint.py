@@ -20,7 +20,7 @@ State = dict[str, Tensor]
 def save(
     folder: Path, model: nn.Module, average: State, optimiser: torch.optim.Optimizer, state: dict[str, Any]
 ) -> None:
-    """Writes all of it beside its place and then renames: a run killed while saving leaves the older checkpoint whole."""
+    """Write all of it beside its place and then rename: a run killed while saving leaves the older checkpoint whole."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {name: value.cpu() for name, value in model.state_dict().items()}
     names = list(weights)
@@ -53,13 +53,13 @@ def _middle(weights: State) -> int:
 
 
 def load_average(folder: Path) -> State:
-    """The averaged weights, float32, for `Network.load_state_dict`."""
+    """Return the averaged weights, float32, for `Network.load_state_dict`."""
     state: State = torch.load(folder / "average.pt", map_location="cpu", weights_only=True)
     return {name: value.float() if value.is_floating_point() else value for name, value in state.items()}
 
 
 def restore(folder: Path, model: nn.Module, average: State, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
-    """Puts a checkpoint into a model, its average and a fresh optimiser; returns what `save` was given as `state`."""
+    """Put a checkpoint into a model, its average and a fresh optimiser; return what `save` was given as `state`."""
     weights: State = {}
     for part in ("weights-0.pt", "weights-1.pt"):
         weights |= torch.load(folder / part, map_location="cpu", weights_only=True)

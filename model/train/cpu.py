@@ -17,7 +17,10 @@ SMALL = 4
 
 
 def _mish(x: Tensor) -> Tensor:
-    """x * tanh(softplus(x)) with one exponential: tanh(log(1 + e)) = w / (w + 2), w = e * (e + 2), e = exp(x)."""
+    """Return x * tanh(softplus(x)) with one exponential.
+
+    tanh(log(1 + e)) = w / (w + 2), w = e * (e + 2), e = exp(x).
+    """
     e = x.clamp(max=20).exp()
     w = e * (e + 2)
     return x * (w / (w + 2))
@@ -35,7 +38,7 @@ _backward = torch.compile(_mish_gradient, dynamic=True)
 
 
 def _flat(x: Tensor) -> Tensor:
-    """The values of a tensor as they lie in memory, channels last: one kernel for all shapes."""
+    """Return the values of a tensor as they lie in memory, channels last: one kernel for all shapes."""
     return x.permute(0, 2, 3, 1).reshape(-1) if x.ndim == 4 else x.reshape(-1)
 
 

@@ -130,7 +130,7 @@ def draw_frames(rng: Rng, framed: NDArray[np.bool_]) -> Floats:
 
 
 def to_device(values: NDArray[np.generic] | Floats, device: torch.device) -> Tensor:
-    """The values on the device, floats as float32; a GPU gets them from pinned memory, so that the host does not wait."""
+    """Return the values on the device, floats as float32; a GPU gets them from pinned memory, so that the host does not wait."""
     tensor = torch.from_numpy(np.ascontiguousarray(values))
     tensor = tensor.float() if tensor.is_floating_point() else tensor
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
@@ -165,7 +165,7 @@ def warp(pixels: Tensor, geometry: Geometry, size: int, backgrounds: Tensor) -> 
 
 
 def draw_backgrounds(rng: Rng, own: Tensor, others: Tensor, size: int) -> Tensor:
-    """What shows where the picture does not reach, float[n, 3, size, size]: a colour, another picture, or a blur."""
+    """Return what shows where the picture does not reach, float[n, 3, size, size]: a colour, another picture, or a blur."""
     n, device = len(own), own.device
     kind = rng.random(n)
     colour = np.where(rng.random((n, 1)) < 0.5, rng.integers(0, 2, (n, 1)), rng.random((n, 3)))
@@ -367,7 +367,7 @@ FROM_YCC = np.linalg.inv(TO_YCC)
 
 
 def jpeg(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
-    """What JPEG loses, without a file: 8x8 cosine transform, quantised by the standard's table at a quality of 8 to 95.
+    """Return what JPEG loses, without a file: 8x8 cosine transform, quantised by the standard's table at a quality of 8 to 95.
 
     Colour is halved in size (4:2:0). The view's side must be a multiple of 16, else the edge is padded by repetition.
     """
@@ -391,7 +391,7 @@ def jpeg(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
 
 
 def _quantise(plane: Tensor, table: Tensor, scale: Tensor) -> Tensor:
-    """Rounds the 8x8 cosine coefficients of float[n, c, h, w] to multiples of table * scale."""
+    """Round the 8x8 cosine coefficients of float[n, c, h, w] to multiples of table * scale."""
     n, c, h, w = plane.shape
     k = torch.arange(8, device=plane.device, dtype=torch.float32)
     basis = torch.cos((2 * k[None] + 1) * k[:, None] * math.pi / 16) * 0.5

@@ -46,7 +46,7 @@ class Exported(nn.Module):
 
 
 def prepare_network(state: dict[str, Tensor], raise_by: float = 0.0) -> Exported:
-    """The network of a state dict as it is exported: norms folded, Mish in its fast form.
+    """Return the network of a state dict as it is exported: norms folded, Mish in its fast form.
 
     With a constant dimension the head has 255 rows: rows are 256 wide in any case.
     """
@@ -79,7 +79,7 @@ def write_onnx(module: Exported, path: Path) -> None:
 
 
 def write_half(source: Path, target: Path) -> None:
-    """The same graph with float16 weights and activations; the last layer and the norm stay in float32. For GPUs.
+    """Return the same graph with float16 weights and activations; the last layer and the norm stay in float32. For GPUs.
 
     The graph is edited by hand, as a converter would be one more dependency: what lies between the stem's input and the
     pooled features becomes float16, with a cast at either end.
@@ -167,7 +167,7 @@ def check(module: Exported, full: Path, half: Path, pictures: NDArray[np.uint8])
 
 
 def describe(path: Path, name: str, extra: dict[str, Any]) -> dict[str, Any]:
-    """What model.json says: how to feed the file, and how to trust it."""
+    """Return what model.json says: how to feed the file, and how to trust it."""
     return {
         "name": name,
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

@@ -30,7 +30,7 @@ LITE_MEAN, LITE_STD = 127 / 255, 128 / 255
 
 
 def read_weights(path: Path, pictures: Pictures) -> Network:
-    """The network of model.onnx or refit.pt, or for the path `imagenet` with ImageNet's weights.
+    """Return the network of model.onnx or refit.pt, or for the path `imagenet` with ImageNet's weights.
 
     Batch norms that export folded away get the statistics of 64 pictures.
     """
@@ -48,7 +48,7 @@ def read_weights(path: Path, pictures: Pictures) -> Network:
 
 
 def read_imagenet(pictures: Pictures) -> Network:
-    """The network with EfficientNet-Lite0's ImageNet weights; batch norms have the statistics of 960 of `pictures`.
+    """Return the network with EfficientNet-Lite0's ImageNet weights; batch norms have the statistics of 960 of `pictures`.
 
     The last layer, which Lite0 does not have, is as PyTorch draws it. Raises SystemExit where the package is missing.
     """
@@ -67,7 +67,7 @@ def read_imagenet(pictures: Pictures) -> Network:
 
 @torch.no_grad()
 def load_lite0(network: Network, state: dict[str, Tensor]) -> None:
-    """Copies the convolutions and batch norms of a state dict of EfficientNet-Lite0 into `network`, and opens its gates.
+    """Copy the convolutions and batch norms of a state dict of EfficientNet-Lite0 into `network`, and open its gates.
 
     Lite0 has no gates (squeeze-and-excitation): ours start nearly open, at sigmoid(4) = .98, and nearly constant.
     Raises ValueError where the state dict is another network's.
@@ -94,7 +94,7 @@ def load_lite0(network: Network, state: dict[str, Tensor]) -> None:
 
 @torch.no_grad()
 def estimate_norms(network: Network, pictures: Pictures, count: int = 960, size: int = 112, batch: int = 64) -> None:
-    """Gives every batch norm the statistics of `count` of the pictures, resized to `size`; the mean over batches of `batch`."""
+    """Give every batch norm the statistics of `count` of the pictures, resized to `size`; the mean over batches of `batch`."""
     norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     before = [norm.momentum for norm in norms]
     for norm in norms:
@@ -111,7 +111,7 @@ def estimate_norms(network: Network, pictures: Pictures, count: int = 960, size:
 
 
 def load_onnx(network: Network, path: Path) -> None:
-    """Copies the weights of `path` (this network, exported) into `network`, whose batch norms become the identity.
+    """Copy the weights of `path` (this network, exported) into `network`, whose batch norms become the identity.
 
     The graph's convolutions stand in the order of the data, as the modules do. v0 reversed the channels in front of its
     stem (it was trained on OpenCV's BGR); such a graph has its stem's kernel turned to RGB instead. Raises ValueError
@@ -154,7 +154,7 @@ def _identity(norm: nn.BatchNorm2d, bias: Tensor) -> None:
 
 @torch.no_grad()
 def unfold_norms(network: Network, pictures: Tensor) -> None:
-    """Gives identity batch norms real statistics, those of `pictures` (float[n, 3, h, w] in [0, 1]), without changing the output.
+    """Give identity batch norms real statistics, those of `pictures` (float[n, 3, h, w] in [0, 1]), without changing the output.
 
     A convolution that hands over mean m and deviation s is divided by s, and its norm gets weight s and bias b + m: the
     same function in evaluation, nearly the same in training. Folded kernels are small where s is; left so, each step of

@@ -69,7 +69,7 @@ def koleo(vectors: Tensor, ids: Tensor) -> Tensor:
 
 
 def total_loss(vectors: Tensor, ids: Tensor, memory: Memory, weights: LossWeights) -> tuple[Tensor, dict[str, Tensor]]:
-    """The weighted sum and its parts, for two views a picture: vectors float32[2k, d], row i + k is row i's other view."""
+    """Return the weighted sum and its parts, for two views a picture: vectors float32[2k, d], row i + k is row i's other view."""
     n = len(vectors)
     others = torch.cat([vectors, memory.vectors])
     other_ids = torch.cat([ids, memory.ids])

@@ -108,7 +108,7 @@ class Network(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
 
     def first(self, x: Tensor, layers: int) -> Tensor:
-        """What the first `layers` layers of the body (none of `TAPS` among them) make of pictures: float[n, c, h', w']."""
+        """Return what the first `layers` layers of the body (none of `TAPS` among them) make of pictures: float[n, c, h', w']."""
         if layers > min(TAPS):
             raise ValueError(
                 f"the first {layers} layers: at most {min(TAPS)}, as the means of layer {min(TAPS)} are needed"
@@ -143,7 +143,7 @@ class Network(nn.Module):
 
     @torch.no_grad()
     def set_head(self, weight: Tensor, bias: Tensor, mean: Tensor, variance: Tensor) -> None:
-        """Makes the last step `weight @ features + bias`, given the features' moments, up to a factor (unit rows have none)."""
+        """Make the last step `weight @ features + bias`, given the features' moments, up to a factor (unit rows have none)."""
         self.scale.running_mean.copy_(mean)
         self.scale.running_var.copy_(variance)
         spread = (variance + self.scale.eps).sqrt()
@@ -170,7 +170,7 @@ def norm_layers(network: nn.Module) -> Iterator[tuple[nn.Conv2d, nn.BatchNorm2d]
 
 
 def fold_norms(network: Network) -> None:
-    """Puts each batch norm's (evaluation) effect into its convolution, in place, for export and for fast inference."""
+    """Put each batch norm's (evaluation) effect into its convolution, in place, for export and for fast inference."""
     for module in list(network.modules()):
         if isinstance(module, nn.Sequential) and len(module) > 1:
             conv, norm = module[0], module[1]
@@ -184,7 +184,7 @@ def fold_norms(network: Network) -> None:
 
 
 def fast_mish(network: nn.Module) -> None:
-    """Swaps each Mish for the form that runtimes without a Mish kernel run fastest, in place."""
+    """Swap each Mish for the form that runtimes without a Mish kernel run fastest, in place."""
     for module in list(network.modules()):
         for name, child in module.named_children():
             if isinstance(child, nn.Mish):

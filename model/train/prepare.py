@@ -82,7 +82,7 @@ def source_of(name: str, folder: str) -> str:
 
 
 def difference_hash(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """256 bits, uint8[32]: is each of 16 x 17 grey cells brighter than its left neighbour?"""
+    """Return 256 bits, uint8[32]: whether each of 16 x 17 grey cells is brighter than its left neighbour."""
     grey = cv2.resize(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), (17, 16), interpolation=cv2.INTER_AREA)
     return np.packbits(grey[:, 1:] > grey[:, :-1])
 
@@ -109,7 +109,7 @@ def encode(picture: NDArray[np.uint8], side: int, quality: int) -> NDArray[np.ui
 
 
 def pick_rung(pictures: list[NDArray[np.uint8]], budget: float) -> tuple[int, int]:
-    """The dearest (side, quality) whose estimated total, from a sample of 300 pictures, is within `budget` bytes."""
+    """Return the dearest (side, quality) whose estimated total, from a sample of 300 pictures, is within `budget` bytes."""
     sample = pictures[:: max(1, len(pictures) // 300)]
     for side, quality in LADDER:
         mean = float(np.mean([len(encode(picture, side, quality)) for picture in sample]))

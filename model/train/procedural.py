@@ -105,7 +105,7 @@ def chart(rng: Rng, side: int) -> Picture:
 
 
 def window(rng: Rng, side: int) -> Picture:
-    """A program's window: bars, a side list, boxes and labels; few styles and much content."""
+    """Draw a program's window: bars, a side list, boxes and labels; few styles and much content."""
     style = np.random.default_rng(rng.integers(0, 12))
     dark = style.random() < 0.4
     ground, ink = (style.integers(20, 50), 220) if dark else (style.integers(225, 256), 40)
@@ -139,6 +139,6 @@ PAINTERS: tuple[Callable[[Rng, int], Picture], ...] = (
 
 
 def paint(seed: int, side: int) -> tuple[int, Picture]:
-    """The picture of a seed, and which painter made it."""
+    """Draw the picture of a seed, and which painter made it."""
     kind = seed % len(PAINTERS)
     return kind, PAINTERS[kind](np.random.default_rng((seed, 17)), side)

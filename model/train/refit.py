@@ -81,7 +81,7 @@ def rounding_errors(network: Network, pictures: Pictures, count: int = 256) -> T
 def discriminants(
     features: Tensor, labels: NDArray[np.int64], dim: int, *, shrink: float, power: float, noise: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """The linear layer of LDA: weight float32[dim, d] and bias float32[dim], such that the mean picture maps to 0.
+    """Return the linear layer of LDA: weight float32[dim, d] and bias float32[dim], such that the mean picture maps to 0.
 
     shrink: this part of the mean within-picture variance is added to every direction, as a few thousand pictures do not
     tell small variances well. power: 0 keeps Fisher's scaling (directions count by their signal), 0.5 makes all equal.

@@ -51,6 +51,6 @@ class Sampler:
         return np.concatenate([seeds, nearest[np.arange(len(seeds)), rng.integers(0, near, len(seeds))]])
 
     def remember(self, ids: NDArray[np.int64], vectors: Tensor) -> None:
-        """Notes one vector a picture; called with the first views, the lighter ones."""
+        """Record one vector per picture; called with the first views, the lighter ones."""
         self.bank[to_device(ids, self.bank.device)] = vectors.detach().to(self.bank.dtype)
         self.seen[ids] = True

@@ -27,7 +27,7 @@ def words(rng: Rng, count: int) -> str:
 
 
 def template(rng: Rng, count: int) -> Rng:
-    """The generator of one of `count` templates: it draws the same for every picture of that template."""
+    """Return the generator of one of `count` templates: it draws the same for every picture of that template."""
     return np.random.default_rng((int(rng.integers(0, count)), 23))
 
 
@@ -36,7 +36,7 @@ def _squashed(canvas: Picture, side: int) -> Picture:
 
 
 def _sheet(style: Rng, height: int = 640) -> tuple[Picture, tuple[int, int, int]]:
-    """An empty page of one of three shapes and a template's paper, and its ink."""
+    """Draw an empty page of one of three shapes and a template's paper, and its ink."""
     width = int(height * (0.707, 0.773, 1.4)[int(style.choice(3, p=(0.6, 0.2, 0.2)))])
     dark = style.random() < 0.1
     paper = style.integers(10, 50) if dark else style.integers(232, 256)
@@ -45,7 +45,7 @@ def _sheet(style: Rng, height: int = 640) -> tuple[Picture, tuple[int, int, int]
 
 
 def page(rng: Rng, side: int) -> Picture:
-    """A page of prose: the template has margins, columns, font, line spacing and title; the words differ."""
+    """Draw a page of prose: the template has margins, columns, font, line spacing and title; the words differ."""
     style = template(rng, 60)
     canvas, ink = _sheet(style)
     h, w = canvas.shape[:2]
@@ -72,7 +72,7 @@ def page(rng: Rng, side: int) -> Picture:
 
 
 def form(rng: Rng, side: int) -> Picture:
-    """An invoice, a receipt or a table: fixed headings and rules, other names, numbers and count of rows."""
+    """Draw an invoice, a receipt or a table: fixed headings and rules, other names, numbers and count of rows."""
     style = template(rng, 60)
     canvas, ink = _sheet(style)
     h, w = canvas.shape[:2]
@@ -128,7 +128,7 @@ def music(rng: Rng, side: int) -> Picture:
 
 
 def code(rng: Rng, side: int) -> Picture:
-    """A square code of random modules with three corner marks, or bars, large or on a page with a line of text."""
+    """Draw a square code of random modules with three corner marks, or bars, large or on a page with a line of text."""
     style = template(rng, 24)
     n = int(style.choice((21, 25, 29, 33, 41)))
     cells = (rng.random((n, n)) < 0.5).astype(np.uint8)

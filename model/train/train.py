@@ -73,7 +73,7 @@ class Trainer:
         return min(1.0, self.step_number / self.config.steps)
 
     def start_from(self, path: Path) -> None:
-        """Takes the weights of an exported model (.onnx) or of refit (.pt)."""
+        """Take the weights of an exported model (.onnx) or of refit (.pt)."""
         self.network.load_state_dict(read_weights(path, self.pictures).state_dict())
         self.average = {name: value.clone() for name, value in self.network.state_dict().items()}
 

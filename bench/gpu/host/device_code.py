@@ -50,7 +50,7 @@ class Container(NamedTuple):
 
 
 def sections(data: mmap.mmap) -> list[Section]:
-    """The sections of a 64-bit ELF file."""
+    """Return the sections of a 64-bit ELF file."""
     table, size, count, names = (struct.unpack_from(form, data, at)[0] for form, at in _HEADER)
     heads = [struct.unpack_from("<IIQQQQ", data, table + k * size) for k in range(count)]
     strings = heads[names][4]
@@ -160,7 +160,7 @@ def _replace(data: mmap.mmap, container: Container, body: bytes) -> int:
 
 
 def _empty(folder: Path) -> bytes:
-    """The entries of a container with an empty kernel for sm_75."""
+    """Return the entries of a container with an empty kernel for sm_75."""
     source, made = folder / "empty.cu", folder / "empty.fatbin"
     source.write_text('extern "C" __global__ void nothing_for_this_gpu() {}\n')
     command = ["nvcc", "-fatbin", "-gencode", "arch=compute_75,code=sm_75", "-o", str(made), str(source)]

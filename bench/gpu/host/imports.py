@@ -45,7 +45,7 @@ def onnxruntime() -> object:
 
 
 def dali_pictures(encoded: bytes) -> object:
-    """The shape of four pictures that the device decoded."""
+    """Return the shape of four pictures that the device decoded."""
     from fastsim.decode import dali
 
     pipe = dali.build(4, 4, 0)

@@ -68,8 +68,10 @@ def main() -> int:
 
 
 def cut(archives: dict[str, bytes], room: int) -> list[dict[str, bytes]]:
-    """The files of each call, `room` bytes at most: `NAME.tar.xz.PIECEofPIECES`. Only the last archive is cut, into as few
-    pieces as fit; the others travel whole where they can."""
+    """Return the files of each call, `room` bytes at most: `NAME.tar.xz.PIECEofPIECES`.
+
+    Only the last archive is cut, into as few pieces as fit; the others travel whole if they can.
+    """
     calls: list[dict[str, bytes]] = [{}]
     last = list(archives)[-1]
     for name, data in archives.items():
@@ -96,7 +98,7 @@ def _left(call: dict[str, bytes], room: int) -> int:
 
 
 def _core(work: Path) -> Path:
-    """The compiled core: abi3, so that any later Python takes it."""
+    """Return the compiled core: abi3, so that any later Python takes it."""
     shutil.rmtree(work / "core", ignore_errors=True)
     wheel = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(work / "core"), str(ROOT)]
     subprocess.run(wheel, check=True)
@@ -106,7 +108,7 @@ def _core(work: Path) -> Path:
 
 
 def _archive(name: str, packages: tuple[str, ...], work: Path, level: int) -> Path:
-    """An archive of `packages`, made small."""
+    """Return an archive of `packages`, made small."""
     wheels, tree = work / "wheels" / name, work / name
     wheels.mkdir(parents=True, exist_ok=True)
     platforms = [f"manylinux_2_{minor}_x86_64" for minor in (28, 27, 17)] + ["manylinux2014_x86_64"]

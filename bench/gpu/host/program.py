@@ -1,4 +1,7 @@
-"""python -m bench.gpu.host.program [N]: `fastsim images` on N drawn pictures, on the GPU and the CPU: the same groups?"""
+"""Check that `fastsim images` finds the same groups among N drawn images on the GPU and on the CPU.
+
+Usage: python -m bench.gpu.host.program [N]
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""One call on a GPU machine without a network: python3 bench/gpu/host/there.py CALL [--seconds N]   (in the checkout)
+"""Make one call on a GPU machine without a network.
 
-Runs the steps of CALL one after the other. A step that fails, hangs or would begin too late is noted, and the next one
+    python3 bench/gpu/host/there.py CALL [--seconds N]      (in the checkout)
+
+Runs the steps of CALL one after the other. A step that fails, hangs or would begin too late is recorded, and the next one
 begins. The log goes to $OUT/log-CALL.txt (by default .gpu/out), the outcome of each step to $OUT/steps-CALL.json as soon as it
 is known, and a table with all results ends the output. Needs the standard library only. Not yet run on a GPU.
 """
@@ -112,8 +114,11 @@ CALLS: dict[str, tuple[Step, ...]] = {
 
 
 def unpack(call: str) -> None:
-    """Put what travelled with this call into its place: the compiled core into the checkout, which then needs no
-    installing, and every archive whose last piece is here into SITE."""
+    """Put what travelled with this call into its place.
+
+    The compiled core goes into the checkout, which then needs no installing, and every archive whose last piece is here
+    into SITE.
+    """
     for core in (ROOT / ".gpu").glob("_core*.so"):
         shutil.copy(core, ROOT / "fastsim")
         print(RESULT, "core:", core.name)
@@ -178,7 +183,7 @@ def run(step: Step, log: TextIO, left: float) -> Outcome:
 
 
 def results(step: Step, lines: list[str]) -> list[str]:
-    """What of a step's output goes into the table: its RESULT lines, its benchmark's rows, its failed tests."""
+    """Return the part of a step's output that goes into the table: its RESULT lines, its benchmark's rows, its failed tests."""
     found = [line.removeprefix(RESULT).strip() for line in lines if line.startswith(RESULT)]
     if "--out" in step.command:
         try:
@@ -219,7 +224,7 @@ def main() -> int:
 
 
 def table(outcomes: list[Outcome]) -> str:
-    """A Markdown table of all results, then the ends of what failed."""
+    """Return a Markdown table of all results, then the ends of what failed."""
     lines = ["", "| step | state | s | results |", "|---|---|---|---|"]
     for outcome in outcomes:
         first, *rest = [result[:220] for result in outcome.results] or [""]

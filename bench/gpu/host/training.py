@@ -1,4 +1,7 @@
-"""python -m bench.gpu.host.training: a minute of training on drawn pictures, in two pieces: does it run, go on, and how fast?"""
+"""Train for a minute on drawn images, in two pieces, to see whether it runs and continues, and how fast.
+
+Usage: python -m bench.gpu.host.training
+"""
 
 from __future__ import annotations
 
