@@ -13,9 +13,11 @@ from fastsim.cache.embeddings import default_folder
 from fastsim.choices import DropMode, GroupBy, Mode, Pairs, Scope
 from fastsim.config import Compute, Config, Scan
 from fastsim.embed_files import to_vectors
-from fastsim.errors import UsageError
+from fastsim.errors import UsageError, shown
 from fastsim.files import apply, plan, undo
+from fastsim.files.journal import Journal, journal_in
 from fastsim.files.output_folder import check_outs
+from fastsim.files.run_record import RunRecord
 from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules
 from fastsim.inputs.filters import Filters, parse_pixels
@@ -321,18 +323,28 @@ def apply_plan(steps: Plan, *, progress: bool | Callback = False) -> apply.Outco
         return apply.apply_plan(steps, bar=bar)
 
 
-def undo_run(journal: StrPath, *, progress: bool | Callback = False) -> undo.Undone:
+def undo_run(journal: StrPath, *, trust: bool = False, progress: bool | Callback = False) -> undo.Undone:
     """Undo the moves and copies of a run.
 
     Args:
         journal: The journal of the run, or its output folder.
+        trust: Follow a journal that someone else may have written: of another user or machine, or without the plan of
+            its run beside it.
         progress: True for a bar on stderr, or a function that is called as progress(stage, done, total).
 
     Raises:
-        FastsimError: If there is no journal, or it is in use.
+        FastsimError: If there is no journal, it is in use, or it may be someone else's and `trust` is False.
     """
-    with _progress(progress).bar("undo", None, "files") as bar:
-        return undo.undo(os.fsdecode(journal), bar=bar)
+    path = os.fsdecode(journal)
+    with Journal(journal_in(path)) as log:
+        record = RunRecord(log)
+        if not trust and (why := record.stranger()):
+            raise UsageError(
+                f"{shown(path)} may be someone else's: {why}. It moves back {results.plural(len(record.moves()), 'file')}; "
+                "pass trust=True if that is right"
+            )
+        with _progress(progress).bar("undo", len(log.entries), "files") as bar:
+            return undo.undo_record(record, bar=bar)
 
 
 def _check_words(*given: tuple[str, str, Iterable[str]]) -> None:

@@ -28,6 +28,8 @@ from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snap
 NAME = "embeddings.sqlite"
 FEATURES = "features.sqlite"
 """Kept beside the cache by `verification.store`; removed together with it."""
+_DAMAGED, _REPLACED = ".damaged", ".replaced"
+"""Suffixes of a database that is set aside: a damaged one, and one of another version."""
 _VERSION = 7
 """Increment when the tables change, or when rows of the same key would differ (another way to decode)."""
 
@@ -269,7 +271,7 @@ class EmbeddingCache:
         except _OfTheUser:
             self._switch_off("it is a database of something else; give another --cache; the run goes on without it")
         except _OtherVersion as error:
-            self._set_aside(f"is of another version of fastsim ({error})")
+            self._set_aside(f"was written by {error}", _REPLACED)
         except UnicodeDecodeError:  # of SQLite's own message, if names in it are damaged
             self._set_aside("was damaged")
         except (sqlite3.DatabaseError, OSError) as error:
@@ -285,16 +287,16 @@ class EmbeddingCache:
         self._waiting.clear()
         self._database = None
 
-    def _set_aside(self, reason: str) -> None:
+    def _set_aside(self, reason: str, suffix: str = _DAMAGED) -> None:
         """Rename the file; the next use makes a new one."""
         self._network = None
         if self._database is not None:
             self._database.close()
             self._database = None
-        aside = self.path.with_suffix(".damaged")
+        aside = self.path.with_suffix(suffix)
         try:
-            for suffix in ("-wal", "-shm"):
-                Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+            for part in ("-wal", "-shm"):
+                Path(f"{self.path}{part}").unlink(missing_ok=True)
             self.path.replace(aside)
         except OSError as error:
             self._switch_off(f"{reason}, {error}")
@@ -307,7 +309,7 @@ class _OfTheUser(sqlite3.DatabaseError):
 
 
 class _OtherVersion(sqlite3.DatabaseError):
-    """Report that the database has the tables of another version of fastsim."""
+    """Report that the database has the tables of an older or newer version of fastsim; the text says which."""
 
 
 def _is_damage(error: Exception) -> bool:
@@ -331,7 +333,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         database.execute("PRAGMA synchronous = NORMAL")
         found = database.execute("PRAGMA user_version").fetchone()[0]
         if found not in (0, _VERSION):
-            raise _OtherVersion(f"its tables are version {found}, not {_VERSION}")
+            raise _OtherVersion(f"{'an older' if 0 < found < _VERSION else 'a newer'} version of fastsim")
         if found == 0:
             database.executescript(_SCHEMA)
     except BaseException:
@@ -398,7 +400,8 @@ def clear(folder: Path) -> int | None:
                 ) from None
             except sqlite3.DatabaseError:
                 pass  # damaged
-    ours = (*_parts(folder / NAME), (folder / NAME).with_suffix(".damaged"), *_parts(folder / FEATURES))
+    aside = ((folder / NAME).with_suffix(suffix) for suffix in (_DAMAGED, _REPLACED))
+    ours = (*_parts(folder / NAME), *aside, *_parts(folder / FEATURES))
     for part in (*ours, *_beside(folder)):
         if part.exists():
             freed = (freed or 0) + part.stat().st_size

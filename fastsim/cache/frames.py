@@ -12,16 +12,16 @@ import os
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Float16Array
+from fastsim.records import Float16Array, Int64Array
 
 FOLDER = "videos"
-_VERSION = 1
+_VERSION = 2
 """Goes up when frames of the same key would come out differently: another way to decode, to crop or to resize."""
 _MAGIC = b"fastsim frames\n"
 _NAME = re.compile(r"[0-9a-f]{64}\.frames(\.part)?")
@@ -32,9 +32,13 @@ _DIGEST = 32
 
 @dataclass(frozen=True, slots=True)
 class CachedFrames:
-    """The frames of a video. times: float64[n], seconds; rows: float16[n, d]; end: about where it ends; flat: frames
-    without structure, which are left out; problem: why reading ended early, or what was damaged; ran_on: device, runtime
-    and precision of the network."""
+    """The sampled frames of a video.
+
+    times: float64[n], seconds; rows: float16[n, d]; end: about where it ends; flat: frames without structure, which are
+    left out; problem: why reading ended early, or what was damaged; ran_on: device, runtime and precision of the network;
+    numbers: int64[n], each frame's place among all frames, or empty where that is not wanted; frames_read: all frames up
+    to where reading ended.
+    """
 
     times: NDArray[np.float64]
     rows: Float16Array
@@ -42,6 +46,8 @@ class CachedFrames:
     flat: int
     problem: str
     ran_on: tuple[str, str, str]
+    numbers: Int64Array = field(default_factory=lambda: np.empty(0, np.int64))
+    frames_read: int = 0
 
 
 class FrameCache:
@@ -69,7 +75,7 @@ class FrameCache:
         except OSError as error:
             self._switch_off(error)
             return None
-        return _unpacked(data, path.name)
+        return unpacked(data, path.name)
 
     def put(self, digest: bytes, frames: CachedFrames) -> None:
         """Store the frames of a video, whole or not at all."""
@@ -79,7 +85,7 @@ class FrameCache:
         temporary = path.with_name(path.name + ".part")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(_packed(frames, path.name))
+            temporary.write_bytes(packed(frames, path.name))
             temporary.replace(path)
             self._make_room()
         except OSError as error:
@@ -113,27 +119,34 @@ def files(folder: Path) -> list[Path]:
         return []
 
 
-def _packed(frames: CachedFrames, name: str) -> bytes:
+def packed(frames: CachedFrames, name: str) -> bytes:
+    """The bytes of the file `name`."""
     head = {
         "shape": frames.rows.shape, "end": frames.end, "flat": frames.flat, "problem": frames.problem,
-        "ran_on": frames.ran_on,
+        "ran_on": frames.ran_on, "numbers": len(frames.numbers), "frames_read": frames.frames_read,
     }  # fmt: skip
     line = json.dumps(head).encode("ascii") + b"\n"
-    body = _MAGIC + line + frames.times.astype("<f8").tobytes() + frames.rows.astype("<f2").tobytes()
+    columns = (frames.times.astype("<f8"), frames.numbers.astype("<i8"), frames.rows.astype("<f2"))
+    body = _MAGIC + line + b"".join(column.tobytes() for column in columns)
     return body + _seal(body, name)
 
 
-def _unpacked(data: bytes, name: str) -> CachedFrames | None:
+def unpacked(data: bytes, name: str) -> CachedFrames | None:
+    """The frames in the bytes of the file `name`; None if they are damaged, or those of another file."""
     body, seal = data[:-_DIGEST], data[-_DIGEST:]
     if not body.startswith(_MAGIC) or seal != _seal(body, name):
         return None
-    line, _, numbers = body[len(_MAGIC) :].partition(b"\n")
+    line, _, columns = body[len(_MAGIC) :].partition(b"\n")
     head = json.loads(line)
-    count, width = head["shape"]
-    times = np.frombuffer(numbers, "<f8", count)
-    rows = np.frombuffer(numbers, "<f2", count * width, offset=8 * count).reshape(count, width).astype(np.float16)
+    (count, width), numbered = head["shape"], head["numbers"]
+    times = np.frombuffer(columns, "<f8", count)
+    numbers = np.frombuffer(columns, "<i8", numbered, offset=8 * count)
+    rows = np.frombuffer(columns, "<f2", count * width, offset=8 * (count + numbered)).astype(np.float16)
     device, runtime, precision = head["ran_on"]
-    return CachedFrames(times, rows, head["end"], head["flat"], head["problem"], (device, runtime, precision))
+    return CachedFrames(
+        times, rows.reshape(count, width), head["end"], head["flat"], head["problem"], (device, runtime, precision),
+        numbers, head["frames_read"],
+    )  # fmt: skip
 
 
 def _seal(body: bytes, name: str) -> bytes:

@@ -98,6 +98,7 @@ class FramesOptions:
     json: JsonOption
     dry_run: Annotated[bool, flag(SAFETY, "--dry-run", help="Print what would be kept, and write nothing.")] = False
     network: NetworkOptions
+    cache: CacheOptions
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,30 +1,35 @@
-"""The order for videos: decode -> embed -> keepers -> write, side by side, one video after the other."""
+"""The order for videos: decode -> embed -> keepers -> write, side by side, one video after the other.
+
+A video whose frames the cache knows goes through the keepers first; then the frames that are to be written are decoded.
+"""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
+from itertools import groupby
 
 import numpy as np
 
-from fastsim import embedding
-from fastsim.embed_files import Environment
+from fastsim.cache.frames import CachedFrames
+from fastsim.decode.video.sampling import Chosen
+from fastsim.embed_files import Environment, network_key
 from fastsim.model import load_model
 from fastsim.records import MediaFile, Skipped
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
-from fastsim.run.traffic import Traffic
 from fastsim.videos import frames
 from fastsim.videos.bars import Bars
-from fastsim.videos.embed_frames import Row, with_rows
+from fastsim.videos.embed_frames import Row
 from fastsim.videos.folders import folders
 from fastsim.videos.journal import NAME, VideoJournal
 from fastsim.videos.keepers import CHUNK, Decision, Keepers
+from fastsim.videos.known import Known, remembering
 from fastsim.videos.results import Extract, Kept, Settings
-from fastsim.videos.writing import Album
+from fastsim.videos.source import Source
+from fastsim.videos.writing import Album, Writer
 
 _BLOCK = 32
 _BLOCK_BYTES = 128 * 2**20
@@ -49,50 +54,64 @@ def extract(
     outs None: nothing is written. Raises FastsimError where the network or the disk fails; the pictures that are there
     are whole then, and a later run with the same settings goes on from the first video that is not done.
     """
-    compute, traffic = settings.compute, Traffic()
+    compute = settings.compute
     with stage("load", timings):
         model = load_model(compute.model)
         identity = settings.identity(model.sha256)
-        network = embedding.open_network(
-            model, runtime=compute.runtime, device=compute.device, batch=compute.batch, threads=compute.workers,
-            size=compute.size, traffic=traffic,
-        )  # fmt: skip
-    with ExitStack() as stack, stage("extract", timings):
+    with ExitStack() as stack:
         journal = stack.enter_context(VideoJournal(outs, identity)) if outs is not None else None
         pool = stack.enter_context(ThreadPoolExecutor(min(4, compute.workers), "fastsim-write"))
         run = _Extraction(settings, videos, journal, Writer(pool))
-        bars = stack.enter_context(Bars(progress, len(videos)))
-        bars.pass_over(len(videos) - len(run.todo))
-        source = frames.events(
-            run.todo, settings.sampling, crop=settings.crop, size=compute.size, threads=compute.workers,
-            with_frames=journal is not None, where=frames.Where(compute.device, progress.note, traffic),
-        )  # fmt: skip
-        with closing(source), closing(with_rows(source, network, compute.batch)) as stream:
-            for event, row in stream:
-                bars.see(event)
-                run.take(event, row)
-        run.writer.wait()
-    environment = Environment(network.ran_on, str(model.path), model.sha256, compute.size, 0, traffic)
+        with stage("hash", timings):
+            key = f"{network_key(model, compute)} {settings.sampling} {settings.crop}"
+            known = Known(run.todo, compute, key, progress)
+        source = Source(settings, model, progress, timings, with_frames=journal is not None)
+        if len(known.found) < len(run.todo) or known.ran_on is None:
+            source.network()
+        with stage("extract", timings), Bars(progress, len(videos)) as bars:
+            bars.pass_over(len(videos) - len(run.todo))
+            _take_all(run, source, known, bars)
+            run.writer.wait()
+    ran_on = known.ran_on or source.network().ran_on
+    cached = sum(len(found.rows) for found in run.replayed)
+    environment = Environment(ran_on, str(model.path), model.sha256, compute.size, cached, source.traffic)
     return VideoFindings(run.in_order(), run.skipped, environment, timings)
 
 
-class Writer:
-    """Work for other threads, in order, little of it waiting. An exception is raised at the next call."""
+def _take_all(run: _Extraction, source: Source, known: Known, bars: Bars) -> None:
+    """Take the videos in order: those that the cache knows from there, the others from their files."""
+    found = {file.id: frames for file, frames in known.found}
 
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
-        self._running: deque[Future[None]] = deque()
+    def read(videos: Sequence[MediaFile]) -> None:
+        with closing(source.rows(videos)) as rows:
+            for event, row in remembering(rows, known, source.network().ran_on):
+                bars.see(event)
+                run.take(event, row)
 
-    def submit(self, work: object, *arguments: object) -> Future[None]:
-        while len(self._running) >= 8 or (self._running and self._running[0].done()):
-            self._running.popleft().result()
-        future: Future[None] = self._pool.submit(work, *arguments)  # type: ignore[arg-type]
-        self._running.append(future)
-        return future
+    for is_known, some in groupby(run.todo, key=lambda video: video.id in found):
+        if not is_known:
+            read(list(some))
+            continue
+        for video in some:
+            if not _replay(run, source, bars, video, found[video.id]):
+                read([video])
 
-    def wait(self) -> None:
-        while self._running:
-            self._running.popleft().result()
+
+def _replay(run: _Extraction, source: Source, bars: Bars, video: MediaFile, found: CachedFrames) -> bool:
+    """Take a video whose rows are known, and decode the frames that it keeps; return whether they all came."""
+    opened, ended = frames.VideoOpened(video, found.frames_read), frames.Ended(video, found.frames_read, found.problem)
+    bars.see(opened)
+    run.take(opened, None)
+    for number, seconds, row in zip(found.numbers.tolist(), found.times.tolist(), found.rows, strict=True):
+        run.take(frames.Taken(number, seconds, frames.NO_PIXELS, (0, 0), 0, None), row)
+    with closing(source.pictures(video, run.chosen())) as pictures:
+        if not run.take_pictures(pictures):
+            run.give_up(video)
+            return False
+    run.replayed.append(found)
+    run.take(ended, None)
+    bars.see(ended)
+    return True
 
 
 class _Extraction:
@@ -106,6 +125,8 @@ class _Extraction:
         self._journal = journal
         self.writer = writer
         self.skipped: list[Skipped] = []
+        self.replayed: list[CachedFrames] = []
+        """What was taken from the cache."""
         self._extracts: dict[int, Extract] = {}
         self._keepers = Keepers(settings.thres)
         self._owners: list[Kept] = []
@@ -134,6 +155,34 @@ class _Extraction:
         else:
             self._decide()
             self._close(event)
+
+    def chosen(self) -> Chosen:
+        """The frames that the video which is open keeps so far."""
+        self._decide()
+        assert self._album is not None
+        kept = self._album.extract.kept
+        return Chosen([one.index for one in kept], [one.seconds for one in kept])
+
+    def take_pictures(self, pictures: Iterator[frames.Taken]) -> bool:
+        """Have the frames of `chosen` written; return whether they all came."""
+        album = self._album
+        assert album is not None
+        if self._journal is None:
+            return True
+        count = 0
+        for count, (kept, picture) in enumerate(zip(album.extract.kept, pictures, strict=False), start=1):
+            if picture.index != kept.index:
+                return False
+            album.write(count - 1, picture.frame)
+        return count == len(album.extract.kept)
+
+    def give_up(self, video: MediaFile) -> None:
+        """Forget all that was taken of the video which is open, so that it may be opened again."""
+        assert self._album is not None
+        self._album.give_up()
+        self._album = None
+        self._keepers.keep_first(self._first)
+        del self._owners[self._first :], self._extracts[video.id]
 
     def _not_done(self) -> list[MediaFile]:
         todo = []

@@ -7,8 +7,10 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from fastsim.decode import choose_size
-from fastsim.decode.video.sampling import Sampling
+from fastsim.decode.video.sampling import Selection
 from fastsim.device import CPU, Device
 from fastsim.errors import shown
 from fastsim.records import MediaFile, Uint8Array
@@ -30,7 +32,11 @@ class VideoOpened:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A frame of the video that was opened last. pixels: RGB uint8[size, size, 3], a CuPy array where a GPU decoded."""
+    """A frame of the video that was opened last.
+
+    pixels: RGB uint8[size, size, 3], a CuPy array where a GPU decoded; uint8[0, 0, 3] where they are not wanted, or where
+    the row is known.
+    """
 
     index: int
     seconds: float
@@ -38,7 +44,7 @@ class Taken:
     size: tuple[int, int]
     bytes: int
     frame: Any
-    """A decode.video.TakenFrame, or a DeviceFrame of a GPU; None where only the pixels are wanted."""
+    """A decode.video.TakenFrame, or a DeviceFrame of a GPU; None where the whole frame is not wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +76,32 @@ class Where:
     traffic: Traffic = field(default_factory=Traffic)
 
 
+NO_PIXELS = np.empty((0, 0, 3), np.uint8)
+"""The pixels of a frame that is only to be written, or whose row is known."""
+
+
 def events(
-    videos: Sequence[MediaFile], sampling: Sampling, *, crop: float, size: int | None, threads: int, with_frames: bool,
-    where: Where | None = None,
+    videos: Sequence[MediaFile], sampling: Selection, *, crop: float, size: int | None, threads: int, with_frames: bool,
+    with_pixels: bool = True, where: Where | None = None,
 ) -> Generator[Event]:  # fmt: skip
     """All frames that are taken of all videos, one video after the other, decoded on threads of their own.
 
     size: side of the network's input in pixels; None: by `decode.choose_size`. A video that can't be read costs itself
-    and nothing else. `where`: by default the CPU.
+    and nothing else. with_frames: the frames in full size are wanted; with_pixels: the network's input is wanted, without
+    which a CPU is spared the work. `where`: by default the CPU.
     """
-    wanted = _Wanted(sampling, crop, size, threads, with_frames, where or Where())
+    wanted = _Wanted(sampling, crop, size, threads, with_frames, with_pixels, where or Where())
     with closing(run_ahead(_events(videos, wanted), budget=BUDGET, weigh=_weigh)) as ahead:
         yield from ahead
 
 
 class _Wanted(NamedTuple):
-    sampling: Sampling
+    sampling: Selection
     crop: float
     size: int | None
     threads: int
     with_frames: bool
+    with_pixels: bool
     where: Where
 
     def side(self, shown: tuple[int, int]) -> int:
@@ -120,15 +132,15 @@ def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Itera
         if after is None:
             yield VideoOpened(file, video.expected_frames())
         for number, frame in enumerate(video.frames(wanted.sampling)):
-            if number == 0:
+            if number == 0 and wanted.with_pixels:
                 stored = frame.stored
                 squarer.leave_out(stored.width, stored.height, picture_box(file.path, stored))
             if after is None or frame.index > after:
-                pixels = frame.square(squarer, wanted.side(frame.size))
+                pixels = frame.square(squarer, wanted.side(frame.size)) if wanted.with_pixels else NO_PIXELS
                 kept = frame if wanted.with_frames else None
                 yield Taken(frame.index, frame.seconds, pixels, frame.size, frame.bytes, kept)
-        start = wanted.sampling.start
-        if start is not None and video.reached < start and not video.problem:
+        start = next(iter(wanted.sampling.starts), 0.0)
+        if video.reached < start and not video.problem:
             yield Unreadable(file, f"it ends at {video.reached:.1f} s, before the start that was asked for")
         else:
             yield Ended(file, video.frames_read, video.problem)

@@ -45,6 +45,10 @@ class Keepers:
         self._make_room(rows)
         self._count += len(rows)
 
+    def keep_first(self, count: int) -> None:
+        """Forget all but the first `count` kept rows."""
+        self._count = min(self._count, count)
+
     def decide(self, rows: Float16Array) -> list[Decision]:
         """Decide on float16[k, d] rows, one after the other. Each goes to the first kept row that it is similar to.
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
+
+import numpy as np
 
 from fastsim.cache.embeddings import EmbeddingCache
 from fastsim.cache.frames import CachedFrames, FrameCache
@@ -13,6 +15,8 @@ from fastsim.embedding import RanOn
 from fastsim.inputs import equal_files
 from fastsim.records import MediaFile
 from fastsim.run.progress import Progress
+from fastsim.videos.embed_frames import Row
+from fastsim.videos.frames import Ended, Event, Taken, VideoOpened
 
 
 class Known:
@@ -47,3 +51,27 @@ class Known:
         digest = self._digests.get(file.id)
         if self._cache is not None and digest is not None:
             self._cache.put(digest, frames)
+
+
+def remembering(
+    stream: Iterable[tuple[Event, Row | None]], known: Known, ran_on: RanOn
+) -> Generator[tuple[Event, Row | None]]:
+    """The same events and rows; `known` remembers the frames of each video that was read to its end."""
+    taken: list[tuple[int, float, Row]] = []
+    for event, row in stream:
+        if isinstance(event, Taken) and row is not None:
+            taken.append((event.index, event.seconds, row))
+        elif isinstance(event, VideoOpened):
+            taken = []
+        elif isinstance(event, Ended) and taken:
+            known.remember(event.video, _cached(taken, event, ran_on))
+        yield event, row
+
+
+def _cached(taken: Sequence[tuple[int, float, Row]], end: Ended, ran_on: RanOn) -> CachedFrames:
+    numbers, seconds, rows = zip(*taken, strict=True)
+    ran = (ran_on.device, ran_on.runtime, ran_on.precision)
+    return CachedFrames(
+        np.array(seconds, np.float64), np.stack(rows), seconds[-1], 0, end.problem, ran, np.array(numbers, np.int64),
+        end.frames_read,
+    )  # fmt: skip

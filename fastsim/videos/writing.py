@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
-from typing import Any, Protocol
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from fastsim.records import Float16Array, MediaFile
 from fastsim.videos.frames import Taken
@@ -15,17 +16,30 @@ from fastsim.videos.pictures import Sheet, Timeline, clock, shrunk, write_pictur
 from fastsim.videos.results import Extract, Kept, Settings
 
 
-class Threads(Protocol):
-    """Runs work on other threads, in the order in which it is given."""
+class Writer:
+    """Work for other threads, in order, little of it waiting. An exception is raised at the next call."""
 
-    def submit(self, work: object, *arguments: object) -> Future[None]: ...
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._running: deque[Future[None]] = deque()
+
+    def submit(self, work: object, *arguments: object) -> Future[None]:
+        while len(self._running) >= 8 or (self._running and self._running[0].done()):
+            self._running.popleft().result()
+        future: Future[None] = self._pool.submit(work, *arguments)  # type: ignore[arg-type]
+        self._running.append(future)
+        return future
+
+    def wait(self) -> None:
+        while self._running:
+            self._running.popleft().result()
 
 
 class Album:
     """The pictures of one video. `journal` None: nothing is written. The folder is made when there is something for it."""
 
     def __init__(
-        self, video: MediaFile, extract: Extract, journal: VideoJournal | None, settings: Settings, threads: Threads
+        self, video: MediaFile, extract: Extract, journal: VideoJournal | None, settings: Settings, threads: Writer
     ) -> None:
         self.extract = extract
         self._video = video
@@ -41,16 +55,25 @@ class Album:
         self.timeline = Timeline() if settings.timeline and journal is not None else None
 
     def keep(self, frame: Taken) -> Kept:
-        """Note a frame that is kept, and have it written."""
+        """Note a frame that is kept, and have it written if it is there in full size."""
         name = f"frame_{frame.index:07d}_{clock(frame.seconds).replace(':', '-')}.{self._settings.form}"
         kept = Kept(frame.index, round(frame.seconds, 6), name)
-        number = len(self.extract.kept)
         self.extract.kept.append(kept)
+        if frame.frame is not None:
+            self.write(len(self.extract.kept) - 1, frame.frame)
+        return kept
+
+    def write(self, number: int, frame: Any) -> None:
+        """Have the picture of kept frame `number` written."""
         if self._journal is not None:
             self._folder = self._folder or self._journal.begin(self._video, self.extract.folder)
             self._writing = [one for one in self._writing if not one.done() or one.exception()]
-            self._writing.append(self._threads.submit(self._write, number, kept, frame.frame))
-        return kept
+            self._writing.append(self._threads.submit(self._write, number, self.extract.kept[number], frame))
+
+    def give_up(self) -> None:
+        """Wait until nothing is being written. The journal still has the video as begun."""
+        for one in self._writing:
+            one.result()
 
     def mark(self, seconds: float, score: float, kept: bool) -> None:
         """A frame's highest similarity to what was kept before it, for the timeline."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import time
 from pathlib import Path
 
@@ -64,3 +66,37 @@ def test_in_the_middle_of_the_moves_it_can_be_finished_or_undone(run: Run, tmp_p
     assert len(list(folder.iterdir())) == 1
     run("undo", tmp_path / "out")
     assert tree(folder) == before
+
+
+SCRIPT = Path(sysconfig.get_path("scripts"), "fastsim")
+
+
+def test_while_the_package_is_being_imported_it_ends_without_a_traceback(tmp_path: Path) -> None:
+    package = tmp_path / "fastsim"
+    package.mkdir()
+    (package / "__init__.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(60)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, str(SCRIPT), "doctor"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, preexec_fn=heed_interrupts)
+    assert (done.returncode, done.stderr) == (130, "fastsim: interrupted; no file was changed\n")
+
+
+def test_however_early_it_comes_no_traceback_leads_through_fastsim(tmp_path: Path) -> None:
+    """Before the program's first line the interpreter reports an interruption itself."""
+    env = {**os.environ, "FASTSIM_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    for step in range(24):
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT), "doctor"], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509
+        )  # fmt: skip
+        time.sleep(0.01 * step)
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=60)
+        assert b"Traceback" not in stderr or not re.search(rb'File "[^"]*(/bin/fastsim|/fastsim/)', stderr), stderr
+
+
+def heed_interrupts() -> None:
+    """A shell starts what it puts into the background with Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -74,6 +74,18 @@ def test_find_plan_apply_and_undo_go_all_the_way_and_back(photos: Path, tmp_path
     assert tree(photos) == before
 
 
+def test_a_journal_of_someone_else_is_followed_only_where_it_is_trusted(photos: Path, tmp_path: Path) -> None:
+    before = tree(photos)
+    fastsim.apply_plan(fastsim.make_plan(fastsim.find(photos, 0.85), tmp_path / "out", mode="clean_move"))
+    (tmp_path / "out/fastsim_plan.jsonl").unlink()
+    moved = tree(photos)
+    with pytest.raises(fastsim.FastsimError, match=r"may be someone else's: .*moves back 5 files; pass trust=True"):
+        fastsim.undo_run(tmp_path / "out")
+    assert tree(photos) == moved != before
+    assert fastsim.undo_run(tmp_path / "out", trust=True).restored == 5
+    assert tree(photos) == before
+
+
 def test_a_plan_from_python_is_one_for_the_command_line(photos: Path, run: Run) -> None:
     plan = fastsim.make_plan(fastsim.find([photos], 0.9), photos.parent / "out")
     fastsim.write_plan(plan, str(photos.parent / "plan.jsonl"))

@@ -13,7 +13,7 @@ from media.draw_videos import decoded, encode, film, shot
 
 from fastsim.decode.video.clock import Clock, Timing
 from fastsim.decode.video.reader import Video
-from fastsim.decode.video.sampling import Sampling, Selector
+from fastsim.decode.video.sampling import Sampling
 
 SAMPLINGS = [Sampling(1), Sampling(2), Sampling(7), Sampling(every=0.5), Sampling(every=0.13), Sampling(3, start=1.5)]
 RATE = 10
@@ -95,7 +95,7 @@ def test_a_clock_rises_whatever_the_stream_says(tmp_path: Path, kind: str) -> No
     assert all(0 < later - earlier < 0.6 or kind == "pauses" for earlier, later in pairwise(everything.values()))
     assert all(later > earlier for earlier, later in pairwise(everything.values()))
     for sampling in SAMPLINGS:
-        select = Selector(sampling)
+        select = sampling.selector()
         assert times(path, sampling) == {n: at for n, at in everything.items() if select(n, at)}
 
 

@@ -14,9 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from media.draw_videos import decoded, encode, film, scene, shot, silence, stamp, stamped, with_matrix
 
+from fastsim.decode.video.clock import Clock
 from fastsim.decode.video.pixels import Box, Squarer, Turn, crop_box, whole_picture
+from fastsim.decode.video.presentation import Presentation
 from fastsim.decode.video.reader import UnreadableVideoError, Video
-from fastsim.decode.video.sampling import Sampling, Selector
+from fastsim.decode.video.sampling import Chosen, Sampling
 from fastsim.decode.video.sparse import SparseDecoder
 
 PLAN = [(k, 30) for k in range(4)]
@@ -36,7 +38,7 @@ def read(path: Path, sampling: Sampling, in_full: bool = False) -> tuple[list[tu
     """(index, the number in the picture, seconds) of each frame that is taken; frames read; problem."""
     with Video(str(path), 2) as video:
         if in_full:
-            frames = [(f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video._in_full(Selector(sampling))]
+            frames = [(f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video._in_full(sampling.selector())]
         else:
             frames = [(f.index, stamp(f.picture()), round(f.seconds, 6)) for f in video.frames(sampling)]
         return frames, video.frames_read, video.problem
@@ -111,6 +113,39 @@ def test_a_late_start_skips_what_is_before_and_keeps_the_numbers(
     assert [(index, number) for index, number, _ in frames] == [(k, k) for k in range(round(start * 25), 300, 4)]
     if (codec, kind) != ("libx265", "ts"):  # where nothing says that there is one layer only, all is decoded
         assert 0 < len(fed) < 60 + 300 - (start - 1) * 25 + 4
+
+
+CHOICES = (
+    [0, 60, 61, 62, 180, 299], [100], [25, 50, 75, 100], [49, 74, 99], [298], [130, 131, 260], [0], [5, 47, 48, 49],
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("kind", ["mp4", "mkv"])
+def test_chosen_frames_are_had_again_without_the_pictures_between_them(tmp_path: Path, codec: str, kind: str) -> None:
+    options = {"preset": "ultrafast", "g": "25", "bf": "2"}
+    if codec == "libx265":
+        options = {"preset": "ultrafast", "x265-params": "log-level=none:keyint=25:bframes=2:open-gop=0"}
+    path = encode(tmp_path / f"clip.{kind}", film([(0, 300)], 128, 64), codec=codec, options=options)
+    with Video(str(path), 2) as video:
+        whole = {frame.index: (frame.seconds, frame.picture()) for frame in video.frames(Sampling(1))}
+    for numbers in CHOICES:
+        chosen = Chosen(numbers, [round(whole[number][0], 6) for number in numbers])
+        with Video(str(path), 2) as video:
+            found = [(frame.index, frame.seconds, frame.picture()) for frame in video.frames(chosen)]
+        assert [index for index, *_ in found] == numbers
+        assert all(seconds == whole[k][0] and (picture == whole[k][1]).all() for k, seconds, picture in found)
+
+
+def test_few_frames_are_decoded_for_a_few_chosen_ones(tmp_path: Path) -> None:
+    path = encode(tmp_path / "clip.mp4", film([(0, 600)], 128, 64), options={"preset": "ultrafast", "g": "25"})
+    numbers = [100, 410, 411]
+    with Video(str(path), 1) as video:
+        starts = [number / 25 / float(video.stream.time_base) for number in numbers]
+        plan = Presentation(Chosen(numbers, []).selector(), Clock(video.timing))
+        decoded_frames = list(SparseDecoder(video.context, plan, starts).frames(video.packets()))
+    assert [slot.index for slot, _ in decoded_frames if slot.wanted] == numbers
+    assert len(decoded_frames) < 48 + 3 * 25 + 30  # the first ones, which are checked, and a group for each choice
 
 
 def test_a_stream_that_was_cut_out_of_another_is_numbered_by_what_can_be_decoded(

@@ -15,7 +15,7 @@ from fastsim.cli.commands.video import seconds_of
 from fastsim.config import Compute
 from fastsim.decode.video.clock import Clock, Timing
 from fastsim.decode.video.presentation import Presentation, UnprovenError
-from fastsim.decode.video.sampling import Sampling, Selector
+from fastsim.decode.video.sampling import Sampling
 from fastsim.errors import FastsimError, UsageError
 from fastsim.records import MediaFile, Snapshot
 from fastsim.videos.ahead import run_ahead
@@ -27,7 +27,7 @@ from fastsim.videos.results import Extract, Kept, Settings
 
 
 def taken(sampling: Sampling, times: list[float]) -> list[int]:
-    select = Selector(sampling)
+    select = sampling.selector()
     return [index for index, seconds in enumerate(times) if select(index, seconds)]
 
 
@@ -42,7 +42,7 @@ def test_sampling_by_number_by_time_and_of_a_part() -> None:
 
 
 def test_a_part_that_is_over_says_so() -> None:
-    select = Selector(Sampling(1, end=1.0))
+    select = Sampling(1, end=1.0).selector()
     assert select(0, 0.5) and not select.done
     assert not select(1, 1.0) and select.done
 
@@ -61,7 +61,7 @@ def test_times_that_are_none_are_refused(text: str) -> None:
 
 
 def presentation(packets: list[tuple[int | None, int | None]]) -> list[int]:
-    plan = Presentation(Selector(Sampling(2)), Clock(Timing(0.04, 0)))
+    plan = Presentation(Sampling(2).selector(), Clock(Timing(0.04, 0)))
     for pts, dts in packets:
         plan.add(pts, dts)
     plan.end()
@@ -82,7 +82,7 @@ def test_packets_that_promise_nothing_prove_nothing(packets: list[tuple[int | No
 
 
 def test_a_frame_that_does_not_come_is_noticed() -> None:
-    plan = Presentation(Selector(Sampling(2)), Clock(Timing(0.04, 0)))
+    plan = Presentation(Sampling(2).selector(), Clock(Timing(0.04, 0)))
     for k in range(5):
         plan.add(k, k)
     plan.end()

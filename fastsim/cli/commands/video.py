@@ -122,8 +122,8 @@ def resolve(options: FramesOptions) -> Settings:
         raise UsageError(f"--quality must be from 1 to 100 (got {options.quality})")
     form = ImageFormat.JPG if options.format == ImageFormat.JPEG else options.format
     return Settings(
-        compute_of(options.network), sampling_of(options.sampling), options.crop, options.thres, across_of(options),
-        options.timeline, form.value, options.quality,
+        compute_of(options.network, options.cache), sampling_of(options.sampling), options.crop, options.thres,
+        across_of(options), options.timeline, form.value, options.quality,
     )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from fastsim.decode.video.black_bars import picture_box
 from fastsim.decode.video.clock import Clock
 from fastsim.decode.video.pixels import PLAIN, Box, Turn, turn_of
 from fastsim.decode.video.reader import Video
-from fastsim.decode.video.sampling import Sampling, Selector
+from fastsim.decode.video.sampling import Selection
 
 
 class UnsuitedError(Exception):
@@ -41,9 +41,9 @@ class VideoIndex:
         """Width and height as a player shows it."""
         return (self.height, self.width) if self.turn.transpose else (self.width, self.height)
 
-    def select(self, sampling: Sampling) -> tuple[list[int], int]:
+    def select(self, sampling: Selection) -> tuple[list[int], int]:
         """(numbers of the frames that are taken, frames up to where reading ends)."""
-        select, wanted = Selector(sampling), []
+        select, wanted = sampling.selector(), []
         for number, seconds in enumerate(self.seconds):
             if select(number, seconds):
                 wanted.append(number)

@@ -21,7 +21,7 @@ from fastsim.decode.video.clock import Clock, Timing
 from fastsim.decode.video.hdr import transfer_of
 from fastsim.decode.video.pixels import PLAIN, Look, Squarer, turn_of, whole_picture
 from fastsim.decode.video.presentation import Presentation, UnprovenError
-from fastsim.decode.video.sampling import Sampling, Selector
+from fastsim.decode.video.sampling import Selection, Selector
 from fastsim.decode.video.sparse import SparseDecoder, can_be_sparse
 from fastsim.errors import lowered
 from fastsim.records import Uint8Array
@@ -138,7 +138,7 @@ class Video:
         may_restart = bool(form.flags & _DISCONTINUOUS)
         return Timing(self._time_base, origin, self._step, may_restart, None if may_restart else end)
 
-    def frames(self, sampling: Sampling) -> Iterator[TakenFrame]:
+    def frames(self, sampling: Selection) -> Iterator[TakenFrame]:
         """The frames that `sampling` takes, in the order in which they are shown.
 
         A break in the file ends them early, and damaged frames are left out; `problem` then says so. Raises
@@ -153,13 +153,13 @@ class Video:
             raise UnreadableVideoError(f"no frame in it can be decoded {why}".rstrip())
         self.look_for_a_break()
 
-    def _surely(self, sampling: Sampling) -> Iterator[TakenFrame]:
+    def _surely(self, sampling: Selection) -> Iterator[TakenFrame]:
         """The frames, by the fastest way that loses none: where one fails, the next goes on behind its last frame."""
         last = -1
         sparse = sampling.is_sparse and can_be_sparse(self.context)
         while True:
             try:
-                for frame in self._sparsely(sampling) if sparse else self._in_full(Selector(sampling)):
+                for frame in self._sparsely(sampling) if sparse else self._in_full(sampling.selector()):
                     if frame.index > last:
                         last = frame.index
                         yield frame
@@ -270,15 +270,15 @@ class Video:
         except FFmpegError as error:
             self.problem = f"the file breaks off ({_lower(error.strerror or str(error))})"
 
-    def _sparsely(self, sampling: Sampling) -> Iterator[TakenFrame]:
+    def _sparsely(self, sampling: Selection) -> Iterator[TakenFrame]:
         """As `_in_full`, but frames that nobody wants and no other needs are not decoded. Raises UnprovenError."""
-        select = Selector(sampling)
+        select = sampling.selector()
         timing = self.timing
         plan = Presentation(select, Clock(timing))
-        start = None
-        if sampling.start is not None and timing.origin is not None:
-            start = timing.origin + sampling.start / self._time_base
-        for slot, image in SparseDecoder(self.context, plan, start).frames(self.packets()):
+        starts: list[float] = []
+        if timing.origin is not None:
+            starts = [timing.origin + seconds / self._time_base + 0.5 for seconds in sampling.starts]
+        for slot, image in SparseDecoder(self.context, plan, starts).frames(self.packets()):
             self.frames_read, self.reached = slot.index + 1, slot.seconds
             if slot.wanted:
                 yield TakenFrame(slot.index, slot.seconds, image, self.look_of(image))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 _SLACK = 1e-4
 """Seconds: a frame that lies this little before a moment is at that moment (time bases round)."""
@@ -25,16 +27,90 @@ class Sampling:
         """Some frames are passed over for sure."""
         return self.every is not None or self.skip > 1 or self.start is not None
 
+    @property
+    def starts(self) -> tuple[float, ...]:
+        """The time before which nothing is taken."""
+        return () if self.start is None else (self.start,)
 
-class Selector:
+    def selector(self) -> Selector:
+        """Start to select."""
+        return _Sampler(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Frames by their numbers, in rising order; `seconds`: their times."""
+
+    numbers: Sequence[int]
+    seconds: Sequence[float]
+
+    @property
+    def is_sparse(self) -> bool:
+        """Some frames are passed over."""
+        return True
+
+    @property
+    def starts(self) -> Sequence[float]:
+        """The time of each frame."""
+        return self.seconds
+
+    def selector(self) -> Selector:
+        """Start to select."""
+        return _Picker(self.numbers)
+
+
+class Selection(Protocol):
+    """Which frames are taken: a `Sampling`, or `Chosen` ones."""
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether some frames are passed over for sure."""
+        ...
+
+    @property
+    def starts(self) -> Sequence[float]:
+        """Seconds, rising: nothing is taken before the first, nor between a taken frame and the next of them."""
+        ...
+
+    def selector(self) -> Selector:
+        """Start to select."""
+        ...
+
+
+class Selector(Protocol):
     """Says of each frame, asked in the order in which they are shown, whether it is taken."""
+
+    @property
+    def done(self) -> bool:
+        """Whether no later frame is taken."""
+        ...
+
+    def __call__(self, index: int, seconds: float) -> bool:
+        """Return whether frame number `index` is taken."""
+        ...
+
+
+class _Picker:
+    """A Selector by numbers."""
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._numbers = frozenset(numbers)
+        self._last = max(numbers, default=-1)
+        self.done = not numbers
+
+    def __call__(self, index: int, seconds: float) -> bool:
+        self.done = index >= self._last
+        return index in self._numbers
+
+
+class _Sampler:
+    """A Selector by a `Sampling`."""
 
     def __init__(self, sampling: Sampling) -> None:
         self._sampling = sampling
         self._first: int | None = None
         self._next = sampling.start or 0.0
         self.done = False
-        """The part is over: no later frame is taken."""
 
     def __call__(self, index: int, seconds: float) -> bool:
         what = self._sampling

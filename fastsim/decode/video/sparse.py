@@ -1,13 +1,14 @@
 """Decoding of the frames that are wanted, and of those that they depend on.
 
 Two things are left out, and neither changes a frame that is wanted, nor its number: frames that no other refers to
-(H.264 and HEVC mark them), and everything before the last point that resets the decoder (an IDR picture) ahead of --start.
+(H.264 and HEVC mark them), and everything before the last point that resets the decoder (an IDR picture) ahead of --start,
+or of the next frame that was chosen.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from av.error import FFmpegError
@@ -31,12 +32,16 @@ def can_be_sparse(context: Any) -> bool:
 
 
 class SparseDecoder:
-    """Decodes one stream from its beginning. start: the time stamp before which nothing is wanted, or None."""
+    """Decodes one stream from its beginning.
 
-    def __init__(self, context: Any, plan: Presentation, start: float | None) -> None:
+    starts: time stamps, rising; nothing is wanted before the first, nor between a wanted frame and the next of them.
+    """
+
+    def __init__(self, context: Any, plan: Presentation, starts: Sequence[float]) -> None:
         self._context = context
         self._plan = plan
-        self._start = start
+        self._starts = deque(starts)
+        self._start: float | None = self._starts.popleft() if starts else None
         self._waiting: deque[Any] = deque()
         self._fed = False
         self._warm = False
@@ -59,6 +64,7 @@ class SparseDecoder:
             if plan.is_over:
                 return
         plan.end()
+        self._starts.clear()
         self._start = None
         yield from self._feed()
         yield from self._drain()
@@ -110,7 +116,16 @@ class SparseDecoder:
         except (FFmpegError, EOFError):
             raise UnprovenError from None
         for image in images:
-            yield self._plan.come(image.pts), image
+            slot = self._plan.come(image.pts)
+            if slot.wanted and self._starts:
+                self._look_behind(slot.pts)
+            yield slot, image
+
+    def _look_behind(self, pts: int) -> None:
+        """Nothing is wanted between the frame with this time stamp and the next start."""
+        while self._starts and self._starts[0] < pts + 1:
+            self._starts.popleft()
+        self._start = self._starts.popleft() if self._starts else None
 
 
 def is_idr(packet: Any, context: Any) -> bool:
