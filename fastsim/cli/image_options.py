@@ -178,6 +178,13 @@ class ReviewOptions:
         int | None, option(OUTPUT, "--port", metavar="N", help="Port on 127.0.0.1. Default: a free one.")
     ] = None
     no_browser: Annotated[bool, flag(OUTPUT, "--no-browser", help="Print the address, and open no browser.")] = False
+    export: Annotated[
+        str | None,
+        path(
+            OUTPUT, "--export", metavar="DIR",
+            help="Write a page with thumbnails to hand on, in place of serving one; fastsim apply takes its decisions.",
+        ),
+    ] = None  # fmt: skip
     output: OutputOptions
     keep: Annotated[
         str | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastsim.decode.libraries import PILLOW_FORMATS, Image, plug_in
+from fastsim.decode.libraries import PILLOW_FORMATS, Image, configured, plug_in
 from fastsim.inputs.formats import PILLOW_HEIF, by_suffix
 
 _EXIF, _GPS = 0x8769, 0x8825
@@ -22,7 +22,7 @@ def read_exif(path: str) -> dict[str, str]:
     if form is not None and form.reader == PILLOW_HEIF:
         names = (*names, *plug_in(PILLOW_HEIF))
     try:
-        with Image.open(path, formats=names) as image:
+        with configured(), Image.open(path, formats=names) as image:
             exif = image.getexif()
             found = {**_words(exif, _MAIN), **_words(exif.get_ifd(_EXIF), _SHOT)}
             gps = exif.get_ifd(_GPS)

@@ -19,6 +19,7 @@ from fastsim.records import Op, Plan
 from fastsim.review.planning import Action, Scope, plan_review, ready
 from fastsim.review.session import Session
 from fastsim.review.store import Place, Run
+from fastsim.run.progress import Bar
 
 _MOST_REASONS = 200
 _REMOVES = (Op.MOVE, Op.DELETE, Op.TRASH)
@@ -81,15 +82,18 @@ class Runs:
         if not planned.plan.operations:
             raise UsageError("there is nothing to do")
         plan = ready(planned, action)
-        with self.session.store.change() as change:
-            run = change.begin_run(outs)
-        self._begin("apply", len(plan.operations), lambda: self._apply(run, plan))
+        run = self._recorded(outs)
+        self._begin("apply", len(plan.operations), lambda: self._apply(run, plan, self._bar))
+
+    def carry_out(self, plan: Plan, bar: Bar) -> Outcome:
+        """Carry out a plan of this review at once, and record it."""
+        return self._apply(self._recorded(plan.outs), plan, bar)
 
     def resume(self, number: int) -> None:
         """Finish an apply that was interrupted."""
         run = self._run(number)
         plan = plan_file.read_plan(run.outs)
-        self._begin("apply", len(plan.operations), lambda: self._apply(run.id, plan))
+        self._begin("apply", len(plan.operations), lambda: self._apply(run.id, plan, self._bar))
 
     def undo(self, number: int) -> None:
         """Take an apply back."""
@@ -106,7 +110,7 @@ class Runs:
     def _run(self, number: int) -> Run:
         return next(run for run in self.session.store.runs() if run.id == number)
 
-    def _begin(self, what: str, total: int, work: Callable[[], None]) -> None:
+    def _begin(self, what: str, total: int, work: Callable[[], object]) -> None:
         with self._lock:
             if self._what:
                 raise UsageError("another apply or undo is under way")
@@ -126,15 +130,20 @@ class Runs:
         self._thread = threading.Thread(target=carry_out, name=f"fastsim-{what}", daemon=False)
         self._thread.start()
 
-    def _apply(self, run: int, plan: Plan) -> None:
+    def _recorded(self, outs: str) -> int:
+        with self.session.store.change() as change:
+            return change.begin_run(outs)
+
+    def _apply(self, run: int, plan: Plan, bar: Bar) -> Outcome:
         try:
-            outcome = apply_plan(plan, bar=self._bar, stop=self._stop.is_set)
+            outcome = apply_plan(plan, bar=bar, stop=self._stop.is_set)
         except FastsimError as error:
             self._end(run, "undone", {"words": [str(error)]})
             raise
         state = "stopped" if outcome.stopped or outcome.interrupted else "done"
         self._problem = outcome.stopped
         self._end(run, state, _told(plan, outcome), _places(run, outcome))
+        return outcome
 
     def _undo(self, run: Run) -> None:
         undone = undo(os.path.join(run.outs, JOURNAL_NAME), bar=self._bar, stop=self._stop.is_set)

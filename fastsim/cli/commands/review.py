@@ -20,9 +20,10 @@ from fastsim.files.journal import JOURNAL_NAME
 from fastsim.grouping.keep_words import DEFAULT, KeepRules
 from fastsim.planning import check_libraries
 from fastsim.report.results import plural
-from fastsim.review import build, from_plan
+from fastsim.review import build, export, from_plan
 from fastsim.review.rules import NAMES
 from fastsim.review.serve import serve
+from fastsim.review.session import Session
 from fastsim.review.store import Store, find_by_outs, path_for
 from fastsim.run.progress import for_stream
 from fastsim.run.terminal import our_stderr, out
@@ -31,7 +32,11 @@ from fastsim.run.terminal import our_stderr, out
 def review(options: ReviewOptions) -> ExitCode:
     """Run `fastsim review`: find or reopen, then serve until Ctrl-C."""
     _check(options)
+    if options.export is not None:
+        export.check_target(options.export)
     with _reopened(options) or _interrupted(options) or _reviewed(options) as store:
+        if options.export is not None:
+            return _export(store, options.export, options)
 
         def say(address: str) -> None:
             out(f"Review: {address}")
@@ -41,6 +46,20 @@ def review(options: ReviewOptions) -> ExitCode:
 
         outs = options.outs or store.setting("outs") or DEFAULT_OUTS
         serve(store, outs=outs, port=options.port or 0, browser=not options.no_browser, say=say)
+    return ExitCode.DONE
+
+
+def _export(store: Store, folder: str, options: ReviewOptions) -> ExitCode:
+    """Write the review to a folder that needs no server."""
+    session = Session(store)
+    total = sum(map(len, session.grouping.members))
+    with our_stderr(options.output.verbose) as stream:
+        progress = for_stream(stream, options.output.quiet)
+        with progress.bar("export", total, "images") as bar:
+            export.write_export(session, folder, bar, config.usable_cpus())
+    if not options.output.quiet:
+        out(f"{plural(total, 'image')} in {shown(os.path.join(folder, 'index.html'))}; nothing there changes a file")
+        out("Decisions that are saved from it: fastsim apply fastsim-decisions.json")
     return ExitCode.DONE
 
 

@@ -36,6 +36,9 @@ export const api = {
   isStatic: false,
 };
 
+// Of an exported page alone.
+export function saveDecisions() {}
+
 // Run what may fail, and say why it did.
 export async function attempt(work) {
   try {

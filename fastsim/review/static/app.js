@@ -1,5 +1,5 @@
 // The page: its screens, the numbers at the top, and the keys.
-import { api, attempt } from "./api.js";
+import { api, attempt, saveDecisions } from "./api.js";
 import { byId, inBytes, make, number } from "./dom.js";
 import { changed, onChange, state, update } from "./state.js";
 import { closeCompare, compareKey, isComparing } from "./compare.js";
@@ -27,7 +27,7 @@ export function go(screen) {
 }
 
 function tabs() {
-  const names = Object.keys(SCREENS);
+  const names = api.isStatic ? ["groups"] : Object.keys(SCREENS);
   byId("tabs").replaceChildren(...names.map((name) => make("button", {
     type: "button", role: "tab", id: `tab-${name}`, "data-screen": name, "aria-controls": "main", onclick: () => go(name),
     onkeydown: (event) => {
@@ -82,7 +82,7 @@ function onKey(event) {
   }
   if (event.key === "?") { showHelp(); event.preventDefault(); return; }
   const screens = { g: "groups", t: "rules", f: "finish" };
-  if (event.key in screens) { go(screens[event.key]); event.preventDefault(); return; }
+  if (event.key in screens && !api.isStatic) { go(screens[event.key]); event.preventDefault(); return; }
   if (state.screen === "groups" && groupsKey(event)) event.preventDefault();
   else if (event.key === "u") undoLast();
 }
@@ -109,6 +109,7 @@ async function start() {
   window.addEventListener("focus", catchUp);
   byId("undo").addEventListener("click", undoLast);
   byId("help-button").addEventListener("click", showHelp);
+  if (api.isStatic) byId("undo").before(make("button", { type: "button", class: "primary", id: "save", onclick: saveDecisions }, "Save decisions"));
   document.addEventListener("click", (event) => { if (event.target === byId("compare")) closeCompare(); });
 }
 
