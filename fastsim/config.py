@@ -85,7 +85,7 @@ class Config:
     scope: Scope = Scope.ALL
     """Which pairs are compared."""
     min_pixels: int = 0
-    """Pictures with fewer pixels take no part."""
+    """Images with fewer pixels take no part."""
 
 
 def resolve_compute(

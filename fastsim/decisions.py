@@ -1,4 +1,4 @@
-"""Pairs of pictures that a person has called "not a duplicate", by content.
+"""Pairs of images that a person has called "not a duplicate", by content.
 
 The key of a pair is the two BLAKE2b-256 digests of its files, so that a decision survives renames, moves and new scans,
 and no longer applies once either file changes. The database is an SQLite file in the user's data folder.

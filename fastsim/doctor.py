@@ -23,7 +23,7 @@ _LIBRARIES = (
     ("opencv-python-headless", "cv2", "decodes images"),
     ("pillow", "PIL", "reads headers, decodes what OpenCV does not know"),
     ("pillow-heif", "pillow_heif", "decodes HEIC"),
-    ("rawpy", "rawpy", f"decodes RAW pictures; {pip_install('raw')}"),
+    ("rawpy", "rawpy", f"decodes RAW files; {pip_install('raw')}"),
     ("pillow-jxl-plugin", "pillow_jxl", f"decodes JPEG XL; {pip_install('jxl')}"),
     ("openvino", "fastsim.embedding.openvino_runtime", "runs the network on the CPU"),
     ("av", "av", "decodes video"),
@@ -83,7 +83,7 @@ def _library(package: str, module: str) -> str:
 
 def _formats() -> Iterator[str]:
     """Yield each format with what reads it, or what is missing."""
-    for title, found in (("formats of pictures", formats.IMAGES), ("formats of videos", formats.VIDEOS)):
+    for title, found in (("formats of images", formats.IMAGES), ("formats of videos", formats.VIDEOS)):
         yield title
         for one in found:
             yield f"  {one.name:<22} {_reader(one.reader):<28} {' '.join(one.suffixes)}"

@@ -15,7 +15,7 @@ class ExitCode(IntEnum):
     SKIPPED = 3
     """The run is complete, but some files were skipped: they are listed with their reasons, and untouched."""
     FOUND = 4
-    """`leakage`: pictures of one split have copies in another."""
+    """`leakage`: images of one split have copies in another."""
     INTERRUPTED = 130
 
 

@@ -1,4 +1,4 @@
-"""Pictures and what belongs to them, for a plan and for what is said about it."""
+"""Images and what belongs to them, for a plan and for what is said about it."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _REMOVES = (Mode.CLEAN_MOVE, Mode.CLEAN_DELETE)
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What goes with the pictures of a plan, and what is lost by it."""
+    """What goes with the images of a plan, and what is lost by it."""
 
     units: Units
     losses: Losses
 
     def count(self) -> int:
-        """Files that go with pictures."""
+        """Files that go with images."""
         return sum(map(len, self.units.companions.values()))
 
 
@@ -92,14 +92,14 @@ def refuse_losses(losses: Losses, found: pipeline.Findings) -> None:
 
 
 def unit_lines(settled: Settled, found: pipeline.Findings) -> Iterator[str]:
-    """How many files go with their pictures, which stay for their RAW file, and what the rule loses."""
+    """How many files go with their images, which stay for their RAW file, and what the rule loses."""
     raws = sum(one.role == Role.RAW for companions in settled.units.companions.values() for one in companions)
     for n, what, option in (
         (settled.count() - raws, "sidecar", "--no-sidecars"),
         (raws, "RAW file", "--pairs split"),
     ):
         if n:
-            goes = "goes with its picture" if n == 1 else "go with their pictures"
+            goes = "goes with its image" if n == 1 else "go with their images"
             yield f"{plural(n, what)} {goes} ({option} leaves {'it' if n == 1 else 'them'})"
     if found.paired:
         yield (

@@ -36,7 +36,7 @@ def decode_fields(data: bytes) -> Uint8Array | None:
     line = -(-width * bits // 32) * 4
     need = line * abs(height)
     if len(data) - start < need:
-        raise UnreadableError("damaged: picture data is missing")
+        raise UnreadableError("damaged: image data is missing")
     lines = np.frombuffer(data, np.uint8, need, start).reshape(abs(height), line)
     values = np.ascontiguousarray(lines[:, : width * bits // 8]).view(f"<u{bits // 8}").astype(np.uint32)
     rgb = np.stack([_field(values, mask) for mask in masks], axis=2)

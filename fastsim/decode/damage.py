@@ -20,7 +20,7 @@ def checked(image: np.ndarray[Any, Any], damage: str) -> str:
 def held(damage: str, there: float) -> str:
     """Return `damage` if `there`, a fraction of the image, is enough. Raises UnreadableError otherwise."""
     if there < _ENOUGH:
-        raise UnreadableError(f"damaged: {damage}; only {100 * there:.0f} % of the picture is there")
+        raise UnreadableError(f"damaged: {damage}; only {100 * there:.0f} % of the image is there")
     return damage
 
 

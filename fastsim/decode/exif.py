@@ -1,4 +1,4 @@
-"""Read what EXIF says of a picture besides its orientation."""
+"""Read what EXIF says of an image besides its orientation."""
 
 from __future__ import annotations
 

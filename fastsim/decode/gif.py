@@ -43,7 +43,7 @@ def read(data: bytes) -> Blocks:
     if at == len(data) and damage and data[-1:] == b"\0" and frames:
         damage = ""  # all blocks are present; only the end mark is missing
     if not frames or 0 in (width, height):
-        raise UnreadableError("damaged: a GIF without a picture")
+        raise UnreadableError("damaged: a GIF without an image")
     return Blocks(width, height, frames, damage)
 
 

@@ -1,4 +1,4 @@
-"""What a file says of its picture in EXIF, in words for a person."""
+"""What a file says of its image in EXIF, in words for a person."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def read_exif(path: str) -> dict[str, str]:
             found = {**_words(exif, _MAIN), **_words(exif.get_ifd(_EXIF), _SHOT)}
             gps = exif.get_ifd(_GPS)
             position = _position(gps)
-    except Exception:  # an attachment: whatever is wrong with it, the picture is shown
+    except Exception:  # an attachment: whatever is wrong with it, the image is shown
         return {}
     if position:
         found["position"] = position

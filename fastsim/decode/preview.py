@@ -1,4 +1,4 @@
-"""A picture as a person looks at it: with its own aspect ratio, on a checkerboard where it is transparent."""
+"""An image as a person looks at it: with its own aspect ratio, on a checkerboard where it is transparent."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _first_frame(picture: Picture) -> list[Uint8Array]:
 
 
 def _on_checkerboard(one: Uint8Array, other: Uint8Array) -> Uint8Array:
-    """Compose a picture that is given on black and on white, in either order, with a checkerboard."""
+    """Compose an image that is given on black and on white, in either order, with a checkerboard."""
     black, white = (one, other) if int(one.sum(dtype=np.int64)) <= int(other.sum(dtype=np.int64)) else (other, one)
     clear = (white.astype(np.float32) - black.astype(np.float32)).max(axis=2, keepdims=True) / 255.0
     rows, columns = np.indices(black.shape[:2]) // _SQUARE

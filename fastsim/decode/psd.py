@@ -80,8 +80,8 @@ def _planes(
     else:
         raise UnreadableError(f"can't be decoded: a Photoshop file of compression {compression}")
     if len(raw) < need // 2:
-        raise UnreadableError("damaged: less than half of its picture data is there")
-    damage = "picture data is missing" if len(raw) < need else ""
+        raise UnreadableError("damaged: less than half of its image data is there")
+    damage = "image data is missing" if len(raw) < need else ""
     kind = {8: ">u1", 16: ">u2", 32: ">f4"}[depth]
     planes = np.frombuffer(raw.ljust(need, b"\0"), kind).reshape(count, height, width)
     planes = planes.astype(planes.dtype.newbyteorder("="))

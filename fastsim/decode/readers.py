@@ -13,7 +13,7 @@ from fastsim.decode.libraries import MAX_PIXELS, TOO_LARGE, cv2, opencv
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.decode.shrink import square
 
-NO_PICTURE = "not a picture, or of an unknown or broken format"
+NO_PICTURE = "not an image, or of an unknown or broken format"
 Decode = Callable[[bytes, ChooseSize], Picture]
 _GAMMA = 1 / 2.2
 _LIGHT = 99.0

@@ -37,7 +37,7 @@ def square(image: Array, size: int) -> Uint8Array:
 
 
 def in_bands(width: int, height: int, size: int, band: Band, make: Callable[[Uint8Array], Array]) -> Array:
-    """Return `make(picture)`, shrunk by a whole factor if the image is large; computed and shrunk band by band.
+    """Return `make(image)`, shrunk by a whole factor if the image is large; computed and shrunk band by band.
 
     make: from a band to the values to average (premultiplied colours, for example), of the same height and width.
     """

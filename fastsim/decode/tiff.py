@@ -84,7 +84,7 @@ def _page(data: bytes, header: Any, number: int, size: int) -> tuple[list[Uint8A
             return _deep_page(data, header, number, size), ""
         except UnreadableError:
             pass  # Pillow reads the upper 8 bits
-    damage = "" if _data_is_there(header, len(data)) else "picture data is missing"
+    damage = "" if _data_is_there(header, len(data)) else "image data is missing"
     try:
         damage = stills.load(header) or damage
     except UnreadableError:

@@ -202,12 +202,12 @@ def check_usable(embeddings: Embeddings, model: Model, note: Callable[[str], Non
     useless = int(np.count_nonzero(~embeddings.vectors.any(axis=1)))
     if useless and useless == len(embeddings):
         raise FastsimError(
-            f"--model {model.path}: the vectors of all {useless:,} pictures are zero or no numbers; try another --size or "
+            f"--model {model.path}: the vectors of all {useless:,} images are zero or not finite; try another --size or "
             "--model, and check the card beside it"
         )
     if useless:
         note(
-            f"fastsim: the network gave no usable vector for {useless:,} of {len(embeddings):,} pictures; they match nothing"
+            f"fastsim: the network gave no usable vector for {useless:,} of {len(embeddings):,} images; they match nothing"
         )
 
 

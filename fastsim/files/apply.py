@@ -232,7 +232,7 @@ class _PlanRun:
             one = self._plan.operations[i]
             picture = self._index_of.get(one.part_of) if one.part_of is not None else None
             if picture is not None and picture not in todo and not self._results[picture].done:
-                reason = f"its picture {shown(one.part_of or '')} was not {_DONE[one.op]}"
+                reason = f"its image {shown(one.part_of or '')} was not {_DONE[one.op]}"
             else:
                 reason = removal.objection(one, self._checker)
             if reason:

@@ -9,7 +9,7 @@ from fastsim.errors import UsageError, shown
 from fastsim.inputs.formats import IMAGES
 
 UNCROPPED = "uncropped"
-"""The rule that needs verification: of a picture and its crop, the picture stays."""
+"""The rule that needs verification: of an image and its crop, the image stays."""
 BEST = "best"
 WORDS = (
     "intact", "reference", UNCROPPED, "resolution", "largest", "raw", "format:", "exif", "folder:", "name:original",

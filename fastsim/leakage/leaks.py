@@ -107,7 +107,7 @@ class Leaks:
                 yield Between(self.splits[a].name, self.splits[b].name, of_left, of_right, len(those), conflicts)
 
     def leaked(self) -> bool:
-        """Whether a image of one split has a copy in another."""
+        """Whether an image of one split has a copy in another."""
         return bool((self.counted & self.crossing).any())
 
     def records(self) -> Iterator[dict[str, Any]]:

@@ -178,7 +178,7 @@ def _suggest(
     copies = int(histogram[edges[:-1] >= _COPIES_FROM - 1e-9].sum())
     inside = [thres for thres in around if thres >= unrelated]
     if not inside:
-        return _HIGH, f"even distinct pictures here score up to {unrelated:.2f}; be strict"
+        return _HIGH, f"even distinct images here score up to {unrelated:.2f}; be strict"
     best = min(inside, key=lambda thres: (around[thres], -thres))
     if not copies:
         return max(best, 0.9), f"there are no evident copies (0 pairs from {_COPIES_FROM:g} on); be strict"

@@ -51,7 +51,7 @@ def extract(
 ) -> VideoFindings:
     """Keep the frames that differ, of each video or (settings.across) of all together, and write them below `outs`.
 
-    outs None: nothing is written. Raises FastsimError where the network or the disk fails; the pictures that are there
+    outs None: nothing is written. Raises FastsimError where the network or the disk fails; the images that are there
     are whole then, and a later run with the same settings goes on from the first video that is not done.
     """
     compute = settings.compute

@@ -43,7 +43,7 @@ def write_picture(path: str, picture: Uint8Array, form: str, quality: int) -> No
         good = False
     if not good:
         height, width = picture.shape[:2]
-        raise FastsimError(f"{shown(path)}: a picture of {width}x{height} can't be written as {form}; try --format png")
+        raise FastsimError(f"{shown(path)}: an image of {width}x{height} can't be written as {form}; try --format png")
     write_whole(path, data.tobytes())
 
 
@@ -58,7 +58,7 @@ def write_whole(path: str, data: bytes) -> None:
         with suppress(OSError):
             os.unlink(temporary)
         raise FastsimError(
-            f"{shown(path)}: can't be written ({error.strerror}); all pictures that are there are whole: "
+            f"{shown(path)}: can't be written ({error.strerror}); all images written so far are whole: "
             "make room, and run the same command again to go on"
         ) from None
 

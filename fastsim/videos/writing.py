@@ -36,7 +36,7 @@ class Writer:
 
 
 class Album:
-    """The pictures of one video. `journal` None: nothing is written. The folder is made when there is something for it."""
+    """The images of one video. `journal` None: nothing is written. The folder is made when there is something for it."""
 
     def __init__(
         self, video: MediaFile, extract: Extract, journal: VideoJournal | None, settings: Settings, threads: Writer

@@ -84,7 +84,7 @@ def test_the_json_holds_what_is_documented(run: Run, photos: Path, tmp_path: Pat
     assert (small["width"], small["height"]) == (200, 150)
     [skip] = result["skipped"]
     assert skip["path"] == str(photos / "broken.jpg")
-    assert "not a picture" in skip["reason"]
+    assert "not an image" in skip["reason"]
     assert {action["op"] for action in result["actions"]} == {"copy"}
     assert all(action["done"] and os.path.exists(action["target"]) for action in result["actions"])
     counts = result["counts"]

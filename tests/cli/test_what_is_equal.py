@@ -157,7 +157,7 @@ def test_a_network_of_zeros_or_nan_is_an_error_in_one_line(run: Run, tmp_path: P
     network(tmp_path / "net.onnx", value)
     for _ in range(2):  # the second time from the cache
         done = run("images", tmp_path / "in", "--model", tmp_path / "net.onnx", "--size", "64", "--dry-run", code=1)
-        assert "the vectors of all 3 pictures are zero or no numbers" in done.stderr
+        assert "the vectors of all 3 images are zero or not finite" in done.stderr
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "fifo.onnx", "empty.onnx", "folder.onnx"])

@@ -120,7 +120,7 @@ def test_what_belongs_to_a_photo_goes_with_it_and_comes_back(run: Run, tmp_path:
     assert os.listdir(tmp_path / "in/icloud") == ["notes.txt"]
     assert len(os.listdir(tmp_path / "in/camera")) == 13
     assert len(os.listdir(tmp_path / "out/icloud")) == 12
-    assert "10 sidecars go with their pictures (--no-sidecars leaves them)" in done.stdout
+    assert "10 sidecars go with their images (--no-sidecars leaves them)" in done.stdout
     parts = [action for action in load(tmp_path)["actions"] if "part_of" in action]
     assert len(parts) == 10
     run("undo", "out")
@@ -132,7 +132,7 @@ def test_no_sidecars_leaves_them(run: Run, tmp_path: Path) -> None:
     shoot(tmp_path / "in" / "icloud", 70)
     done = run("images", "in", *CLEAN, "--no-sidecars")
     assert len(os.listdir(tmp_path / "in/icloud")) == 5
-    assert "go with their pictures" not in done.stdout
+    assert "go with their images" not in done.stdout
 
 
 def test_a_deletion_takes_the_sidecars_along_where_the_keeper_has_its_own(run: Run, tmp_path: Path) -> None:
@@ -188,8 +188,8 @@ def test_a_raw_file_and_its_jpeg_are_one_unit(run: Run, tmp_path: Path) -> None:
     before = tree(tmp_path / "in")
     done = run("images", "in", *CLEAN)
     assert os.listdir(tmp_path / "in/backup") == []
-    assert "2 sidecars go with their pictures" in done.stdout
-    assert "1 RAW file goes with its picture (--pairs split leaves it)" in done.stdout
+    assert "2 sidecars go with their images" in done.stdout
+    assert "1 RAW file goes with its image (--pairs split leaves it)" in done.stdout
     run("undo", "out")
     assert tree(tmp_path / "in") == before
     code = 0 if importlib.util.find_spec("rawpy") is None else 3  # these are no RAW files, which a reader would notice

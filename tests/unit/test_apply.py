@@ -455,7 +455,7 @@ class TestSidecars:
         Path(picture.source).write_bytes(b"edited since")
         assert reasons(run(apart)) == {
             Path(picture.source).name: "it has changed since it was looked at",
-            Path(sidecar.source).name: f"its picture {shown(picture.source)} was not moved",
+            Path(sidecar.source).name: f"its image {shown(picture.source)} was not moved",
         }
         assert os.path.exists(sidecar.source)
 

@@ -397,7 +397,7 @@ def test_wrong_checksums_and_missing_data_of_a_png_are_damage(tmp_path: Path) ->
     assert "cut short" in found.content.damage
     assert differ(found.squares[0][: SIZE // 2], whole.squares[0][: SIZE // 2]) < 2
     (tmp_path / "little.png").write_bytes(data[: int(len(data) * 0.3)])
-    with pytest.raises(UnreadableError, match="% of the picture is there"):
+    with pytest.raises(UnreadableError, match="% of the image is there"):
         read(tmp_path / "little.png")
     (tmp_path / "no_end.png").write_bytes(png(14)[:-12])
     assert read(tmp_path / "no_end.png").content.damage == ""
@@ -504,7 +504,7 @@ def test_limits_of_the_process_and_its_groups_count() -> None:
 def test_a_sparse_file_is_looked_at_before_it_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open(tmp_path / "a.jpg", "wb") as stream:
         stream.truncate(1_500_000_000)
-    with pytest.raises(UnreadableError, match="not a picture"):
+    with pytest.raises(UnreadableError, match="not an image"):
         read(tmp_path / "a.jpg")
     with open(tmp_path / "b.jpg", "wb") as stream:
         stream.write(jpeg(16))

@@ -244,7 +244,7 @@ def _verified_lines(options: ImagesOptions, found: pipeline.Findings) -> Iterato
     if found.verified is None:
         if options.mode in (Mode.CLEAN_DELETE, Mode.CLEAN_MOVE) and found.groups:
             yield (
-                "Scores alone can't tell pages, screens or nearly even pictures of one layout apart; "
+                "Scores alone can't tell pages, screens or nearly uniform images of one layout apart; "
                 "--verify compares pixels and removes confirmed copies only"
             )
         return

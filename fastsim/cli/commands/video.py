@@ -61,7 +61,7 @@ def videos(options: FramesOptions) -> ExitCode:
             found = extract(files, settings, outs if files else None, progress, timings)
     except KeyboardInterrupt:
         complain(
-            "interrupted; the input is untouched, and all pictures that were written are whole"
+            "interrupted; the input is untouched, and all images written so far are whole"
             + ("" if options.dry_run else ": run the same command again to go on")
         )
         return ExitCode.INTERRUPTED

@@ -193,7 +193,7 @@ class Video:
         if not streams:
             audio = bool(self.container.streams.audio)
             self.container.close()
-            raise UnreadableVideoError("audio only: it has no pictures" if audio else "it has no video stream")
+            raise UnreadableVideoError("audio only: it has no images" if audio else "it has no video stream")
         self.stream: Any = best if best in streams else streams[0]
         self.context: Any = getattr(self.stream, "codec_context", None)
         if self.context is None:
