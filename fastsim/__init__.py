@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         plan_leaks,
         undo_run,
     )
+    from fastsim.api_index import Index, make_index
     from fastsim.errors import FastsimError
     from fastsim.files.apply import Outcome
     from fastsim.files.plan_file import read_plan, write_plan
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from fastsim.leakage.splits import Split
     from fastsim.records import Operation, Plan, Skipped
     from fastsim.report.results import Member
+    from fastsim.retrieval.building import Built
+    from fastsim.retrieval.matching import Match
     from fastsim.similarity import nearest, similar_pairs
 
 _HOMES = {
@@ -60,6 +63,7 @@ _HOMES = {
         "plan_leaks",
         "undo_run",
     ),
+    "api_index": ("Index", "make_index"),
     "files.apply": ("Outcome",),
     "errors": ("FastsimError",),
     "files.plan_file": ("read_plan", "write_plan"),
@@ -67,14 +71,17 @@ _HOMES = {
     "leakage.splits": ("Split",),
     "records": ("Operation", "Plan", "Skipped"),
     "report.results": ("Member",),
+    "retrieval.building": ("Built",),
+    "retrieval.matching": ("Match",),
     "similarity": ("nearest", "similar_pairs"),
     "files.undo": ("Undone",),
 }
 """The module of each public name."""
 __all__ = [
-    "Between", "Embedded", "FastsimError", "Found", "Leaks", "Member", "Operation", "Options", "Outcome", "Plan",
-    "Skipped", "Split", "Undone", "__version__", "apply_plan", "embed", "find", "find_groups", "find_leaks",
-    "find_pairs", "make_plan", "nearest", "plan_leaks", "read_plan", "similar_pairs", "undo_run", "write_plan",
+    "Between", "Built", "Embedded", "FastsimError", "Found", "Index", "Leaks", "Match", "Member", "Operation",
+    "Options", "Outcome", "Plan", "Skipped", "Split", "Undone", "__version__", "apply_plan", "embed", "find",
+    "find_groups", "find_leaks", "find_pairs", "make_index", "make_plan", "nearest", "plan_leaks", "read_plan",
+    "similar_pairs", "undo_run", "write_plan",
 ]  # fmt: skip
 
 

@@ -109,7 +109,7 @@ def embed(paths: StrPath | Iterable[StrPath], **options: Unpack[Options]) -> Emb
     Raises:
         FastsimError: For a path that does not exist, or an invalid option.
     """
-    compute, what, progress = _resolve(paths, options)
+    compute, what, progress = resolve_options(paths, options)
     files, unlisted, _ = pipeline.scan(what, progress, {})
     embeddings, undecoded, _ = to_vectors(files, compute, progress, {})
     names = [files[i].path for i in embeddings.ids.tolist()]
@@ -148,7 +148,7 @@ def find(
     """
     _check_words(("group_by", group_by, GroupBy), ("pairs", pairs, Pairs), ("scope", scope, Scope))
     rules = _keep(keep, verify)
-    compute, what, progress = _resolve(paths, options)
+    compute, what, progress = resolve_options(paths, options)
     what = replace(what, references=_paths(reference))
     settings = Config(
         what, compute, _thres(thres, verify), rules, pairs, verify=verify, scope=config.check_scope(Scope(scope), what),
@@ -206,7 +206,7 @@ def find_pairs(
     from fastsim.verified_pairs import unverified
 
     least = _thres(thres, verify)
-    compute, what, progress = _resolve(paths, options)
+    compute, what, progress = resolve_options(paths, options)
     files, _, _ = pipeline.scan(what, progress, {})
     embeddings, _, _ = to_vectors(files, compute, progress, {})
     if verify:
@@ -225,7 +225,7 @@ def find_leaks(
     thres: 0.75 by default; verify: confirmed copies only, and `thres`, if it is given, is then a further minimum.
     options: see `Options`. No file is changed. Raises FastsimError.
     """
-    compute, what, progress = _resolve(splits, options)
+    compute, what, progress = resolve_options(splits, options)
     return leakage.find_leaks(what, compute, _thres(thres, verify), verify=verify, progress=progress)
 
 
@@ -353,7 +353,8 @@ def _check_words(*given: tuple[str, str, Iterable[str]]) -> None:
             raise UsageError(f"{name} must be one of {', '.join(allowed)} (got {value!r})")
 
 
-def _resolve(paths: StrPath | Iterable[StrPath], options: Options) -> tuple[Compute, Scan, Progress]:
+def resolve_options(paths: StrPath | Iterable[StrPath], options: Options) -> tuple[Compute, Scan, Progress]:
+    """Return what paths and options mean. Raises UsageError, TypeError for an unknown option."""
     if unknown := set(options) - set(Options.__annotations__):
         raise TypeError(f"unexpected keyword argument {min(unknown)!r}")
     size, model, cache = options.get("size"), options.get("model"), options.get("cache", True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         TuneOptions,
         UndoOptions,
     )
-    from fastsim.cli.set_options import LeakageOptions
+    from fastsim.cli.set_options import IndexOptions, LeakageOptions, SearchOptions
     from fastsim.cli.video_options import VideoDuplicatesOptions, VideoOptions, VideosOptions
 
 _TYPER: dict[str, Any] = {"rich_markup_mode": None, "pretty_exceptions_enable": False, "add_completion": False}
@@ -120,6 +120,24 @@ def pairs(options: PairsOptions) -> ExitCode:
 def leakage(options: LeakageOptions) -> ExitCode:
     """Find images of one split of a data set that have copies in another, and copies in folders of other classes."""
     from fastsim.cli.commands.leakage import leakage as command
+
+    return command(options)
+
+
+@app.command(cls=FastsimCommand, epilog=IMAGES)
+@takes("set_options.SearchOptions")
+def search(options: SearchOptions) -> ExitCode:
+    """Find the best matches of images in folders or in an index."""
+    from fastsim.cli.commands.search import search as command
+
+    return command(options)
+
+
+@app.command(cls=FastsimCommand, epilog=IMAGES)
+@takes("set_options.IndexOptions")
+def index(options: IndexOptions) -> ExitCode:
+    """Write an index of images for `fastsim search`, or bring one up to date."""
+    from fastsim.cli.commands.index import index as command
 
     return command(options)
 

@@ -1,4 +1,4 @@
-"""The options of the commands that compare sets of images: leakage between splits."""
+"""The options of the commands that compare sets of images: leakage, index, search."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from fastsim.cli.command import RARE
 from fastsim.cli.image_options import MatchOptions
 from fastsim.cli.options import (
     INPUT,
+    MATCHING,
     OUTPUT,
     SAFETY,
     CacheOptions,
@@ -79,5 +80,61 @@ class LeakageOptions:
     force: Annotated[bool, flag(RARE + SAFETY, "--force", help="Allow clean_delete with a threshold under 0.9.")] = (
         False
     )
+    network: NetworkOptions
+    cache: CacheOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexOptions:
+    """The options of `fastsim index`."""
+
+    input: InputOptions
+    out: Annotated[
+        str | None,
+        path(
+            OUTPUT, "--out", metavar="FILE",
+            help="The index to write. If it is there, only what is new or has changed is embedded, and what is gone is dropped.",
+        ),
+    ] = None  # fmt: skip
+    output: OutputOptions
+    json: JsonOption
+    network: NetworkOptions
+    cache: CacheOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueryOptions(InputOptions):
+    """The images that are searched for."""
+
+    inputs: Annotated[
+        tuple[str, ...],
+        typer.Argument(
+            metavar="QUERY...", show_default=False, rich_help_panel=INPUT, path_type=str,
+            help="Images, or folders of images, or - for a list of paths on stdin.",
+        ),
+    ] = ()  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """The options of `fastsim search`."""
+
+    input: QueryOptions
+    within: Annotated[
+        tuple[str, ...],
+        path(
+            INPUT, "--in", metavar="INPUT|INDEX", show_default=False,
+            help="Where to search: a folder, an image, or an index that fastsim index wrote; may be repeated.",
+        ),
+    ] = ()  # fmt: skip
+    k: Annotated[int, option(MATCHING, "-k", "--best", metavar="N", help="Matches of each image.")] = 10
+    thres: Annotated[
+        float, option(MATCHING, "--thres", metavar="SCORE", help="Leave out matches with a lower score, 0 to 1.")
+    ] = 0.0
+    verify: Annotated[
+        bool, flag(MATCHING, "--verify", help="Align each match, compare its pixels, and tell whether it is a copy.")
+    ] = False
+    output: OutputOptions
+    json: JsonOption
     network: NetworkOptions
     cache: CacheOptions

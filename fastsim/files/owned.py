@@ -36,6 +36,7 @@ CSV = Kind(start=f"{_WRITTEN_BY},".encode())
 """The name of the first column, which holds the version."""
 NPZ = Kind(end=f"{_WRITTEN_BY} embed".encode())
 """The comment of the ZIP archive."""
+INDEX = Kind(start=b"fastsim index ")
 NEVER_OURS = Kind(start=b"never")
 """Of files that have no place for a mark of ours at their ends, such as Parquet: an existing one is never replaced."""
 

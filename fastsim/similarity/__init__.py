@@ -122,7 +122,7 @@ def similar_pairs(
         ValueError: For a wrong shape, dtype or threshold.
         FastsimError: If the GPU cannot be used.
     """
-    rows = _as_rows(vectors)
+    rows = as_rows(vectors)
     if not 0.0 <= thres <= 1.0:
         raise ValueError(f"thres: {thres!r} is not between 0 and 1")
     where = CPU if device == "auto" else Device.parse(device)
@@ -183,7 +183,7 @@ def nearest(
     Raises:
         ValueError: For a wrong shape, dtype, k, floor or number of workers.
     """
-    rows = _as_rows(vectors)
+    rows = as_rows(vectors)
     if k < 1:
         raise ValueError(f"k must be at least 1 (got {k!r})")
     if not -1.0 <= floor <= 1.0:
@@ -196,7 +196,8 @@ def nearest(
     return found.index, found.score
 
 
-def _as_rows(vectors: NDArray[np.floating]) -> Float16Array:
+def as_rows(vectors: NDArray[np.floating]) -> Float16Array:
+    """Return vectors[n, d] as C-contiguous float16 rows; other types are scaled to unit length. Raises ValueError."""
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2:
         raise ValueError(f"vectors: two dimensions are needed, not {getattr(vectors, 'shape', type(vectors))}")
     if vectors.dtype == np.float16:

@@ -22,6 +22,8 @@ COMMANDS: dict[str, list[list[str]]] = {
     "embed": [["photos", "--out", "vectors.npz"]],
     "pairs": [["photos", "--verify", "--out", "pairs.csv"]],
     "leakage": [["photos/holiday", "photos/backup"]],
+    "search": [["photos/chart.png", "--in", "photos", "--verify"]],
+    "index": [["photos", "--out", "photos.index"]],
     "doctor": [[]],
     "tune": [["photos"]],
     "decisions list": [[]],

@@ -22,8 +22,9 @@ LAYERS = (
     {"embed_files", "keep_facts", "verified_pairs", "remembered"},
     {"pipeline", "videos", "doctor"},
     {"planning"},
-    {"leakage"},
+    {"leakage", "retrieval"},
     {"api", "review"},
+    {"api_index"},
     {"cli"},
     {"__main__"},
 )
