@@ -221,3 +221,6 @@ EDITS: dict[str, tuple[str, Edit]] = {
     "salt and pepper": ("strong", salted),
     "several": ("strong", several),
 }
+
+EXTREME = frozenset(("pasted", "a sixth of the size", "salt and pepper"))
+"""Edits that leave little of the picture: a collage that shows it small, 37 pixels of a short side, noise on 4 % of all."""

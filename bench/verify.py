@@ -45,7 +45,7 @@ def speed(greys: Sequence[Grey], repeats: int) -> None:
     thumbs = [thumbnail(grey) for grey in greys]
     features = [extract(thumb) for thumb in thumbs]
     print(f"features: {cpu_ms(lambda: [extract(thumb) for thumb in thumbs], repeats) / len(thumbs):.2f} ms a picture")
-    pairs = [(a.plain, b.plain) for a, b in itertools.combinations(features, 2) if len(a) and len(b)][:200]
+    pairs = [(a.descriptors, b.descriptors) for a, b in itertools.combinations(features, 2) if len(a) and len(b)][:200]
     matcher = cv2.BFMatcher(cv2.NORM_HAMMING)
 
     def ours(isa: str) -> list[np.ndarray]:

@@ -190,9 +190,22 @@ static void check_align(const struct match_kernel *kernel) {
         if (i < WRONG)
             keypoint[N + i] = wrong;
     }
-    EXPECT(align(kernel, &(struct features){descriptor, keypoint, start}, 0, 1, 0.9f, 3.0, &found));
+    const struct features plain = {descriptor, keypoint, start, NULL};
+    for (size_t step = 1; step <= 4; step += 3)
+        EXPECT(align(kernel, &plain, 0, 1, &(struct align_rule){0.9f, 3.0, step}, &found));
     EXPECT(found.matches == N && found.inliers >= N - WRONG && found.inliers < N);
     EXPECT(fabs(found.matrix[2] + 128.0 * found.matrix[0] + 128.0 * found.matrix[1] - 135.0) < 1.0);
+    for (size_t i = 0; i < N; i++) {
+        keypoint[N + i].x = 255.0f - keypoint[N + i].x, keypoint[N + i].angle = 170.0f;
+        for (size_t k = 0; k < MATCH_BYTES; k++) {
+            const uint8_t bits = descriptor[i * MATCH_BYTES + k];
+            descriptor[(N + i) * MATCH_BYTES + k] = (uint8_t)((bits & 0x55) << 1 | (bits >> 1 & 0x55));
+        }
+    }
+    const int32_t width[] = {256, 256};
+    const struct features mirrored = {descriptor, keypoint, start, width};
+    EXPECT(align(kernel, &mirrored, 0, 1, &(struct align_rule){0.9f, 3.0, 1}, &found));
+    EXPECT(found.mirrored && found.inliers >= N - WRONG);
 }
 
 static void check_union_find(void) {

@@ -2,10 +2,12 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "align.h"
 #include "blocks.h"
+#include "features.h"
 #include "headers.h"
 #include "keepers.h"
 #include "nearest.h"
@@ -311,28 +313,31 @@ static int all_pictures(const Py_buffer *view, Py_ssize_t pictures) {
 
 static PyObject *core_align(PyObject *module, PyObject *args) {
     (void)module;
-    Py_buffer descriptor, keypoint, start, left, right, out;
+    Py_buffer descriptor, keypoint, start, width, left, right, out;
     float ratio;
     double tolerance;
+    Py_ssize_t step;
     const char *isa = "";
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*fdw*|s:align", &descriptor, &keypoint, &start, &left, &right, &ratio, &tolerance, &out, &isa))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*fdnw*|s:align", &descriptor, &keypoint, &start, &width, &left, &right, &ratio, &tolerance, &step, &out, &isa))
         return NULL;
     const struct match_kernel *kernel = match_named(isa);
     const Py_ssize_t total = items(&descriptor, MATCH_BYTES), pairs = items(&left, 8), pictures = items(&start, 8) - 1;
     const int fits = kernel != NULL && items(&keypoint, sizeof(struct keypoint)) == total && total >= 0 && right.len == left.len &&
                      pairs >= 0 && items(&out, sizeof(struct alignment)) == pairs && ascends(start.buf, pictures, total) &&
+                     (width.len == 0 || items(&width, sizeof(int32_t)) == pictures) && step >= 1 &&
                      all_pictures(&left, pictures) && all_pictures(&right, pictures);
     int enough = 1;
     if (fits) {
-        const struct features features = {descriptor.buf, keypoint.buf, start.buf};
+        const struct features features = {descriptor.buf, keypoint.buf, start.buf, width.len > 0 ? width.buf : NULL};
+        const struct align_rule rule = {ratio, tolerance, (size_t)step};
         const int64_t *a = left.buf, *b = right.buf;
         struct alignment *alignment = out.buf;
         Py_BEGIN_ALLOW_THREADS
         for (Py_ssize_t i = 0; i < pairs && enough; i++)
-            enough = align(kernel, &features, (size_t)a[i], (size_t)b[i], ratio, tolerance, &alignment[i]);
+            enough = align(kernel, &features, (size_t)a[i], (size_t)b[i], &rule, &alignment[i]);
         Py_END_ALLOW_THREADS
     }
-    Py_buffer *held[] = {&descriptor, &keypoint, &start, &left, &right, &out};
+    Py_buffer *held[] = {&descriptor, &keypoint, &start, &width, &left, &right, &out};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         PyBuffer_Release(held[i]);
     if (kernel == NULL)
@@ -368,6 +373,33 @@ static PyObject *core_blocks(PyObject *module, PyObject *args) {
     if (!enough)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
+}
+
+/* ---- features(grey, (width, height), pattern, out) -> number found ---- */
+
+static PyObject *core_features(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_buffer grey, pattern, out;
+    Py_ssize_t width, height;
+    if (!PyArg_ParseTuple(args, "y*(nn)y*w*:features", &grey, &width, &height, &pattern, &out))
+        return NULL;
+    const Py_ssize_t most = items(&out, sizeof(struct feature));
+    const struct feature_test *test = pattern.buf;
+    int fits = width >= 1 && width <= FEATURES_SIDE && height >= 1 && height <= FEATURES_SIDE && grey.len == width * height &&
+               most >= 0 && items(&pattern, sizeof *test) == FEATURES_TURNS * FEATURES_TESTS;
+    for (size_t i = 0; fits && i < FEATURES_TURNS * FEATURES_TESTS; i++)
+        fits = abs(test[i].ax) <= FEATURES_REACH && abs(test[i].ay) <= FEATURES_REACH && abs(test[i].bx) <= FEATURES_REACH &&
+               abs(test[i].by) <= FEATURES_REACH;
+    size_t found = 0;
+    if (fits) {
+        Py_BEGIN_ALLOW_THREADS
+        found = features_find(grey.buf, (size_t)width, (size_t)height, test, (size_t)most, out.buf);
+        Py_END_ALLOW_THREADS
+    }
+    PyBuffer_Release(&grey), PyBuffer_Release(&pattern), PyBuffer_Release(&out);
+    if (!fits)
+        return PyErr_Format(PyExc_ValueError, "features: a picture of 1 to %d pixels a side, the pattern, and room for features", FEATURES_SIDE);
+    return found == SIZE_MAX ? PyErr_NoMemory() : PyLong_FromSize_t(found);
 }
 
 static PyObject *core_match_isas(PyObject *module, PyObject *unused) {
@@ -500,6 +532,7 @@ static PyMethodDef core_methods[] = {
     {"align", core_align, METH_VARARGS, NULL},
     {"headers", core_headers, METH_VARARGS, NULL},
     {"blocks", core_blocks, METH_VARARGS, NULL},
+    {"features", core_features, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -20,7 +20,7 @@ for source in csrc/*.c; do
   [[ $source == */*_avx512.c ]] && wide=("${avx512[@]}")
   "$cc" "${flags[@]}" "${wide[@]}" -DPy_LIMITED_API=0x030B0000 -isystem "$include" -c "$source" -o "$folder/$(basename "$source" .c).o"
 done
-core=("$folder"/{rows,scan,keepers,nearest,headers,union_find,transform,align,blocks,cpu_features}.o "$folder"/{tile,match}_{dispatch,serial,avx2,avx512,neon}.o)
+core=("$folder"/{rows,scan,keepers,nearest,headers,union_find,transform,align,blocks,features,cpu_features}.o "$folder"/{tile,match}_{dispatch,serial,avx2,avx512,neon}.o)
 
 "$cc" "${flags[@]}" "$folder/check.o" "${core[@]}" -lm -o "$folder/check"
 "$folder/check"
@@ -30,4 +30,4 @@ cp -r fastsim tests pyproject.toml "$folder"
 cd "$folder"
 ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$("$cc" -print-file-name=libasan.so) $("$cc" -print-file-name=libubsan.so)" \
   "$python" -m pytest -q -p no:cacheprovider --hypothesis-seed=0 tests/unit/test_tile.py tests/unit/test_union_find.py \
-  tests/unit/test_group.py tests/unit/test_nearest.py tests/unit/test_headers.py tests/unit/test_match.py tests/unit/test_transform.py tests/unit/test_blocks.py -k "not every_kernel_gives and not workers"
+  tests/unit/test_group.py tests/unit/test_nearest.py tests/unit/test_headers.py tests/unit/test_match.py tests/unit/test_transform.py tests/unit/test_blocks.py tests/unit/test_features.py -k "not every_kernel_gives and not workers"

@@ -108,14 +108,22 @@ def match(left: Uint8Array, right: Uint8Array, out: NDArray[np.void], isa: str =
     """
 
 def align(
-    descriptor: Uint8Array, keypoint: Float32Array, start: Int64Array, left: Int64Array, right: Int64Array,
-    ratio: float, tolerance: float, out: NDArray[np.void], isa: str = "", /,
+    descriptor: Uint8Array, keypoint: Float32Array, start: Int64Array, width: Int32Array, left: Int64Array,
+    right: Int64Array, ratio: float, tolerance: float, step: int, out: NDArray[np.void], isa: str = "", /,
 ) -> None:  # fmt: skip
     """Align pairs of images by their features; csrc/align.h defines the result.
 
     descriptor: uint8[f, 32]; keypoint: float32[f, 4] (x, y, angle in degrees, size); those of image i are
-    start[i]..start[i + 1] - 1; left, right: int64[k], the images of each pair; ratio: of the nearest distance to the
-    second; tolerance: pixels; out: [k] of `fastsim.verification.matching.ALIGNMENT`.
+    start[i]..start[i + 1] - 1; width: int32[n] of each image in pixels, or of length 0: then mirror images are not tried;
+    left, right: int64[k], the images of each pair; ratio: of the nearest distance to the second; tolerance: pixels;
+    step: one in so many left features is looked at first; out: [k] of `fastsim.verification.matching.ALIGNMENT`.
+    """
+
+def features(grey: Uint8Array, size: tuple[int, int], pattern: NDArray[np.int8], out: NDArray[np.void], /) -> int:
+    """Find the features of a image and return their number; csrc/features.h defines the result.
+
+    grey: uint8[height, width], sides of 1 to 1,023; size: (width, height); pattern: int8[32, 256, 4]; out: as many
+    `struct feature` as are wanted at most. Raises ValueError for what does not fit.
     """
 
 def blocks(

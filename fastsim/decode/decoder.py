@@ -33,7 +33,7 @@ _Source = bytes | IO[bytes]
 def decode_file(path: str, choose_size: ChooseSize) -> Picture:
     """Read and decode one file. Raises UnreadableError."""
     try:
-        with configured(), _opened(path) as file:
+        with configured(), opened(path) as file:
             count = os.fstat(file.fileno()).st_size
             source: _Source = file.read(count) if count <= AT_ONCE else file
             decode, need = _planned(source, path)
@@ -56,7 +56,8 @@ def decode_file(path: str, choose_size: ChooseSize) -> Picture:
         raise UnreadableError(f"can't be decoded: {first_line(error)}") from error
 
 
-def _opened(path: str) -> IO[bytes]:
+def opened(path: str) -> IO[bytes]:
+    """Open a regular file of 1 to MAX_BYTES bytes. Raises UnreadableError for any other, OSError where it can't be opened."""
     if not stat.S_ISREG(os.stat(path).st_mode):  # a FIFO would wait for a writer
         raise UnreadableError("not a regular file")
     file = open(path, "rb")  # noqa: SIM115

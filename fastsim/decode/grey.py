@@ -2,29 +2,68 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
 
-from fastsim.decode.decoder import decode_file
-from fastsim.decode.libraries import cv2
+from fastsim.decode import containers, jpeg, stills
+from fastsim.decode.decoder import AT_ONCE, decode_file, opened
+from fastsim.decode.libraries import MAX_PIXELS, Image, cv2
+from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import UnreadableError
 from fastsim.records import Uint8Array
+
+_JPEG = b"\xff\xd8\xff"
 
 
 def decode_grey(path: str, longest: int) -> Uint8Array | None:
     """Decode the first view of a file to uint8[h, w] with a long side of at most `longest` pixels.
 
-    Returns None if the file cannot be read (any more).
+    JPEGs are decoded to grey directly and scaled down on the way. Returns None if the file cannot be read (any more).
     """
     try:
-        picture = decode_file(path, lambda width, height: max(1, min(longest, max(width, height))))
+        grey = _of_jpeg(path, longest)
+        return _of_any(path, longest) if grey is None else grey
     except UnreadableError:
         return None
+
+
+def _of_jpeg(path: str, longest: int) -> Uint8Array | None:
+    """None for other files, and for JPEGs that libjpeg-turbo complains about or does not decode to grey."""
+    try:
+        with opened(path) as file:
+            head = file.read(len(_JPEG))
+            data = head + file.read(AT_ONCE) if head == _JPEG else b""
+        if not data or len(data) > AT_ONCE:
+            return None
+        header = Image.open(io.BytesIO(data), formats=("JPEG",))
+        width, height = header.size
+        if header.mode not in ("L", "RGB") or width * height > MAX_PIXELS:
+            return None
+        factor = min(1.0, longest / max(width, height))
+        shape = max(1, round(width * factor)), max(1, round(height * factor))
+        scale = next((scale for scale in (8, 4, 2) if max(width, height) >= scale * longest), 1)
+        with BUDGET.take(containers.cost_of(header)):
+            grey = jpeg.decode_grey(data, (-(-height // scale), -(-width // scale)))
+        return stills.oriented(_to(grey, shape)[..., None], stills.orientation_of(header))[..., 0]
+    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
+        return None  # the usual way says what is wrong
+
+
+def _of_any(path: str, longest: int) -> Uint8Array:
+    picture = decode_file(path, lambda width, height: max(1, min(longest, max(width, height))))
     width, height = picture.size
     factor = min(1.0, longest / max(width, height))
-    shape = (max(1, round(width * factor)), max(1, round(height * factor)))
-    grey = cv2.cvtColor(picture.squares[0], cv2.COLOR_RGB2GRAY)
     # the decoder has squeezed it to a square
-    return cv2.resize(grey, shape, interpolation=cv2.INTER_AREA) if shape != grey.shape[::-1] else grey
+    grey = cv2.cvtColor(picture.squares[0], cv2.COLOR_RGB2GRAY)
+    return _to(grey, (max(1, round(width * factor)), max(1, round(height * factor))))
+
+
+def _to(grey: Uint8Array, size: tuple[int, int]) -> Uint8Array:
+    """Resize uint8[h, w] or [h, w, 1] to `size` (width, height)."""
+    height, width = grey.shape[:2]
+    grey = grey.reshape(height, width)
+    return grey if size == (width, height) else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
 
 
 def same_pixels(path: str, other: str) -> bool:

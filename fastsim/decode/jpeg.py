@@ -67,6 +67,12 @@ def encode(image: Uint8Array, quality: int) -> bytes:
     return data
 
 
+def decode_grey(data: bytes, least: tuple[int, int]) -> Uint8Array:
+    """Decode a JPEG to uint8[h, w, 1], at least `least` (height, width) in size. Raises ValueError for any complaint."""
+    image: Uint8Array = simplejpeg.decode_jpeg(data, "GRAY", min_height=least[0], min_width=least[1])
+    return image
+
+
 def is_coarse(data: bytes) -> bool:
     """Return whether a progressive JPEG ends before the last bit of each coefficient was sent."""
     sent: dict[int, list[int]] = {}

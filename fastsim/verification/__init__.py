@@ -11,17 +11,19 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsim.records import STATUSES, Int64Array, PairBlock, Status, Transform, Uint8Array, VerifiedPairs
 from fastsim.run.progress import Bar
-from fastsim.verification.features import RECIPE, SIDE, Features, extract, no_features, thumbnail
+from fastsim.verification.decision import NAMES
+from fastsim.verification.features import RECIPE, Features, extract, no_features
 from fastsim.verification.geometry import Size, identity
 from fastsim.verification.inspection import LEAST_INLIERS, Inspection, Pictures, inspect
 from fastsim.verification.matching import FeatureTable, align_pairs
-from fastsim.verification.opencv import cv2
+from fastsim.verification.rule import is_copy
 from fastsim.verification.store import FeatureStore
 
 FEW_FEATURES = 40
@@ -81,8 +83,9 @@ class _Verdicts:
         if inspection is None:
             self.status[place] = _UNKNOWN
             return
-        self.agreement[place], self.transforms[place] = inspection.agreement, inspection.transform
-        if inspection.copy:
+        self.agreement[place] = inspection.evidence[NAMES.index("close")]
+        self.transforms[place] = inspection.transform
+        if is_copy(inspection.evidence):
             self.status[place] = _COPY
 
 
@@ -99,26 +102,51 @@ def verify(
     for place in equal.tolist():
         verdicts.same(place, subjects.size(int(pairs.left[place])))
     todo = np.setdiff1d(np.arange(n), equal)
-    rows = np.unique(np.concatenate([pairs.left[todo], pairs.right[todo]]))
-    table = FeatureTable(_features(rows, subjects, workers, cache))
-    left, right = np.searchsorted(rows, pairs.left[todo]), np.searchsorted(rows, pairs.right[todo])
-    found, mirrored = align_pairs(table, left, right, workers=workers, bar=bar)
-    verdicts.inliers[todo] = found["inliers"]
-    verdicts.status[todo[np.minimum(table.counts()[left], table.counts()[right]) < FEW_FEATURES]] = _UNKNOWN
-    pictures = Pictures(subjects.load, workers)
-
-    def look(at: int) -> Inspection | None:
-        a, b = int(pairs.left[todo[at]]), int(pairs.right[todo[at]])
-        return inspect(pictures, (a, b), (subjects.size(a), subjects.size(b)), found[at], bool(mirrored[at]))
-
-    promising = np.flatnonzero(found["inliers"] >= LEAST_INLIERS).tolist()
-    with ThreadPoolExecutor(workers, "fastsim-verify") as pool:
-        for at, inspection in zip(promising, pool.map(look, promising), strict=True):
-            verdicts.seen(int(todo[at]), inspection)
+    examined = examine(
+        PairBlock(pairs.left[todo], pairs.right[todo], pairs.score[todo]),
+        subjects,
+        workers=workers,
+        cache=cache,
+        bar=bar,
+    )
+    verdicts.inliers[todo] = examined.inliers
+    verdicts.status[todo[examined.features < FEW_FEATURES]] = _UNKNOWN
+    for at, inspection in examined.inspections.items():
+        verdicts.seen(int(todo[at]), inspection)
     _settle(pairs, subjects, verdicts, equal)
     return VerifiedPairs(
         pairs.left, pairs.right, pairs.score, verdicts.status, verdicts.inliers, verdicts.agreement, verdicts.transforms
     )
+
+
+class Examined(NamedTuple):
+    """inliers: int32[n] of each pair; features: int64[n], of the picture that has fewer; inspections: by place, of the pairs
+    that align (None where a picture can't be read any more)."""
+
+    inliers: NDArray[np.int32]
+    features: Int64Array
+    inspections: dict[int, Inspection | None]
+
+
+def examine(
+    pairs: PairBlock, subjects: Subjects, *, workers: int, cache: Path | None = None, bar: Bar | None = None
+) -> Examined:
+    """Align each pair and compare the pixels of those that align: what `verify` decides from."""
+    rows = np.unique(np.concatenate([pairs.left, pairs.right]))
+    pictures = Pictures(subjects.load, workers)
+    table = FeatureTable(_features(rows, pictures, subjects.digests, (workers, cache)))
+    left, right = np.searchsorted(rows, pairs.left), np.searchsorted(rows, pairs.right)
+    found = align_pairs(table, left, right, workers=workers, bar=bar)
+
+    def look(at: int) -> Inspection | None:
+        a, b = int(pairs.left[at]), int(pairs.right[at])
+        return inspect(pictures, (a, b), (subjects.size(a), subjects.size(b)), found[at])
+
+    promising = np.flatnonzero(found["inliers"] >= LEAST_INLIERS).tolist()
+    with ThreadPoolExecutor(workers, "fastsim-verify") as pool:
+        inspections = dict(zip(promising, pool.map(look, promising), strict=True))
+    counts = table.counts()
+    return Examined(found["inliers"], np.minimum(counts[left], counts[right]), inspections)
 
 
 def _equal_bytes(pairs: PairBlock, subjects: Subjects) -> Int64Array:
@@ -144,25 +172,28 @@ def _settle(pairs: PairBlock, subjects: Subjects, verdicts: _Verdicts, equal: In
             verdicts.same(place, subjects.size(a))
 
 
-def _features(rows: Int64Array, subjects: Subjects, workers: int, cache: Path | None) -> Iterator[Features]:
-    """The features of each row, from the store where they are there."""
+def _features(
+    rows: Int64Array, pictures: Pictures, digests: Mapping[int, bytes], how: tuple[int, Path | None]
+) -> Iterator[Features]:
+    """The features of each row, from the store where they are there. how: the number of threads, the folder of the store."""
+    workers, cache = how
 
     def fresh(row: int) -> Features:
-        grey = subjects.load(row, SIDE)
-        return no_features() if grey is None else extract(thumbnail(grey))
+        thumb = pictures.thumbnail(row)
+        return no_features() if thumb is None else extract(thumb)
 
     if cache is None:
         with ThreadPoolExecutor(workers, "fastsim-features") as pool:
             yield from pool.map(fresh, rows.tolist())
         return
     with (
-        closing(FeatureStore(cache, f"{RECIPE} {cv2.__version__}")) as store,
+        closing(FeatureStore(cache, RECIPE)) as store,
         ThreadPoolExecutor(workers, "fastsim-features") as pool,
     ):
         for start in range(0, len(rows), _CHUNK):
             part: Sequence[int] = rows[start : start + _CHUNK].tolist()
-            known = store.get([subjects.digests[row] for row in part if row in subjects.digests])
-            missing = [row for row in part if subjects.digests.get(row) not in known]
+            known = store.get([digests[row] for row in part if row in digests])
+            missing = [row for row in part if digests.get(row) not in known]
             new = dict(zip(missing, pool.map(fresh, missing), strict=True))
-            store.put({subjects.digests[row]: one for row, one in new.items() if row in subjects.digests})
-            yield from (new[row] if row in new else known[subjects.digests[row]] for row in part)
+            store.put({digests[row]: one for row, one in new.items() if row in digests})
+            yield from (new[row] if row in new else known[digests[row]] for row in part)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,8 @@ right are the standard deviations of their blocks."""
 
 FIRM = 0.75
 """Correlation from which on a block's displacement is believed."""
+_OFF = 1.5
+"""Pixels that a displacement may be off the transform that is fitted to all of them."""
 
 
 class Comparison(NamedTuple):
@@ -36,7 +38,7 @@ class Comparison(NamedTuple):
 
 def scale_of(matrix: Matrix) -> float:
     """Return the factor by which `matrix` enlarges lengths, the root of that of areas."""
-    return float(np.sqrt(abs(np.linalg.det(matrix[:2, :2]))))
+    return float(abs(matrix[0, 0] * matrix[1, 1] - matrix[0, 1] * matrix[1, 0])) ** 0.5
 
 
 def resized(matrix: Matrix, left: tuple[float, float], right: tuple[float, float]) -> Matrix:
@@ -61,6 +63,8 @@ def compare_blocks(
     blocks = np.zeros((height // side, width // side), BLOCK)
     _core.blocks(np.ascontiguousarray(ground), moved, inside, (width, height), side, reach, blocks)
     correction = _correction(blocks, side)
+    if correction is None:
+        return Comparison(blocks, matrix)
     return Comparison(blocks, _inverse(correction) @ matrix if onto_right else matrix @ correction)
 
 
@@ -72,9 +76,22 @@ def _warp(picture: Uint8Array, matrix: Matrix, shape: tuple[int, ...]) -> tuple[
         picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
         matrix = matrix @ _inverse(_zoom((small[0] / width, small[1] / height)))
     size = (shape[1], shape[0])
-    moved = cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    inside = cv2.warpPerspective(np.full(picture.shape, 255, np.uint8), matrix, size, flags=cv2.INTER_LINEAR)
-    return moved, inside
+    if np.abs(matrix[2] - (0.0, 0.0, 1.0)).max() < 1e-12:
+        moved = cv2.warpAffine(picture, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    else:
+        moved = cv2.warpPerspective(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return moved, _covered(picture.shape, matrix, shape)
+
+
+def _covered(source: tuple[int, ...], matrix: Matrix, shape: tuple[int, ...]) -> Uint8Array:
+    """uint8[shape]: 255 where the warped picture has content, half a pixel along its edges left out."""
+    low, wide, high = 0.5, max(0.5, source[1] - 1.5), max(0.5, source[0] - 1.5)
+    corners = np.array([[low, low, 1.0], [wide, low, 1.0], [wide, high, 1.0], [low, high, 1.0]]) @ matrix.T
+    inside = np.zeros(shape, np.uint8)
+    if (corners[:, 2] > 1e-9).all() or (corners[:, 2] < -1e-9).all():
+        places = np.clip(corners[:, :2] / corners[:, 2:], -30000, 30000)
+        cv2.fillConvexPoly(inside, np.rint(places * 256).astype(np.int32), 255, cv2.LINE_8, 8)
+    return inside
 
 
 def _inverse(matrix: Matrix) -> Matrix:
@@ -87,16 +104,42 @@ def _zoom(factors: tuple[float, float]) -> Matrix:
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 
 
-def _correction(blocks: Blocks, side: int) -> Matrix:
-    """The transform from places of blocks to where they correlate best; the identity where too few do."""
+def _correction(blocks: Blocks, side: int) -> Matrix | None:
+    """The transform from places of blocks to where they correlate best, by least squares without outliers.
+
+    None where nothing moves or too few blocks correlate.
+    """
     firm = (blocks["correlation"] > FIRM) & (np.minimum(blocks["left"], blocks["right"]) > 4)
     rows, columns = np.nonzero(firm)
     if len(rows) < 8 or not (blocks["dx"][firm].any() or blocks["dy"][firm].any()):
+        return None
+    length = float(side * max(blocks.shape))
+    unit = np.array([[1 / length, 0, -0.5], [0, 1 / length, -0.5], [0, 0, 1]])
+    place = (np.column_stack([columns, rows]) + 0.5) * (side / length) - 0.5
+    moved = place + np.column_stack([blocks["dx"][firm], blocks["dy"][firm]]) / length
+    good, found = np.ones(len(place), np.bool_), np.eye(3)
+    for _ in range(3):
+        if good.sum() < 8:
+            return None
+        found = _fitted(place[good], moved[good])
+        back = np.column_stack([place, np.ones(len(place))]) @ found.T
+        off = np.abs(back[:, :2] / back[:, 2:] - moved).max(axis=1)
+        good = off <= max(_OFF / length, float(np.median(off)))
+    if not np.isfinite(found).all():
+        return None
+    whole = _inverse(unit) @ found @ unit
+    return np.asarray(whole / whole[2, 2], np.float64)
+
+
+def _fitted(place: NDArray[Any], moved: NDArray[Any]) -> Matrix:
+    """The transform float64[3, 3] from `place` to `moved` by least squares: perspective for many points, affine for few."""
+    n, count = len(place), 8 if len(place) >= 40 else 6
+    rows = np.zeros((2 * n, 8))
+    rows[:n, :2], rows[:n, 2], rows[n:, 3:5], rows[n:, 5] = place, 1.0, place, 1.0
+    rows[:n, 6:], rows[n:, 6:] = -place * moved[:, :1], -place * moved[:, 1:]
+    rows, target = rows[:, :count], np.concatenate([moved[:, 0], moved[:, 1]])
+    try:
+        solution = np.linalg.solve(rows.T @ rows, rows.T @ target)
+    except np.linalg.LinAlgError:
         return np.eye(3)
-    place = (np.column_stack([columns, rows]) + 0.5) * side
-    moved = place + np.column_stack([blocks["dx"][firm], blocks["dy"][firm]])
-    method = cv2.findHomography if len(rows) >= 40 else cv2.estimateAffine2D
-    found = method(place, moved, method=cv2.RANSAC, ransacReprojThreshold=1.5)[0]
-    if found is None or not np.isfinite(found).all():
-        return np.eye(3)
-    return found if len(found) == 3 else np.vstack([found, [0, 0, 1]])
+    return np.append(np.pad(solution, (0, 8 - count)), 1.0).reshape(3, 3)

@@ -1,15 +1,15 @@
-"""Whether two aligned pictures show the same: a rule on the agreement of blocks, set by hand on edited pictures and on drawn
-look-alikes; `bench/verify.py` prints what it confirms of others.
+"""Whether two aligned pictures show the same: a rule of small decision trees over the agreement of blocks.
 
 A copy agrees everywhere except where something was laid over it (caption, sticker, cut-out), where a translucent layer
 adds contrast (watermark), or where fine detail was lost or noise was added all over. Another page, invoice or screen of
 one layout disagrees in many places, and there neither of the two has more contrast than the other.
+
+`bench.calibrate` fits the trees (rule.json) to edited pictures and to look-alikes.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,75 +24,69 @@ CLOSE, ROUGH = 0.8, 0.6
 """Correlations from which on a block agrees, and from which on it agrees roughly."""
 FEWEST_BLOCKS = 12
 """Blocks with content that a decision needs."""
-FEW_INLIERS = 12
-"""With fewer inliers, only pictures that agree everywhere are copies."""
-PLAIN = 0.4
-"""Share of one tone from which on a picture may be print or a screen, where scattered differences are another text."""
+
+SIGNS = {
+    "inliers": 0, "share": 1, "blocks": 0, "size": 0, "plain": 0, "close": 1, "rough": 1, "weighted": 1, "q05": 1, "q10": 1,
+    "q25": 1, "q50": 1, "mutual": 1, "mutual_rough": 1, "patches": 0, "largest": 0, "rest1": 1, "rest2": 1, "sided": 0,
+    "grainy": 0, "shade": 1, "mid_weighted": 1, "mid_q10": 1, "mid_q25": 1, "mid_rest1": 1, "soft_weighted": 1, "soft_q05": 1,
+    "soft_q10": 1, "soft_q25": 1, "soft_q50": 1, "soft_rest1": 1,
+}  # fmt: skip
+"""The numbers that the rule looks at, and whether a higher one may only speak for a copy (1) or either way (0).
+
+inliers: logarithm of their number; share: of the matches that are inliers; blocks: logarithm of the number with content;
+size: logarithm of the long side compared; plain: see `plainness`. Of the blocks with content, at the finest common
+resolution: close, rough: share that agrees; weighted: correlation weighted by contrast; q05 to q50: quantiles of the
+correlation; mutual, mutual_rough: share that agrees of the blocks with content in both pictures; patches: connected areas of
+blocks that do not agree, largest: share of all in the largest one, rest1, rest2: share that agrees outside the largest one
+and two; sided: how much more often one certain picture has more contrast where they do not agree (0: as often, 1: always),
+grainy: the same over all blocks; shade: share of even blocks whose brightness follows that of the other picture. mid_: the
+same of thumbnails, soft_: of thumbnails after a strong blur.
+"""
+NAMES = tuple(SIGNS)
+Evidence = NDArray[np.float64]
+"""float64[len(NAMES)]."""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What a comparison of blocks says. Shares are 0 to 1.
-
-    blocks: with content; close, rough: share of them that agrees; soft: the same after a strong blur; mutual: share of the
-    blocks with content in both pictures that agrees, and mutual_blocks: their number; patches: connected areas of blocks
-    that do not agree, and in_two: share of these blocks in the two largest areas; sided: how much more often one certain
-    picture has more contrast there than the other (0: as often, 1: always); grainy: the same over all blocks with content;
-    shade: share of even blocks whose brightness follows that of the other picture; plain: share of pixels of one tone, as
-    paper has it, in the picture that has fewer.
-    """
-
-    inliers: int
-    blocks: int
-    close: float
-    rough: float
-    soft: float
-    mutual: float
-    mutual_blocks: int
-    patches: int
-    in_two: float
-    sided: float
-    grainy: float
-    shade: float
-    plain: float
-
-
-def weigh(fine: Blocks, soft: Blocks, inliers: int, plain: float) -> Evidence:
-    """Summarise blocks compared at the finest common resolution, and thumbnails compared after a strong blur."""
+def weigh(fine: Blocks, mid: Blocks, soft: Blocks, known: tuple[float, float, float, float]) -> Evidence:
+    """Return float64[len(NAMES)], the evidence of blocks compared at the finest common resolution, as thumbnails, and
+    as thumbnails after a strong blur. known: inliers, their share, long side, plainness."""
+    inliers, share, size, plain = known
     content = _content(fine)
-    mutual = content & (np.minimum(fine["left"], fine["right"]) > CONTRAST)
+    both = np.minimum(fine["left"], fine["right"])
+    mutual = content & (both > CONTRAST)
     bad = content & (fine["correlation"] <= CLOSE)
-    patches, in_two = _patches(bad)
     ratio = np.log((fine["left"] + 2.0) / (fine["right"] + 2.0))
-    return Evidence(
-        inliers=inliers, blocks=int(content.sum()),
-        close=_share(fine["correlation"][content] > CLOSE), rough=_share(fine["correlation"][content] > ROUGH),
-        soft=_share(soft["correlation"][_content(soft)] > CLOSE), mutual=_share(fine["correlation"][mutual] > CLOSE),
-        mutual_blocks=int(mutual.sum()), patches=patches, in_two=in_two, sided=_bias(ratio[bad], 0.2),
-        grainy=_bias(ratio[content], 0.1), shade=_shade(fine, content, bad), plain=plain,
+    patches, largest, rest1, rest2 = _patches(bad, content)
+    mids, softs = _quantiles(mid), _quantiles(soft)
+    return np.array(
+        [
+            np.log1p(inliers), share, np.log1p(content.sum()), np.log2(max(size, 1.0)), plain,
+            _share(fine["correlation"][content] > CLOSE), _share(fine["correlation"][content] > ROUGH), _weighted(fine),
+            *_quantiles(fine), _share(fine["correlation"][mutual] > CLOSE), _share(fine["correlation"][mutual] > ROUGH),
+            patches, largest, rest1, rest2, _bias(ratio[bad], 0.2), _bias(ratio[content], 0.1), _shade(fine, content, bad),
+            _weighted(mid), mids[1], mids[2], _rest(mid), _weighted(soft), *softs, _rest(soft),
+        ]
     )  # fmt: skip
 
 
-def is_copy(e: Evidence) -> bool:
-    """Return whether the evidence is that of a copy."""
-    clean = e.close >= 0.9 and e.rough >= 0.98
-    if e.blocks < FEWEST_BLOCKS or (e.inliers < FEW_INLIERS and not clean) or (e.shade < 0.3 and e.close < 0.95):
-        return False
-    photo, compact = e.plain < PLAIN, e.patches <= 2 and e.in_two > 0.98
-    patched = compact and e.close >= 0.72 and e.soft >= 0.7
-    covered = compact and e.sided >= 0.95 and e.mutual >= 0.9 and e.mutual_blocks >= FEWEST_BLOCKS
-    marked = e.sided >= 0.75 and e.close >= 0.4 and e.soft >= 0.5 and e.patches <= 12
-    degraded = e.soft >= 0.9 and ((e.grainy >= 0.7 and e.rough >= 0.12) or (e.sided >= 0.3 and e.rough >= 0.97))
-    edited = photo and e.close >= 0.8 and e.rough >= 0.9 and e.soft >= 0.85
-    noisy = photo and e.sided >= 0.7 and e.rough >= 0.65 and e.soft >= 0.88
-    coarse = photo and e.close >= 0.6 and e.rough >= 0.85 and e.soft >= 0.96
-    return clean or patched or covered or marked or degraded or edited or noisy or coarse
+class Agreement(NamedTuple):
+    """blocks: with content; share: of them that agrees."""
+
+    blocks: int
+    share: float
+
+
+def agreement(blocks: Blocks) -> Agreement:
+    """Count the blocks with content and those that agree."""
+    content = _content(blocks)
+    return Agreement(int(content.sum()), _share(blocks["correlation"][content] > CLOSE))
 
 
 def plainness(picture: Uint8Array) -> float:
     """Return the share of the pixels uint8[h, w] that lies within 16 neighbouring tones: high for print and screens."""
-    counts = np.bincount(picture.ravel(), minlength=256)
-    return float(np.convolve(counts, np.ones(16, np.int64)).max() / picture.size)
+    counts = cv2.calcHist([picture], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    total = np.concatenate([[0], np.cumsum(counts)])
+    return float((total[16:] - total[:-16]).max() / picture.size)
 
 
 def _content(blocks: Blocks) -> NDArray[np.bool_]:
@@ -104,12 +98,40 @@ def _share(truth: NDArray[np.bool_]) -> float:
     return float(truth.mean()) if truth.size else 0.0
 
 
-def _patches(bad: NDArray[np.bool_]) -> tuple[int, float]:
-    if not bad.any():
-        return 0, 1.0
-    count, _, stats, _ = cv2.connectedComponentsWithStats(bad.astype(np.uint8), connectivity=8)
-    sizes = np.sort(stats[1:, cv2.CC_STAT_AREA])
-    return int(count) - 1, float(sizes[-2:].sum() / sizes.sum())
+def _weighted(blocks: Blocks) -> float:
+    seen = blocks[blocks["seen"] > 0]
+    weight = seen["left"] * seen["right"]
+    return float((weight * seen["correlation"]).sum() / max(float(weight.sum()), 1e-6))
+
+
+def _quantiles(blocks: Blocks) -> list[float]:
+    """The 5, 10, 25 and 50 % quantiles of the correlation of blocks with content."""
+    values = np.sort(blocks["correlation"][_content(blocks)])
+    return [float(values[int(len(values) * q)]) for q in (0.05, 0.1, 0.25, 0.5)] if len(values) else [0.0] * 4
+
+
+def _patches(bad: NDArray[np.bool_], content: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """Connected areas of bad blocks, share of the content in the largest, shares that agree outside it and outside two."""
+    total = int(content.sum())
+    if not total or not bad.any():
+        return 0.0, 0.0, 1.0, 1.0
+    count, label, stats, _ = cv2.connectedComponentsWithStats(bad.astype(np.uint8), connectivity=8)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    order = np.argsort(-sizes, kind="stable")[:2] + 1
+    first, both = label == order[0], np.isin(label, order)
+    return (
+        float(count - 1), float(sizes.max() / total), _outside(first, bad, content), _outside(both, bad, content)
+    )  # fmt: skip
+
+
+def _outside(patch: NDArray[np.bool_], bad: NDArray[np.bool_], content: NDArray[np.bool_]) -> float:
+    left = content & ~patch
+    return float((left & ~bad).sum() / left.sum()) if left.sum() >= FEWEST_BLOCKS else 0.0
+
+
+def _rest(blocks: Blocks) -> float:
+    content = _content(blocks)
+    return _patches(content & (blocks["correlation"] <= CLOSE), content)[2]
 
 
 def _bias(ratio: NDArray[Any], least: float) -> float:
@@ -124,11 +146,10 @@ def _shade(blocks: Blocks, content: NDArray[np.bool_], bad: NDArray[np.bool_]) -
         return 1.0
     left, right = blocks["mean_left"].astype(np.float64) / 255, blocks["mean_right"].astype(np.float64) / 255
     x, y = left[firm], right[firm]
-    keep = np.ones(len(x), np.bool_)
-    curve = np.poly1d([0.0])
+    keep, curve = np.ones(len(x), np.bool_), np.zeros(3)
     for _ in range(3):
-        spread = np.ptp(x[keep])
-        curve = np.poly1d(np.polyfit(x[keep], y[keep], 2 if spread > 0.25 else 1 if spread > 0.04 else 0))
-        off = np.abs(curve(x) - y)
+        powers = np.vander(x[keep], 3, increasing=True)
+        curve[:] = np.linalg.solve(powers.T @ powers + np.diag([0.0, 1e-3, 1e-2]), powers.T @ y[keep])
+        off = np.abs(np.vander(x, 3, increasing=True) @ curve - y)
         keep = off <= max(0.012, float(np.median(off)) * 2.5)
-    return float((np.abs(curve(left[even]) - right[even]) <= 0.016).mean())
+    return float((np.abs(np.vander(left[even], 3, increasing=True) @ curve - right[even]) <= 0.016).mean())

@@ -1,12 +1,20 @@
-"""Local features of a picture: oriented corners with binary descriptors (ORB; Rublee et al. 2011), and of its mirror image."""
+"""Local features of a picture and of its mirror image (csrc/features.c): blobs with an orientation and a binary descriptor.
+
+Blobs are maxima of the determinant of the Hessian over a pyramid (Lindeberg 1998; Bay et al. 2008), oriented by the centroid of
+brightness and described by comparisons of smoothed pixels, as in BRIEF and ORB (Calonder et al. 2010; Rublee et al. 2011). The
+comparisons come in pairs that mirror each other about the orientation, so that the descriptor of the mirror image is that
+of the picture with the bits of each pair exchanged.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsim import _core
 from fastsim.records import Float32Array, Uint8Array
 from fastsim.verification.opencv import cv2
 
@@ -14,28 +22,47 @@ SIDE = 256
 """Long side of a thumbnail in pixels."""
 COUNT = 400
 """Features of a picture, at most."""
-_LEVELS = 6
-_STEP = 1.25
-"""Levels of the pyramid, and the factor between them: features are found over a range of scales of 1 : 3."""
-_FAST = 7
-"""Contrast that a corner needs: low, as copies may be dark or pale."""
-_EDGE = 12
-"""Pixels along the border without features."""
 _UNIT = 64.0
 """Steps of a pixel or degree that keypoints are stored in."""
-RECIPE = f"orb {SIDE} {COUNT} {_LEVELS} {_STEP} {_FAST} {_EDGE} {_UNIT}"
-"""What stored features depend on, besides the picture and the version of OpenCV."""
+_TURNS, _TESTS = 32, 256
+_SPREAD, _REACH = 6.2, 14.0
+"""Standard deviation of the points of the pattern in pixels, and the farthest one."""
+_FEATURE = np.dtype([("place", np.uint16, 4), ("descriptor", np.uint8, _TESTS // 8)])
+"""`struct feature` of csrc/features.h."""
+
+
+def _pattern() -> NDArray[np.int8]:
+    """int8[turns, tests, 4]: the points (x, y) of each test, turned with the orientation. Tests 2 i and 2 i + 1 mirror each
+    other about the orientation."""
+    draw = np.random.RandomState(1)  # its numbers are the same in every version of NumPy
+    tests: list[list[tuple[int, int]]] = []
+    while len(tests) < _TESTS // 2:
+        a, b = np.rint(draw.normal(0, _SPREAD, (2, 2))).astype(np.int64).tolist()
+        inside = np.hypot(*a) <= _REACH and np.hypot(*b) <= _REACH
+        if inside and np.hypot(a[0] - b[0], a[1] - b[1]) >= 2 and (a[1], b[1]) != (0, 0):
+            tests.append([tuple(a), tuple(b)])
+    plain = np.array(tests, np.float64)
+    both = np.stack([plain, plain * [1, -1]], axis=1).reshape(_TESTS, 2, 2)
+    angle = np.arange(_TURNS) * (2 * np.pi / _TURNS)
+    turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
+    turned = np.einsum("tij,kpj->tkpi", turn, both)
+    # halves are rounded away from 0 on either side, so that what mirrors each other still does
+    rounded = np.sign(turned) * np.floor(np.abs(turned) + 0.5 + 1e-9)
+    return np.ascontiguousarray(rounded.reshape(_TURNS, _TESTS, 4), np.int8)
+
+
+PATTERN = _pattern()
+RECIPE = f"blobs 1 {SIDE} {COUNT} {_UNIT} {crc32(PATTERN.tobytes()):08x}"
+"""What stored features depend on, besides the picture."""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """places: uint16[k, 4], x, y, angle in degrees and size in pixels, in steps of 1 / 64; plain, mirrored: uint8[k, 32],
-    the descriptors of the picture and of its mirror image (left and right exchanged) at these places; width: of the
-    thumbnail in pixels."""
+    """places: uint16[k, 4], x, y, angle in degrees and size in pixels, in steps of 1 / 64; descriptors: uint8[k, 32];
+    width: of the thumbnail in pixels."""
 
     places: NDArray[np.uint16]
-    plain: Uint8Array
-    mirrored: Uint8Array
+    descriptors: Uint8Array
     width: int
 
     def __len__(self) -> int:
@@ -46,7 +73,7 @@ class Features:
         return self.places.astype(np.float32) / np.float32(_UNIT)
 
     def mirrored_keypoints(self) -> Float32Array:
-        """The keypoints in the mirror image."""
+        """The keypoints in the mirror image (left and right exchanged)."""
         points = self.keypoints()
         points[:, 0] = self.width - 1 - points[:, 0]
         points[:, 2] = (540.0 - points[:, 2]) % 360.0
@@ -55,7 +82,12 @@ class Features:
 
 def no_features(width: int = 0) -> Features:
     """The features of an even picture."""
-    return Features(np.empty((0, 4), np.uint16), np.empty((0, 32), np.uint8), np.empty((0, 32), np.uint8), width)
+    return Features(np.empty((0, 4), np.uint16), np.empty((0, _TESTS // 8), np.uint8), width)
+
+
+def mirrored(descriptors: Uint8Array) -> Uint8Array:
+    """Return the descriptors uint8[k, 32] of the mirror image."""
+    return ((descriptors & np.uint8(0x55)) << np.uint8(1)) | ((descriptors >> np.uint8(1)) & np.uint8(0x55))
 
 
 def thumbnail(grey: Uint8Array) -> Uint8Array:
@@ -70,19 +102,7 @@ def thumbnail(grey: Uint8Array) -> Uint8Array:
 
 def extract(thumb: Uint8Array) -> Features:
     """Return the features of a thumbnail uint8[h, w]."""
-    width = thumb.shape[1]
-    orb = cv2.ORB.create(COUNT, _STEP, _LEVELS, edgeThreshold=_EDGE, fastThreshold=_FAST)
-    found, plain = orb.detectAndCompute(thumb, None)
-    if plain is None:
-        return no_features(width)
-    places = np.array([(*point.pt, point.angle, point.size) for point in found])
-    for number, point in enumerate(found):
-        point.pt = (width - 1 - point.pt[0], point.pt[1])
-        point.angle = (540.0 - point.angle) % 360.0
-        point.class_id = number
-    kept, mirrored = orb.compute(cv2.flip(thumb, 1), found)
-    if mirrored is None:
-        return no_features(width)
-    which = np.array([point.class_id for point in kept])
-    steps = np.clip(np.rint(places[which] * _UNIT), 0, 65535).astype(np.uint16)
-    return Features(steps, np.ascontiguousarray(plain[which]), mirrored, width)
+    height, width = thumb.shape
+    found = np.empty(COUNT, _FEATURE)
+    found = found[: _core.features(np.ascontiguousarray(thumb), (width, height), PATTERN, found)]
+    return Features(np.ascontiguousarray(found["place"]), np.ascontiguousarray(found["descriptor"]), width)

@@ -9,8 +9,8 @@ from functools import lru_cache
 import numpy as np
 
 from fastsim.records import Transform, Uint8Array
-from fastsim.verification.agreement import Matrix, compare_blocks, resized, scale_of
-from fastsim.verification.decision import Evidence, is_copy, plainness, weigh
+from fastsim.verification.agreement import Blocks, Matrix, compare_blocks, resized, scale_of
+from fastsim.verification.decision import Evidence, agreement, plainness, weigh
 from fastsim.verification.features import SIDE, thumbnail
 from fastsim.verification.geometry import Size, describe
 from fastsim.verification.opencv import cv2
@@ -19,19 +19,22 @@ LEAST_INLIERS = 6
 """Inliers that an alignment needs to be looked at."""
 FINE = 1280
 """Long side in pixels of the last comparison, where both pictures have so many: up to 1.6 megapixels."""
+_THUMBNAILS = 1536
+"""Thumbnails that are kept: up to 100 MB."""
+PHOTO = 0.3
+"""Plainness below which a picture is no print: thumbnails that agree everywhere are enough."""
 _SIDES = (SIDE, 512, FINE)
 _BLOCK, _FINE_BLOCK = 16, 24
 """Sides of blocks in pixels: some letters of print hold one."""
-_BLUR, _SOFT = 1.0, 2.5
-"""Sigma in pixels of the usual filter, and of the strong one that leaves the large shapes only."""
+_BLUR, _SOFT = 1.0, 1.25
+"""Sigma in pixels of the usual filter, and of the one over thumbnails of half the size, which leaves the large shapes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What looking at a pair gave."""
 
-    copy: bool
-    agreement: float
+    evidence: Evidence
     transform: Transform
 
 
@@ -40,33 +43,35 @@ class Pictures:
 
     def __init__(self, load: Callable[[int, int], Uint8Array | None], workers: int) -> None:
         self.whole = lru_cache(maxsize=8 + 4 * workers)(lambda row: load(row, FINE))
-        self._small = lru_cache(maxsize=1024)(lambda row: load(row, SIDE))
+        self.thumbnail = lru_cache(maxsize=_THUMBNAILS)(lambda row: _thumbnail(load(row, SIDE)))
+        """uint8[h, w] with a long side of SIDE."""
 
-    def thumbnail(self, row: int) -> Uint8Array | None:
-        """Return uint8[h, w] with a long side of SIDE."""
-        grey = self._small(row)
-        return None if grey is None else thumbnail(grey)
+
+def _thumbnail(grey: Uint8Array | None) -> Uint8Array | None:
+    return None if grey is None else thumbnail(grey)
 
 
 def inspect(
-    pictures: Pictures, rows: tuple[int, int], sizes: tuple[Size, Size], alignment: np.void, mirrored: bool
+    pictures: Pictures, rows: tuple[int, int], sizes: tuple[Size, Size], alignment: np.void
 ) -> Inspection | None:
     """Compare the pictures of `rows`, aligned by their thumbnails. None where one of them can't be read any more.
 
-    sizes: (width, height) of the whole pictures; alignment: of `matching.ALIGNMENT`; mirrored: of the left picture.
+    sizes: (width, height) of the whole pictures; alignment: of `matching.ALIGNMENT`.
     """
     left, right = pictures.thumbnail(rows[0]), pictures.thumbnail(rows[1])
     if left is None or right is None:
         return None
+    mirrored = bool(alignment["mirrored"])
     turned = _flip(left) if mirrored else left
-    matrix = np.vstack([alignment["matrix"], [0.0, 0.0, 1.0]])
-    matrix = compare_blocks(turned, right, matrix, side=_BLOCK, reach=3, blur=_BLUR).matrix
-    soft = compare_blocks(turned, right, matrix, side=_BLOCK, reach=2, blur=_SOFT).blocks
-    blocks, matrix = compare_blocks(turned, right, matrix, side=_BLOCK, reach=2, blur=_BLUR)
+    aligned = np.vstack([alignment["matrix"], [0.0, 0.0, 1.0]])
+    mid = compare_blocks(turned, right, aligned, side=_BLOCK, reach=3, blur=_BLUR)
+    matrix = mid.matrix
+    if matrix is not aligned and _is_usable(matrix):
+        mid = compare_blocks(turned, right, matrix, side=_BLOCK, reach=2, blur=_BLUR)
+    soft, fine, matrix = _softly(turned, right, matrix), mid.blocks, mid.matrix
     shapes = turned.shape, right.shape
     plain = min(plainness(left), plainness(right))
-    evidence = weigh(blocks, soft, int(alignment["inliers"]), plain)
-    if not _is_hopeless(evidence):
+    if not _is_hopeless(mid.blocks, soft) and not (plain < PHOTO and _is_obvious(mid.blocks)):
         whole_left, whole_right = pictures.whole(rows[0]), pictures.whole(rows[1])
         if whole_left is None or whole_right is None:
             return None
@@ -79,18 +84,34 @@ def inspect(
                 break
             shapes = finer[0].shape, finer[1].shape
             block = _FINE_BLOCK if side == FINE else _BLOCK
-            blocks, matrix = compare_blocks(*finer, matrix, side=block, reach=2, blur=_BLUR)
-        plain = min(plainness(left), plainness(right))
-    evidence = weigh(blocks, soft, int(alignment["inliers"]), plain)
+            fine, matrix = compare_blocks(*finer, matrix, side=block, reach=1, blur=_BLUR)
     if not _is_usable(matrix):
         return None
+    known = (
+        float(alignment["inliers"]), float(alignment["inliers"]) / max(1.0, float(alignment["matches"])),
+        float(min(max(shapes[0]), max(shapes[1]))), plain,
+    )  # fmt: skip
     full = resized(matrix, _factors(shapes[0], sizes[0][::-1]), _factors(shapes[1], sizes[1][::-1]))
-    return Inspection(is_copy(evidence), evidence.close, describe(full, *sizes, mirrored=mirrored))
+    return Inspection(weigh(fine, mid.blocks, soft, known), describe(full, *sizes, mirrored=mirrored))
 
 
-def _is_hopeless(evidence: Evidence) -> bool:
+def _softly(left: Uint8Array, right: Uint8Array, matrix: Matrix) -> Blocks:
+    """Compare the large shapes of thumbnails: at half the size, after a strong blur."""
+    halves = _scaled(left, max(left.shape) // 2), _scaled(right, max(right.shape) // 2)
+    matrix = resized(matrix, _factors(left.shape, halves[0].shape), _factors(right.shape, halves[1].shape))
+    return compare_blocks(*halves, matrix, side=_BLOCK // 2, reach=1, blur=_SOFT).blocks
+
+
+def _is_hopeless(mid: Blocks, soft: Blocks) -> bool:
     """Whether even the large shapes disagree, so that no finer comparison can confirm the pair."""
-    return evidence.blocks >= 24 and evidence.soft < 0.4 and evidence.close < 0.35
+    close, rough = agreement(mid), agreement(soft)
+    return close.blocks >= 24 and close.share < 0.35 and rough.share < 0.4
+
+
+def _is_obvious(mid: Blocks) -> bool:
+    """Whether thumbnails of a photo agree everywhere, so that no finer comparison is needed."""
+    found = agreement(mid)
+    return found.blocks >= 100 and found.share >= 0.98
 
 
 def _is_usable(matrix: Matrix) -> bool:

@@ -16,9 +16,9 @@ from fastsim.verification.features import COUNT, Features
 
 NAME = "features.sqlite"
 LIMIT = 20_000
-"""Pictures that are kept, those stored last: some 29 kB each."""
-_VERSION = 1
-_ROW = 8 + 32 + 32
+"""Pictures that are kept, those stored last: some 16 kB each."""
+_VERSION = 2
+_ROW = 8 + 32
 """Bytes of a feature."""
 _PATIENCE = 5.0
 _CHUNK = 500
@@ -81,23 +81,17 @@ class FeatureStore:
             self._database = None
 
     def _encoded(self, digest: bytes, features: Features) -> tuple[int, bytes, int]:
-        data = features.places.tobytes() + features.plain.tobytes() + features.mirrored.tobytes()
+        data = features.places.tobytes() + features.descriptors.tobytes()
         return features.width, data, self._checksum(digest, features.width, data)
 
     def _decoded(self, digest: bytes, width: object, data: object, checksum: object) -> Features | None:
-        if (
-            not isinstance(data, bytes)
-            or not isinstance(width, int)
-            or len(data) % _ROW
-            or len(data) > COUNT * 2 * _ROW
-        ):
+        if not isinstance(data, bytes) or not isinstance(width, int) or len(data) % _ROW or len(data) > COUNT * _ROW:
             return None
         if self._checksum(digest, width, data) != checksum:
             return None
         count = len(data) // _ROW
         places = np.frombuffer(data, np.uint16, 4 * count).reshape(count, 4)
-        plain, mirrored = np.frombuffer(data, np.uint8, 64 * count, 8 * count).reshape(2, count, 32)
-        return Features(places, plain, mirrored, width)
+        return Features(places, np.frombuffer(data, np.uint8, 32 * count, 8 * count).reshape(count, 32), width)
 
     def _checksum(self, digest: bytes, width: int, data: bytes) -> int:
         return crc32(data, crc32(digest + str(width).encode(), self._seed))

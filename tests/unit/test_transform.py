@@ -20,12 +20,15 @@ def features(points: np.ndarray, angle: np.ndarray, size: np.ndarray) -> np.ndar
     return np.column_stack([points, np.mod(angle, 360), size]).astype(np.float32)
 
 
-def align(left: np.ndarray, right: np.ndarray, descriptors: np.ndarray) -> np.void:
+NO_WIDTH = np.empty(0, np.int32)
+
+
+def align(left: np.ndarray, right: np.ndarray, descriptors: np.ndarray, step: int = 1) -> np.void:
     """Align two pictures whose features have the same descriptors in the same order."""
     out = np.zeros(1, ALIGNMENT)
     start = np.array([0, len(left), 2 * len(left)])
     both = np.concatenate([descriptors, descriptors]), np.concatenate([left, right])
-    _core.align(*both, start, np.array([0]), np.array([1]), 0.9, 3.0, out)
+    _core.align(*both, start, NO_WIDTH, np.array([0]), np.array([1]), 0.9, 3.0, step, out)
     return out[0]
 
 
@@ -107,4 +110,17 @@ def test_features_that_do_not_fit_are_refused() -> None:
     ]
     for *arrays, result in wrong:
         with pytest.raises(ValueError, match="align"):
-            _core.align(*arrays, 0.8, 3.0, result)
+            _core.align(*arrays[:3], NO_WIDTH, *arrays[3:], 0.8, 3.0, 1, result)
+    for width, step in ((np.zeros(1, np.int32), 1), (NO_WIDTH, 0)):
+        with pytest.raises(ValueError, match="align"):
+            _core.align(descriptors, points, start, width, first, first, 0.8, 3.0, step, out)
+
+
+def test_pairs_are_given_up_where_a_part_of_the_features_agrees_on_nothing() -> None:
+    draw = np.random.default_rng(5)
+    points, others = draw.uniform(0, 256, (2, 100, 2))
+    size, descriptors = np.full(100, 31.0), draw.integers(0, 256, (100, 32), np.uint8)
+    left = features(points, np.zeros(100), size)
+    assert align(left, features(others, draw.uniform(0, 360, 100), size), descriptors, step=4)["matches"] == 0
+    found, whole = (align(left, features(points + 9, np.zeros(100), size), descriptors, step) for step in (4, 1))
+    assert found == whole
