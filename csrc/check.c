@@ -51,7 +51,7 @@ static void check_products(const struct tile_kernel *kernel, size_t d) {
     free(halves);
 }
 
-static void check_sift(const struct tile_kernel *kernel, size_t steps) {
+static void check_prefilter(const struct tile_kernel *kernel, size_t steps) {
     enum { N = 192 };
     int8_t *code = malloc(N * 4 * steps);
     int32_t bias[N], sum[N];
@@ -68,8 +68,8 @@ static void check_sift(const struct tile_kernel *kernel, size_t steps) {
     for (int32_t floor = 0; floor < 120000; floor += 7001)
         for (size_t row = 0; row < N; row += TILE_ROWS) {
             uint64_t expected[TILE_ROWS] = {0}, got[TILE_ROWS] = {0};
-            const size_t at = tile_serial.sift(&sketch, floor, row, N, TILE_COLS, expected);
-            EXPECT(kernel->sift(&sketch, floor, row, N, TILE_COLS, got) == at);
+            const size_t at = tile_serial.prefilter(&sketch, floor, row, N, TILE_COLS, expected);
+            EXPECT(kernel->prefilter(&sketch, floor, row, N, TILE_COLS, got) == at);
             EXPECT(at >= N || memcmp(expected, got, sizeof got) == 0);
         }
     free(code);
@@ -226,7 +226,7 @@ int main(void) {
         for (size_t d = TILE_LANES; d <= 3 * TILE_SLAB; d += d < 128 ? TILE_LANES : 944)
             check_products(kernels[i], d);
         for (size_t steps = 1; steps <= 64; steps += 9)
-            check_sift(kernels[i], steps);
+            check_prefilter(kernels[i], steps);
         for (size_t n = 1; n < 140; n += 23)
             check_scan(kernels[i], n, 1 + n % 40, 0.1f);
         check_keepers(kernels[i]);

@@ -102,7 +102,7 @@ static void search_panel(const struct rows *query, const struct rows *set, float
     uint64_t alive[TILE_ROWS] = {UINT64_MAX, UINT64_MAX, UINT64_MAX, UINT64_MAX};
     const size_t next = row + TILE_ROWS;
     if (query == set && set->sketch.code != NULL && /* two sets have no sketch in common */
-        set->kernel->sift(&set->sketch, rows_floor(set, threshold(heap, floor)), row, next, col, alive) >= next)
+        set->kernel->prefilter(&set->sketch, rows_floor(set, threshold(heap, floor)), row, next, col, alive) >= next)
         return;
     const uint64_t any = alive[0] | alive[1] | alive[2] | alive[3];
     for (size_t j = 0; j < TILE_COLS && col + j < set->n; j += 4)

@@ -217,7 +217,7 @@ static size_t scan_panel(struct walk *walk, int32_t floor, size_t row, size_t co
             continue;
         if (sketched) {
             const size_t last = joined ? row + 1 : stop; /* a joined panel is checked block by block */
-            block.row = rows->kernel->sift(&rows->sketch, floor, row, last, col, alive);
+            block.row = rows->kernel->prefilter(&rows->sketch, floor, row, last, col, alive);
             row = block.row < last ? block.row : block.row - TILE_ROWS;
             if (block.row >= last)
                 continue;

@@ -65,7 +65,7 @@ struct sketch {
 
 struct tile_kernel {
     const char *name;
-    int32_t most; /* of the codes that `sift` takes: larger ones are finer, smaller ones can be multiplied faster */
+    int32_t most; /* of the codes that `prefilter` takes: larger ones are finer, smaller ones can be multiplied faster */
 
     /* The dot product of two rows of d halves, d a multiple of TILE_LANES. */
     float (*dot)(const uint16_t *a, const uint16_t *b, size_t d);
@@ -79,7 +79,8 @@ struct tile_kernel {
     /* Goes through blocks of four rows (row, row + 4, ...) against the 64 columns from `col` on, a whole panel, up to the
      * first block with a pair that can reach the threshold: q.q' + bias + bias' >= floor. Returns its first row, and in
      * mask[i] bit j for each such pair (row + i, col + j); or a number >= stop where no block before stop has one. */
-    size_t (*sift)(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]);
+    size_t (*prefilter)(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col,
+                        uint64_t mask[TILE_ROWS]);
 };
 
 /* The codes of the first step of a row; the next steps follow TILE_STEP bytes apart. */

@@ -107,7 +107,8 @@ static inline uint64_t not_negative(__m256i sums) {
     return (uint64_t)(~(unsigned)_mm256_movemask_ps(_mm256_castsi256_ps(sums)) & 0xFFu);
 }
 
-static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]) {
+static size_t prefilter(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col,
+                        uint64_t mask[TILE_ROWS]) {
     for (; row < stop; row += TILE_ROWS) {
         const __m256i f0 = row_start(sketch, floor, row), f1 = row_start(sketch, floor, row + 1);
         const __m256i f2 = row_start(sketch, floor, row + 2), f3 = row_start(sketch, floor, row + 3);
@@ -139,5 +140,5 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_avx2 = {"avx2", 63, dot, dot4, dots, sift};
+const struct tile_kernel tile_avx2 = {"avx2", 63, dot, dot4, dots, prefilter};
 #endif

@@ -110,7 +110,8 @@ static inline uint64_t not_negative(__m512i a, __m512i b, __m512i c, __m512i d) 
 }
 
 /* Sixteen sums in named registers: GCC moves an array of them about, which costs a third. */
-static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]) {
+static size_t prefilter(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col,
+                        uint64_t mask[TILE_ROWS]) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
     const __m512i b0 = _mm512_loadu_si512(sketch->bias + col), b1 = _mm512_loadu_si512(sketch->bias + col + 16);
     const __m512i b2 = _mm512_loadu_si512(sketch->bias + col + 32), b3 = _mm512_loadu_si512(sketch->bias + col + 48);
@@ -158,5 +159,5 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_avx512 = {"avx512", 127, dot, dot4, dots, sift};
+const struct tile_kernel tile_avx512 = {"avx512", 127, dot, dot4, dots, prefilter};
 #endif

@@ -98,7 +98,8 @@ static inline int32x4_t products(const int8_t *row, const int8_t *cols, size_t s
 #endif
 }
 
-static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]) {
+static size_t prefilter(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col,
+                        uint64_t mask[TILE_ROWS]) {
     static const uint32_t bits[4] = {1, 2, 4, 8};
     const uint32x4_t bit = vld1q_u32(bits);
     const int8_t *cols = sketch_at(sketch, col);
@@ -121,5 +122,5 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_neon = {"neon", 127, dot, dot4, dots, sift};
+const struct tile_kernel tile_neon = {"neon", 127, dot, dot4, dots, prefilter};
 #endif

@@ -43,7 +43,8 @@ static void dot4(const uint16_t *a, const uint16_t *const b[4], size_t d, float 
         out[i] = dot(a, b[i], d);
 }
 
-static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col, uint64_t mask[TILE_ROWS]) {
+static size_t prefilter(const struct sketch *sketch, int32_t floor, size_t row, size_t stop, size_t col,
+                        uint64_t mask[TILE_ROWS]) {
     for (; row < stop; row += TILE_ROWS) {
         uint64_t any = 0;
         for (size_t i = 0; i < TILE_ROWS; i++) {
@@ -63,4 +64,4 @@ static size_t sift(const struct sketch *sketch, int32_t floor, size_t row, size_
     return row;
 }
 
-const struct tile_kernel tile_serial = {"serial", 127, dot, dot4, dots, sift};
+const struct tile_kernel tile_serial = {"serial", 127, dot, dot4, dots, prefilter};

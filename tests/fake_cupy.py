@@ -113,7 +113,7 @@ class RawModule:
         assert 'extern "C"' in code
 
     def get_function(self, name: str) -> _Kernel:
-        return _Kernel({"sift_reference": _sift}.get(name) or globals()[f"_{name}"])
+        return _Kernel({"prefilter_reference": _prefilter}.get(name) or globals()[f"_{name}"])
 
 
 class _Kernel:
@@ -134,7 +134,7 @@ def _norms(rows: Array, n: int, d: int, norm: Array) -> None:
         norm[:n] = np.where(np.isfinite(square) & (square > 0), np.sqrt(square), np.nan)
 
 
-def _sift(a, b, norm_a, norm_b, label_a, label_b, low_a, na, nb, d, upper, low, count, left, right, room) -> None:  # type: ignore[no-untyped-def] # noqa: PLR0917
+def _prefilter(a, b, norm_a, norm_b, label_a, label_b, low_a, na, nb, d, upper, low, count, left, right, room) -> None:  # type: ignore[no-untyped-def] # noqa: PLR0917
     least = low_a[:na, None] if isinstance(low_a, Array) else low
     with np.errstate(all="ignore"):
         good = _wide(a[:na], d) @ _wide(b[:nb], d).T >= least * np.outer(norm_a[:na], norm_b[:nb])

@@ -65,7 +65,9 @@ def main() -> int:
                 report = compiled(kernel, arch)
                 warnings += [f"{kernel.name} {arch}: {line}" for line in report.warnings]
                 shown = kernel.name, arch, kernel.threads, kernel.shared_bytes
-                rows += [(*shown, name, *use) for name, use in report.functions.items() if name == "sift" or use.spills]
+                rows += [
+                    (*shown, name, *use) for name, use in report.functions.items() if name == "prefilter" or use.spills
+                ]
     print(table(("version", "for", "threads a block", "shared bytes", "function", "registers", "bytes spilled"), rows))
     print("\n".join(warnings))
     return int(bool(warnings) or any(row[-1] for row in rows))

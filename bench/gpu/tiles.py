@@ -22,7 +22,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
     from fastsim.similarity import cuda
 
     small = rows(sizes.valid_rows // 4)
-    expected = found(cuda.pair_blocks(small, THRES, device=Device.parse("cuda:0"), kernel="sift_reference"))
+    expected = found(cuda.pair_blocks(small, THRES, device=Device.parse("cuda:0"), kernel="prefilter_reference"))
     big = rows(sizes.tile_side)
     for name, kernel in KERNELS.items():
         if kernel.arch not in ("", f"sm_{cp.cuda.Device(0).compute_capability}a"):
@@ -42,7 +42,7 @@ def _row(name: str, small: Any, expected: tuple[Any, Any], big: Any) -> Row:
 
     ours = found(cuda.pair_blocks(small, THRES, device=Device.parse("cuda:0"), kernel=name))
     if not all(np.array_equal(a, b) for a, b in zip(ours, expected, strict=True)):
-        raise AssertionError(f"{len(ours[0])} pairs, not the {len(expected[0])} of sift_reference")
+        raise AssertionError(f"{len(ours[0])} pairs, not the {len(expected[0])} of prefilter_reference")
     seconds = seconds_of_a_tile(name, big)
     rate = 2.0 * big.shape[0] ** 2 * big.shape[1] / seconds / 1e12
     return (

@@ -38,12 +38,14 @@ OPTIONS = ("--std=c++17",)
 _OUT_OF_MEMORY = (cp.cuda.memory.OutOfMemoryError,)
 
 
-REFERENCE = kernels.KERNELS["simple"]._replace(name="sift_reference", rows=16, columns=16, threads=256, shared_bytes=0)
+REFERENCE = kernels.KERNELS["simple"]._replace(
+    name="prefilter_reference", rows=16, columns=16, threads=256, shared_bytes=0
+)
 """The plain kernel, described like a version."""
 
 
 def margin(d: int) -> float:
-    """Return how far below the threshold `sift` keeps pairs.
+    """Return how far below the threshold `prefilter` keeps pairs.
 
     That is 2^-23 (an accumulation that truncates) for each of d products, ten times the error of d / 16 tensor core
     steps seen elsewhere, and 1e-5 for the norms and the score.
@@ -52,7 +54,7 @@ def margin(d: int) -> float:
 
 
 def _version(name: str, device: Any, d: int) -> kernels.Kernel:
-    if name == "sift_reference":
+    if name == "prefilter_reference":
         return REFERENCE
     limits = kernels.Limits(device.compute_capability, device.attributes["MaxSharedMemoryPerBlockOptin"])
     return kernels.KERNELS[name] if name else kernels.chosen(limits, d)
@@ -107,7 +109,7 @@ class CudaLauncher:
     """One device with a stream for kernels and one for copies.
 
     With two streams, copies do not queue behind tiles that were launched later. `kernel`: a version in
-    kernels.KERNELS, or `sift_reference` for tests; by default the one that kernels.chosen returns. `resident`: the
+    kernels.KERNELS, or `prefilter_reference` for tests; by default the one that kernels.chosen returns. `resident`: the
     rows, if they are on a device already; used if it is this one.
     """
 
@@ -125,10 +127,10 @@ class CudaLauncher:
             self.stream, self._copies = cp.cuda.Stream(non_blocking=True), cp.cuda.Stream(non_blocking=True)
             self._kernel = _version(kernel, self._device, self._d)
             self._module = Module(self._kernel)
-            name = "sift_reference" if kernel == "sift_reference" else "sift"
-            self._sift, self._norms, self._rescore = map(self._module.function, (name, "norms", "rescore"))
+            name = "prefilter_reference" if kernel == "prefilter_reference" else "prefilter"
+            self._prefilter, self._norms, self._rescore = map(self._module.function, (name, "norms", "rescore"))
             if self._kernel.shared_bytes:
-                self._sift.max_dynamic_shared_size_bytes = self._kernel.shared_bytes
+                self._prefilter.max_dynamic_shared_size_bytes = self._kernel.shared_bytes
             with self.stream:
                 self._slots = [self._slot() for _ in range(schedule.DEPTH)]
                 here = resident is not None and resident.device == device
@@ -209,7 +211,7 @@ class CudaLauncher:
         numbers = (np.int32(na), np.int32(nb), d, np.int32(mode), np.float32(low))
         shape = (16, 16) if self._kernel is REFERENCE else (self._kernel.threads,)
         arguments = (*rows, *operands[2:], *marks, *numbers, *outputs)
-        self._sift(self._kernel.grid(nb, na), shape, arguments, shared_mem=self._kernel.shared_bytes)
+        self._prefilter(self._kernel.grid(nb, na), shape, arguments, shared_mem=self._kernel.shared_bytes)
         self._rescore((1024,), (THREADS,), (*operands, d, *outputs, slot.score))
         slot.count.data.copy_to_host_async(slot.seen.ctypes.data, 4, self.stream)
         done = cp.cuda.Event(disable_timing=True)

@@ -16,7 +16,7 @@ from fastsim.similarity import Labels
 from fastsim.similarity.cpu import NOTHING, Tile
 
 BLOCK = 128
-"""Rows and columns of the smallest tile (SIDE in sift_simple.cu): it cannot overflow, because BLOCK**2 pairs fit."""
+"""Rows and columns of the smallest tile (SIDE in prefilter_simple.cu): it cannot overflow, because BLOCK**2 pairs fit."""
 DEPTH = 3
 """Tiles in flight on each device: one runs, one waits, one is being read."""
 

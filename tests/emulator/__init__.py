@@ -76,16 +76,18 @@ class Emulator:
         self._run("run_norms", _at(wide), n, wide.shape[1], _at(norms))
         return Rows(wide.view(np.uint16), norms, None if labels is None else np.ascontiguousarray(labels, np.int32))
 
-    def sift(self, a: Rows, b: Rows, low: float, *, upper: int = 0, room: int = 1 << 20, when: int = LATE) -> Found:
+    def prefilter(
+        self, a: Rows, b: Rows, low: float, *, upper: int = 0, room: int = 1 << 20, when: int = LATE
+    ) -> Found:
         """The pairs of rows that may reach `low`."""
         shape = Shape(self.kernel.rows, self.kernel.columns, self.kernel.threads, self.kernel.shared_bytes)
         found, output = _output(room)
-        self._run("run_sift", _operands(a, b, low, upper), output, shape, when)
+        self._run("run_prefilter", _operands(a, b, low, upper), output, shape, when)
         return Found(int(found.count[0]), found.left, found.right)  # type: ignore[index]
 
-    def sift_reference(self, a: Rows, b: Rows, low: float, *, upper: int = 0, room: int = 1 << 20) -> Found:
+    def prefilter_reference(self, a: Rows, b: Rows, low: float, *, upper: int = 0, room: int = 1 << 20) -> Found:
         found, output = _output(room)
-        self._run("run_sift_reference", _operands(a, b, low, upper), output)
+        self._run("run_prefilter_reference", _operands(a, b, low, upper), output)
         return Found(int(found.count[0]), found.left, found.right)  # type: ignore[index]
 
     def rescore(self, a: Rows, b: Rows, found: Found) -> np.ndarray:
@@ -125,8 +127,8 @@ def emulator(name: str, change: tuple[str, str] | None = None) -> Emulator:
     library = ctypes.CDLL(str(folder / f"{name}.so"))
     shutil.rmtree(folder)
     library.last_failure.restype = ctypes.c_char_p
-    library.run_sift.argtypes = [Operands, Output, Shape, ctypes.c_int]
-    library.run_sift_reference.argtypes = [Operands, Output]
+    library.run_prefilter.argtypes = [Operands, Output, Shape, ctypes.c_int]
+    library.run_prefilter_reference.argtypes = [Operands, Output]
     library.run_rescore.argtypes = [Operands, Output, ctypes.c_void_p]
     library.run_norms.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
     return Emulator(kernel, library)

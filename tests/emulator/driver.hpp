@@ -21,22 +21,22 @@ extern "C" void run_norms(const half_bits *rows, int n, int d, float *norm) {
     launch({4}, {256}, 0, Late, [=] { norms(rows, n, d, norm); });
 }
 
-extern "C" void run_sift(Operands o, Output out, Shape shape, int when) {
+extern "C" void run_prefilter(Operands o, Output out, Shape shape, int when) {
     launch(blocks_of(o.nb, o.na, shape), {shape.threads}, shape.shared_bytes, (Timing)when, [=] {
 #ifdef HOPPER
         const TensorMap a = {{(u64)o.a, (u64)o.na, (u64)o.d, 64}}, b = {{(u64)o.b, (u64)o.nb, (u64)o.d, 256}};
-        sift(a, b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left, out.right,
+        prefilter(a, b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left, out.right,
              out.room);
 #else
-        sift(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left,
+        prefilter(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count, out.left,
              out.right, out.room);
 #endif
     });
 }
 
-extern "C" void run_sift_reference(Operands o, Output out) {
+extern "C" void run_prefilter_reference(Operands o, Output out) {
     launch(blocks_of(o.nb, o.na, {16, 16, 256, 0}), {16, 16}, 0, Late, [=] {
-        sift_reference(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count,
+        prefilter_reference(o.a, o.b, o.norm_a, o.norm_b, o.label_a, o.label_b, o.low_a, o.na, o.nb, o.d, o.upper, o.low, out.count,
                        out.left, out.right, out.room);
     });
 }

@@ -36,7 +36,9 @@ def test_pairs_are_those_of_the_oracle(device: str, n: int, d: int, thres: float
     assert_same_pairs(found, oracle(vectors), effective(thres))
 
 
-@pytest.mark.parametrize("options", [{}, {"kernel": "sift_reference"}, {"side": 256, "panel": 512, "room": 1 << 14}])
+@pytest.mark.parametrize(
+    "options", [{}, {"kernel": "prefilter_reference"}, {"side": 256, "panel": 512, "room": 1 << 14}]
+)
 def test_kernels_panels_and_overflows_give_the_bits_of_the_cpu_backend(options: dict) -> None:
     from fastsim.similarity import cpu, cuda
 

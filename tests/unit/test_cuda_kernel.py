@@ -17,7 +17,7 @@ from fastsim.errors import UsageError
 from fastsim.similarity import kernels, schedule, tensor_map
 
 FOLDER = Path(fastsim.__file__).parent / "similarity" / "kernels"
-ENTRIES = {"sift", "sift_reference", "norms", "rescore"}
+ENTRIES = {"prefilter", "prefilter_reference", "norms", "rescore"}
 
 
 @pytest.mark.parametrize(("name", "arch"), [(k.name, arch) for k in kernels.KERNELS.values() for arch in ARCHITECTURES])
@@ -49,7 +49,7 @@ def test_the_sources_and_the_table_have_the_same_sizes() -> None:
     sizes = {
         name: {
             key: int(value)
-            for key, value in re.findall(r"\b([A-Z_]+) = (\d+)", (FOLDER / f"sift_{name}.cu").read_text())
+            for key, value in re.findall(r"\b([A-Z_]+) = (\d+)", (FOLDER / f"prefilter_{name}.cu").read_text())
         }
         for name in ("simple", "strips", "hopper")
     }

@@ -55,7 +55,7 @@ def cosines(a: np.ndarray, b: np.ndarray, upper: bool, labels: tuple[np.ndarray,
 
 
 def assert_found(device: Emulator, a: Rows, b: Rows, truth: np.ndarray, low: float, *, upper: bool, when: int) -> None:
-    found = device.sift(a, b, low, upper=upper, when=when)
+    found = device.prefilter(a, b, low, upper=upper, when=when)
     dense = np.zeros(truth.shape, bool)
     dense[found.left[: found.count], found.right[: found.count]] = True
     assert dense.sum() == found.count, "a pair was written twice"
@@ -91,7 +91,7 @@ def test_each_row_can_have_a_threshold_of_its_own_and_leave_itself_out(name: str
     rows = device.rows(a)._replace(lows=lows)
     truth = cosines(a, a, False, None)
     truth[np.diag_indices(len(a))] = -np.inf
-    found = device.sift(rows, rows, float(lows.min()), upper=2)
+    found = device.prefilter(rows, rows, float(lows.min()), upper=2)
     dense = np.zeros(truth.shape, bool)
     dense[found.left[: found.count], found.right[: found.count]] = True
     sure = np.abs(truth - lows[:, None]) > BAND
@@ -105,7 +105,7 @@ def test_pairs_beyond_the_room_are_counted_and_not_written(name: str) -> None:
     truth = cosines(a, b, False, None)
     rows = device.rows(a), device.rows(b)
     for room in (1, 50):
-        found = device.sift(*rows, -2.0, room=room)
+        found = device.prefilter(*rows, -2.0, room=room)
         assert found.count == int((truth > -np.inf).sum()) > room
         assert len({*zip(found.left.tolist(), found.right.tolist(), strict=True)}) == room
         assert (truth[found.left, found.right] > -np.inf).all()
@@ -116,7 +116,7 @@ def test_the_reference_finds_the_pairs_of_the_oracle(case: Case) -> None:
     device, upper = emulator("simple"), not case.m
     a, b = case.vectors()
     truth = cosines(a, b, upper, None)
-    found = device.sift_reference(device.rows(a), device.rows(b), 0.4, upper=upper)
+    found = device.prefilter_reference(device.rows(a), device.rows(b), 0.4, upper=upper)
     dense = np.zeros(truth.shape, bool)
     dense[found.left[: found.count], found.right[: found.count]] = True
     assert np.array_equal(dense, truth >= 0.4)
@@ -128,7 +128,7 @@ def test_scores_have_the_bits_of_the_c_core_and_none_is_above_1(d: int) -> None:
     vectors = make(90, d, seed=d)
     vectors[60:] = vectors[:30]  # duplicates: rounding alone would score some of them 1.0000001
     rows = device.rows(vectors)
-    found = device.sift_reference(rows, rows, 0.5, upper=True)
+    found = device.prefilter_reference(rows, rows, 0.5, upper=True)
     scores = device.rescore(rows, rows, found)
     dense = np.full((90, 90), -np.inf, np.float32)
     dense[found.left[: found.count], found.right[: found.count]] = scores

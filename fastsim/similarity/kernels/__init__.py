@@ -1,7 +1,7 @@
 """Hold the CUDA kernels as sources, and the versions of the one that finds pairs. None has run on a GPU yet.
 
-`sift_simple.cu`, `sift_strips.cu` and `sift_hopper.cu` compute the same; pairs.cu has their plain reference and shared
-code, ptx*.cu the instructions for which CUDA C++ has no name. tests/emulator runs all of them on a CPU.
+`prefilter_simple.cu`, `prefilter_strips.cu` and `prefilter_hopper.cu` compute the same; pairs.cu has their plain reference and
+shared code, ptx*.cu the instructions for which CUDA C++ has no name. tests/emulator runs all of them on a CPU.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SLAB = 32
 UPPER, OFF_DIAGONAL = 1, 2
 """Which pairs of a tile count, as in pairs.cu: row < col, or row != col; 0: all."""
 HOPPER_BOX_ROWS = (64, 256)
-"""Rows that one copy of sift_hopper.cu brings, of the left and of the right operand (ROWS and COLS there)."""
+"""Rows that one copy of prefilter_hopper.cu brings, of the left and of the right operand (ROWS and COLS there)."""
 _FOLDER = Path(__file__).parent
 
 
 class Kernel(NamedTuple):
-    """A version of `sift`. Its grid is (columns of a tile / columns, rows of a tile / rows), rounded up."""
+    """A version of `prefilter`. Its grid is (columns of a tile / columns, rows of a tile / rows), rounded up."""
 
     name: str
     sources: tuple[str, ...]
@@ -48,7 +48,7 @@ class Kernel(NamedTuple):
 
     @property
     def code(self) -> str:
-        """Return its source, with that of `sift_reference`, `norms` and `rescore`."""
+        """Return its source, with that of `prefilter_reference`, `norms` and `rescore`."""
         return (f"#define {self.define}\n" if self.define else "") + source(*self.sources)
 
     def grid(self, columns: int, rows: int) -> tuple[int, int]:
@@ -59,14 +59,14 @@ class Kernel(NamedTuple):
 KERNELS = {
     kernel.name: kernel
     for kernel in (
-        Kernel("simple", ("ptx.cu", "pairs.cu", "sift_simple.cu"), 128, 128, 256, 2 * 3 * 128 * (32 + 8) * 2),
-        Kernel("strips", ("ptx.cu", "pairs.cu", "sift_strips.cu"), 128, 8 * 256, 256, 4 * (128 + 256) * (32 + 8) * 2),
+        Kernel("simple", ("ptx.cu", "pairs.cu", "prefilter_simple.cu"), 128, 128, 256, 2 * 3 * 128 * (32 + 8) * 2),
+        Kernel("strips", ("ptx.cu", "pairs.cu", "prefilter_strips.cu"), 128, 8 * 256, 256, 4 * (128 + 256) * (32 + 8) * 2),
         Kernel(
-            "strips3", ("ptx.cu", "pairs.cu", "sift_strips.cu"), 128, 8 * 256, 256, 3 * (128 + 256) * (32 + 8) * 2,
+            "strips3", ("ptx.cu", "pairs.cu", "prefilter_strips.cu"), 128, 8 * 256, 256, 3 * (128 + 256) * (32 + 8) * 2,
             define="STAGES_THAT_FIT 3",
         ),
         Kernel(
-            "hopper", ("ptx.cu", "ptx_hopper.cu", "pairs.cu", "sift_hopper.cu"), 64 * 64, 256, 384,
+            "hopper", ("ptx.cu", "ptx_hopper.cu", "pairs.cu", "prefilter_hopper.cu"), 64 * 64, 256, 384,
             1024 + 2 * (4 * 256 * 64 + 8 * 64 * 64) + 8 * (1 + 2 * 8), arch="sm_90a", most_d=256, tensor_maps=True,
         ),
     )

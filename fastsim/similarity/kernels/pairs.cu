@@ -1,6 +1,6 @@
 // What the all-pairs kernels of the cuda backend share. Two steps give the very bits of the C kernels (csrc/tile.h):
-//   sift     tensor cores rule out pairs that score below `low`, and write the rest; no score matrix ever reaches memory.
-//            sift_simple.cu, sift_strips.cu and sift_hopper.cu are three versions of it, sift_reference below is the plain one.
+//   prefilter     tensor cores rule out pairs that score below `low`, and write the rest; no score matrix ever reaches memory.
+//            prefilter_simple.cu, prefilter_strips.cu and prefilter_hopper.cu are three versions of it, prefilter_reference below is the plain one.
 //   rescore  computes the score of each pair that is left, in the order of additions that csrc/tile.h defines.
 // `low` lies below the threshold by a margin (cuda.py) that covers the rounding of tensor cores, which NVIDIA does not specify.
 //
@@ -62,8 +62,8 @@ __device__ __forceinline__ float bound_of(Range a, Range b, float low) {
     return low >= 0 ? low * (a.least * b.least) * 0.999999f : low * (a.most * b.most) * 1.000001f;
 }
 
-// What sift computes, plainly. Grid: (columns / 16, rows / 16), 16 x 16 threads.
-extern "C" __global__ void sift_reference(const half_bits *a, const half_bits *b, const float *norm_a, const float *norm_b,
+// What prefilter computes, plainly. Grid: (columns / 16, rows / 16), 16 x 16 threads.
+extern "C" __global__ void prefilter_reference(const half_bits *a, const half_bits *b, const float *norm_a, const float *norm_b,
                                           const int *label_a, const int *label_b, const float *low_a, int na, int nb, int d,
                                           int upper, float low, u32 *count, int *left, int *right, u32 room) {
     int row = blockIdx.y * blockDim.y + threadIdx.y, col = blockIdx.x * blockDim.x + threadIdx.x;
@@ -97,7 +97,7 @@ extern "C" __global__ void norms(const half_bits *rows, int n, int d, float *nor
     }
 }
 
-// score[k] of the pairs that sift wrote; the same bits as the C kernels give.
+// score[k] of the pairs that prefilter wrote; the same bits as the C kernels give.
 extern "C" __global__ void rescore(const half_bits *a, const half_bits *b, const float *norm_a, const float *norm_b, int d,
                                    const u32 *count, const int *left, const int *right, u32 room, float *score) {
     const u32 n = min(*count, room);

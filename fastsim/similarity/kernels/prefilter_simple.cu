@@ -1,4 +1,4 @@
-// sift, the simplest version on tensor cores (sm_80 and newer): a block computes 128 x 128 dots, a warp 64 x 32 of them.
+// prefilter, the simplest version on tensor cores (sm_80 and newer): a block computes 128 x 128 dots, a warp 64 x 32 of them.
 
 enum { SIDE = 128, SLAB = 32, STAGES = 3, THREADS = 256, STRIDE = SLAB + 8 };  // +8 halves: no bank conflicts in ldmatrix
 enum { STAGE = SIDE * STRIDE };                                                // halves of one operand of one stage
@@ -29,7 +29,7 @@ __device__ __forceinline__ void step(float acc[4][4][4], const half_bits *a, con
 
 // Grid: (blocks of columns, blocks of rows), SIDE each; THREADS threads; 2 * STAGES * STAGE halves of shared memory.
 extern "C" __global__ void __launch_bounds__(THREADS, 2)
-sift(const half_bits *a, const half_bits *b, const float *norm_a, const float *norm_b, const int *label_a,
+prefilter(const half_bits *a, const half_bits *b, const float *norm_a, const float *norm_b, const int *label_a,
      const int *label_b, const float *low_a, int na, int nb, int d, int upper, float low, u32 *count, int *left, int *right,
      u32 room) {
     if (upper == UPPER && blockIdx.x < blockIdx.y) return;  // wholly below the diagonal

@@ -1,4 +1,4 @@
-// sift on sm_90a, for d <= 256. A panel of 256 rows of b stays in shared memory, whole; rows of a stream past it in blocks of 64,
+// prefilter on sm_90a, for d <= 256. A panel of 256 rows of b stays in shared memory, whole; rows of a stream past it in blocks of 64,
 // so that a multiprocessor reads 16 bytes a clock where a block of 128 x 256 would read 48. One thread starts all copies
 // (TMA); two warpgroups take the blocks in turn: while one multiplies (wgmma m64n256k16), the other looks at its 64 x 256
 // dots. Named barriers hand the tensor cores over. One maximum a thread and block is compared before anything else.
@@ -69,7 +69,7 @@ __device__ __forceinline__ void look(const float acc[128], int row, int col, Ran
 // Grid: (blocks of COLS columns, strips of STRIP blocks of ROWS rows). map_a, map_b: the tile's rows in boxes of SLAB halves of
 // ROWS and COLS rows, swizzled by 128 bytes, zeros past the end.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-sift(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b, const float *__restrict__ norm_a,
+prefilter(const __grid_constant__ TensorMap map_a, const __grid_constant__ TensorMap map_b, const float *__restrict__ norm_a,
      const float *__restrict__ norm_b, const int *__restrict__ label_a, const int *__restrict__ label_b,
      const float *__restrict__ low_a, int na, int nb, int d, int upper, float low, u32 *count, int *left, int *right,
      u32 room) {

@@ -1,4 +1,4 @@
-// sift, faster on sm_80 and sm_89: a block computes 128 x 256 dots, a warp 64 x 64 of them, so that 64 multiplications stand
+// prefilter, faster on sm_80 and sm_89: a block computes 128 x 256 dots, a warp 64 x 64 of them, so that 64 multiplications stand
 // against 16 loads of fragments. A block goes along a strip of column blocks without a pause: while the pairs of one are
 // looked at, the first slabs of the next are on their way. One maximum a row of fragments is compared before anything else.
 
@@ -49,7 +49,7 @@ __device__ __forceinline__ void look(const float acc[4][8][4], int row, int col,
 
 // Grid: (strips of STRIP blocks of COLS columns, blocks of ROWS rows); STAGES * (A_STAGE + B_STAGE) halves of shared memory.
 extern "C" __global__ void __launch_bounds__(THREADS, 1)
-sift(const half_bits *__restrict__ a, const half_bits *__restrict__ b, const float *__restrict__ norm_a,
+prefilter(const half_bits *__restrict__ a, const half_bits *__restrict__ b, const float *__restrict__ norm_a,
      const float *__restrict__ norm_b, const int *__restrict__ label_a, const int *__restrict__ label_b,
      const float *__restrict__ low_a, int na, int nb, int d, int upper, float low, u32 *count, int *left, int *right,
      u32 room) {
