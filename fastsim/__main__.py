@@ -36,7 +36,7 @@ def program() -> NoReturn:
     second.
     """
     code: object = 1
-    if signal.getsignal(signal.SIGINT) is _interrupted_early:
+    if callable(signal.getsignal(signal.SIGINT)):  # the handler above, or that of the script `fastsim`
         signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fastsim.decode import bmp, containers, psd, stills, tiff
+from fastsim.decode import backgrounds, bmp, containers, psd, stills, tiff
 from fastsim.decode.libraries import MAX_PIXELS, TOO_LARGE, cv2, opencv
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.decode.shrink import square
+from fastsim.records import Content
 
 NO_PICTURE = "not an image, or of an unknown or broken format"
 Decode = Callable[[bytes, ChooseSize], Picture]
@@ -54,8 +55,12 @@ def unknown(data: bytes, choose: ChooseSize) -> Picture:
         return tiff.decode_unknown(data, choose)
     fields = bmp.decode_fields(data)
     if fields is not None:
-        height, width = fields.shape[:2]
-        return Picture((square(fields, choose(width, height)),), (width, height))
+        height, width, channels = fields.shape
+        size = choose(width, height)
+        if channels == 4:
+            views = backgrounds.views(width, height, size, lambda top, end: fields[top:end])
+            return Picture(tuple(views), (width, height), Content(len(views)))
+        return Picture((square(fields, size),), (width, height))
     image = opencv(data, cv2.IMREAD_COLOR_BGR | cv2.IMREAD_IGNORE_ORIENTATION)
     if image is None:
         raise UnreadableError(NO_PICTURE)

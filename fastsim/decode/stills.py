@@ -65,10 +65,15 @@ def of_values(values: np.ndarray[Any, Any], size: int, no_data: Sequence[float] 
 
 
 def orientation_of(image: Any) -> int:
-    """Return the EXIF orientation, 1 to 8: 1 if there is none, it is damaged, or Pillow applies it itself (TIFF)."""
+    """Return the EXIF orientation, 1 to 8: 1 if there is none, it is damaged, or Pillow applies it itself (TIFF).
+
+    Of an AVIF only what its boxes say counts, which Pillow gives as EXIF; the format has no orientation by XMP.
+    """
     if image.format == "TIFF":
         return 1
     try:
+        if image.format == "AVIF":
+            image.info.pop("xmp", None)
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # damaged EXIF must not make the image unreadable
         return 1

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted(
@@ -73,3 +74,16 @@ def test_the_fit_has_no_term_under_zero(module: Callable[[str], ModuleType]) -> 
     found = module("scale").fitted(n, 1.5 + 4e-3 * n - 1e-9 * n * n)
     assert (found >= 0).all()
     assert found[2] == 0
+
+
+def test_files_that_other_decoders_show_otherwise_are_listed(tmp_path: Path) -> None:
+    plain = np.random.default_rng(0).integers(0, 255, (8, 8, 3)).astype(np.uint8)
+    Image.fromarray(np.kron(plain, np.ones((16, 16, 1), np.uint8))).save(tmp_path / "plain.png")
+    clear = np.zeros((64, 64, 4), np.uint8)
+    clear[16:48, 16:48] = (255, 0, 0, 255)
+    Image.fromarray(clear).save(tmp_path / "clear.png")
+    (tmp_path / "notes.txt").write_text("no picture")
+    command = [sys.executable, "-m", "bench.decoders", str(tmp_path)]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "| clear.png | read | 0.0 |" in said and "plain.png" not in said and "notes.txt" not in said
+    assert "1 files; on 1 more all decoders that read them agree" in said

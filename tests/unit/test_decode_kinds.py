@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms, ImageDraw
+from PIL import Image, ImageCms, ImageDraw, features
 from PIL.PngImagePlugin import PngInfo
 
 from fastsim.decode import decoder, frames, memory
@@ -281,6 +281,35 @@ def test_bmp_files_with_bit_fields_of_any_layout_are_read(
     header = struct.pack("<IiiHHIIiiII", 40, 100, 60, 1, bits, 3, len(line), 0, 0, 0, 0) + struct.pack("<III", *masks)
     (tmp_path / "a.bmp").write_bytes(b"BM" + struct.pack("<IHHI", 66 + len(line), 0, 0, 66) + header + line)
     assert differ(read(tmp_path / "a.bmp").squares[0], np.asarray(Image.fromarray(rgb).resize((SIZE, SIZE)))) < 40
+
+
+def test_a_bmp_with_a_mask_of_alpha_is_seen_on_white_and_on_black(tmp_path: Path) -> None:
+    masks = (0x0F00, 0x00F0, 0x000F, 0xF000)
+    pixels = np.full((20, 30), 0x0F00, "<u2")  # red, and clear
+    pixels[:, 15:] |= 0xF000
+    header = struct.pack("<IiiHHIIiiII", 56, 30, 20, 1, 16, 3, pixels.nbytes, 0, 0, 0, 0) + struct.pack("<IIII", *masks)
+    (tmp_path / "a.bmp").write_bytes(
+        b"BM" + struct.pack("<IHHI", 70 + pixels.nbytes, 0, 0, 70) + header + pixels.tobytes()
+    )
+    picture = read(tmp_path / "a.bmp")
+    assert picture.content.views == len(picture.squares) == 2
+    on_white, on_black = picture.squares
+    row = SIZE // 2
+    assert (on_white[row, 2].tolist(), on_black[row, 2].tolist()) == ([255, 255, 255], [0, 0, 0])
+    assert on_white[row, -2].tolist() == on_black[row, -2].tolist() == [255, 0, 0]
+
+
+@pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+def test_orientation_by_xmp_is_none_for_an_avif(tmp_path: Path) -> None:
+    xmp = b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
+    scene(9).save(tmp_path / "a.avif", xmp=xmp)
+    scene(9).save(tmp_path / "plain.avif")
+    turned = Image.Exif()
+    turned[0x0112] = 3
+    scene(9).save(tmp_path / "turned.avif", exif=turned)
+    plain = read(tmp_path / "plain.avif").squares[0]
+    assert differ(read(tmp_path / "a.avif").squares[0], plain) < 1
+    assert differ(read(tmp_path / "turned.avif").squares[0], plain[::-1, ::-1]) < 4
 
 
 # ---- colours ----
