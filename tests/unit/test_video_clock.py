@@ -9,7 +9,7 @@ import av
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from media.draw_videos import decoded, encode, film, shot
+from media.draw_videos import decoded, encode, film, shot, stamp
 
 from fastsim.decode.video.clock import Clock, Timing
 from fastsim.decode.video.reader import Video
@@ -97,6 +97,35 @@ def test_a_clock_rises_whatever_the_stream_says(tmp_path: Path, kind: str) -> No
     for sampling in SAMPLINGS:
         select = sampling.selector()
         assert times(path, sampling) == {n: at for n, at in everything.items() if select(n, at)}
+
+
+def with_one_stamp(path: Path, source: Path, number: int, by: int) -> Path:
+    """A copy of an MKV whose packet `number` is shown `by` ms later than it should be."""
+    with av.open(str(source)) as old, av.open(str(path), "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for count, packet in enumerate(old.demux(old.streams.video[0])):
+            if packet.size:
+                if count == number:
+                    packet.pts += by
+                packet.stream = stream
+                new.mux_one(packet)
+    return path
+
+
+@pytest.mark.parametrize("by", [700, 30_000])
+@pytest.mark.parametrize("number", [3, 25, 52])
+def test_one_stamp_that_is_off_moves_no_number(tmp_path: Path, by: int, number: int) -> None:
+    """Frames that are passed over are numbered by their packets, all others as they come out of the decoder."""
+    clip = encode(tmp_path / "clip.mkv", film([(0, 60), (1, 60)], 128, 96), rate=RATE)
+    path = with_one_stamp(tmp_path / "outlier.mkv", clip, number, by)
+    with Video(str(path), 2) as video:
+        shown = {frame.index: stamp(frame.picture()) for frame in video.frames(Sampling(1))}
+    assert list(shown) == list(range(120))
+    for skip in (2, 7, 10, 50):
+        with Video(str(path), 2) as video:
+            taken = [(frame.index, stamp(frame.picture()), frame.seconds) for frame in video.frames(Sampling(skip))]
+        assert [(index, picture) for index, picture, _ in taken] == [(k, shown[k]) for k in range(0, 120, skip)]
+        assert all(later > earlier for (*_, earlier), (*_, later) in pairwise(taken))
 
 
 @pytest.mark.parametrize(
