@@ -1,7 +1,7 @@
-"""Verification: tell a copy from a look-alike by local features, a geometric transform and the pixels under it.
+"""Tell copies from look-alikes by local features, a geometric transform and the pixels under it.
 
-Candidate pairs come in, each leaves as a copy, as different, or as not to be decided. What the stage costs is bounded:
-features of a picture once, one alignment a pair, and pixels only for pairs that align.
+Each candidate pair is a copy, different, or undecided. The cost is bounded: features once per image, one alignment per
+pair, and pixels only for pairs that align.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from fastsim.verification.rule import is_copy
 from fastsim.verification.store import FeatureStore
 
 FEW_FEATURES = 40
-"""A picture with fewer is too even to say that another one differs from it."""
+"""An image with fewer features is too uniform to conclude that another one differs from it."""
 SAME_SCORE = 0.99
-"""Pictures that can't be decided are compared pixel by pixel from this score on."""
+"""Undecided images are compared pixel by pixel from this score on."""
 _CHUNK = 256
 
 _COPY, _DIFFERENT, _UNKNOWN = (STATUSES.index(status) for status in (Status.COPY, Status.DIFFERENT, Status.UNKNOWN))
@@ -37,11 +37,12 @@ _COPY, _DIFFERENT, _UNKNOWN = (STATUSES.index(status) for status in (Status.COPY
 
 @dataclass(frozen=True, slots=True)
 class Subjects:
-    """What verification needs to know of the rows that pairs name.
+    """The images that pairs name by row.
 
-    load: (row, longest) -> grey uint8[h, w] with a long side of at most `longest` pixels, None for what can't be read;
-    same_pixels: whether two rows are equal pixel by pixel in full; size: (row) -> width and height of the whole picture;
-    digests: of the bytes, by row, where known; moving: rows of several frames or pages, of which only one is looked at.
+    load: (row, longest) -> grey uint8[h, w] with a long side of at most `longest` pixels, None for what cannot be
+    read; same_pixels: whether two rows are equal pixel by pixel in full; size: (row) -> width and height of the whole
+    image; digests: of the bytes, by row, if known; moving: rows of several frames or pages, of which only one is
+    inspected.
     """
 
     load: Callable[[int, int], Uint8Array | None]
@@ -52,7 +53,7 @@ class Subjects:
 
 
 def candidate_pairs(index: Int64Array, score: NDArray[np.float32]) -> PairBlock:
-    """The pairs of rows of which at least one is among the neighbours of the other, sorted by (left, right).
+    """Return the pairs of rows of which at least one is a neighbour of the other, sorted by (left, right).
 
     index, score: those of `similarity.neighbours.Neighbours`.
     """
@@ -74,12 +75,12 @@ class _Verdicts:
     transforms: dict[int, Transform] = field(default_factory=dict)
 
     def same(self, place: int, size: Size) -> None:
-        """Pictures of one size that are equal."""
+        """Record two equal images of one size."""
         self.status[place], self.agreement[place] = _COPY, 1.0
         self.transforms[place] = identity(size, size)
 
     def seen(self, place: int, inspection: Inspection | None) -> None:
-        """What looking at the pixels gave; None where a picture could not be read."""
+        """Record the result of inspecting the pixels; None if an image could not be read."""
         if inspection is None:
             self.status[place] = _UNKNOWN
             return
@@ -94,7 +95,7 @@ def verify(
 ) -> VerifiedPairs:
     """Decide on each pair. `cache`: the folder of a feature store, None for none. `bar` counts pairs.
 
-    The result depends on the pictures alone, not on `workers` or the store.
+    The result depends on the images alone, not on `workers` or the store.
     """
     n = len(pairs)
     verdicts = _Verdicts(np.full(n, _DIFFERENT, np.int8), np.zeros(n, np.int32), np.zeros(n, np.float32))
@@ -150,7 +151,7 @@ def examine(
 
 
 def _equal_bytes(pairs: PairBlock, subjects: Subjects) -> Int64Array:
-    """The places of pairs whose files are byte-equal."""
+    """Return the places of pairs whose files are byte-equal."""
     numbers: dict[bytes, int] = {}
     most = int(pairs.right.max()) + 1 if len(pairs) else 0
     number = np.full(most, -1, np.int64)
@@ -161,7 +162,9 @@ def _equal_bytes(pairs: PairBlock, subjects: Subjects) -> Int64Array:
 
 
 def _settle(pairs: PairBlock, subjects: Subjects, verdicts: _Verdicts, equal: Int64Array) -> None:
-    """Pixel-equal pictures are copies; of files with several frames only one was looked at, which decides nothing."""
+    """Record pixel-equal images as copies, and leave files with several frames undecided: only one frame was
+    inspected.
+    """
     moving = np.array(sorted(subjects.moving), np.int64)
     several = np.isin(pairs.left, moving) | np.isin(pairs.right, moving)
     several[equal] = False

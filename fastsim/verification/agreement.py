@@ -1,4 +1,6 @@
-"""How far two aligned pictures agree: one is warped onto the other, and both are compared block by block (csrc/blocks.c)."""
+"""Measure how far two aligned images agree: one is warped onto the other, and both are compared in blocks
+(csrc/blocks.c).
+"""
 
 from __future__ import annotations
 
@@ -12,7 +14,9 @@ from fastsim.records import Uint8Array
 from fastsim.verification.opencv import cv2
 
 Matrix = NDArray[np.float64]
-"""float64[3, 3]: takes points of the left picture to the right one, in homogeneous pixel coordinates (centres at integers)."""
+"""float64[3, 3]: maps points of the left image to the right one, in homogeneous pixel coordinates (centres at
+integers).
+"""
 
 Blocks = NDArray[np.void]
 
@@ -20,11 +24,12 @@ BLOCK = np.dtype(
     [("correlation", np.float32), ("left", np.float32), ("right", np.float32), ("mean_left", np.float32),
      ("mean_right", np.float32), ("dx", np.int16), ("dy", np.int16), ("seen", np.int32)]
 )  # fmt: skip
-"""`struct block_agreement` of csrc/blocks.h: left is the picture whose grid is used, right the one that was warped; left and
-right are the standard deviations of their blocks."""
+"""`struct block_agreement` of csrc/blocks.h: left is the image whose grid is used, right the one that was warped; left
+and right are the standard deviations of their blocks.
+"""
 
 FIRM = 0.75
-"""Correlation from which on a block's displacement is believed."""
+"""Correlation from which on the displacement of a block is trusted."""
 _OFF = 1.5
 """Pixels that a displacement may be off the transform that is fitted to all of them."""
 
@@ -42,17 +47,17 @@ def scale_of(matrix: Matrix) -> float:
 
 
 def resized(matrix: Matrix, left: tuple[float, float], right: tuple[float, float]) -> Matrix:
-    """The matrix between pictures whose sides were multiplied by `left` and `right`, (x, y) each."""
+    """Return the matrix between images whose sides were multiplied by `left` and `right`, (x, y) each."""
     return _zoom(right) @ matrix @ _inverse(_zoom(left))
 
 
 def compare_blocks(
     left: Uint8Array, right: Uint8Array, matrix: Matrix, *, side: int, reach: int, blur: float
 ) -> Comparison:
-    """Warp the finer picture onto the grid of the coarser one and compare them in blocks of `side` pixels.
+    """Warp the finer image onto the grid of the coarser one and compare them in blocks of `side` pixels.
 
     left, right: uint8[h, w]; reach: pixels that a block may be off; blur: sigma of the filter over both, 0 for none.
-    Blocks that the overlap does not cover whole are not `seen`.
+    Blocks that the overlap does not fully cover are not `seen`.
     """
     onto_right = scale_of(matrix) <= 1.0
     ground, other = (right, left) if onto_right else (left, right)
@@ -99,7 +104,7 @@ def _inverse(matrix: Matrix) -> Matrix:
 
 
 def _zoom(factors: tuple[float, float]) -> Matrix:
-    """Scaling about the outer corner of the first pixel, whose centre is at 0."""
+    """Return the scaling about the outer corner of the first pixel, whose centre is at 0."""
     x, y = factors
     return np.array([[x, 0, (x - 1) / 2], [0, y, (y - 1) / 2], [0, 0, 1]])
 

@@ -83,7 +83,7 @@ def agreement(blocks: Blocks) -> Agreement:
 
 
 def plainness(picture: Uint8Array) -> float:
-    """Return the share of the pixels uint8[h, w] that lies within 16 neighbouring tones: high for print and screens."""
+    """Return the fraction of the pixels uint8[h, w] within 16 neighbouring tones: high for print and screens."""
     counts = cv2.calcHist([picture], [0], None, [256], [0, 256]).ravel().astype(np.int64)
     total = np.concatenate([[0], np.cumsum(counts)])
     return float((total[16:] - total[:-16]).max() / picture.size)
@@ -139,7 +139,7 @@ def _bias(ratio: NDArray[Any], least: float) -> float:
 
 
 def _shade(blocks: Blocks, content: NDArray[np.bool_], bad: NDArray[np.bool_]) -> float:
-    """Fit the brightness of one picture by that of the other, and return the share of even blocks near the curve."""
+    """Fit the brightness of one image by that of the other, and return the fraction of even blocks near the curve."""
     even = (blocks["seen"] > 0) & ~content
     firm = (blocks["seen"] > 0) & ~bad
     if even.sum() < 8 or firm.sum() < FEWEST_BLOCKS:

@@ -21,9 +21,9 @@ from fastsim.verification.opencv import cv2
 SIDE = 256
 """Long side of a thumbnail in pixels."""
 COUNT = 400
-"""Features of a picture, at most."""
+"""Most features of an image."""
 _UNIT = 64.0
-"""Steps of a pixel or degree that keypoints are stored in."""
+"""Keypoints are stored in steps of 1 / 64 of a pixel or degree."""
 _TURNS, _TESTS = 32, 256
 _SPREAD, _REACH = 6.2, 14.0
 """Standard deviation of the points of the pattern in pixels, and the farthest one."""
@@ -69,7 +69,7 @@ class Features:
         return len(self.places)
 
     def keypoints(self) -> Float32Array:
-        """float32[k, 4]: x, y, angle in degrees, size in pixels."""
+        """Return float32[k, 4]: x, y, angle in degrees, size in pixels."""
         return self.places.astype(np.float32) / np.float32(_UNIT)
 
     def mirrored_keypoints(self) -> Float32Array:
@@ -81,7 +81,7 @@ class Features:
 
 
 def no_features(width: int = 0) -> Features:
-    """The features of an even picture."""
+    """Return the features of a uniform image."""
     return Features(np.empty((0, 4), np.uint16), np.empty((0, _TESTS // 8), np.uint8), width)
 
 
@@ -91,7 +91,7 @@ def mirrored(descriptors: Uint8Array) -> Uint8Array:
 
 
 def thumbnail(grey: Uint8Array) -> Uint8Array:
-    """Scale a picture uint8[h, w] to a long side of SIDE: area averages where it shrinks, cubic where it grows."""
+    """Scale an image uint8[h, w] to a long side of SIDE: area averages where it shrinks, cubic where it grows."""
     height, width = grey.shape
     factor = SIDE / max(height, width)
     size = (max(1, round(width * factor)), max(1, round(height * factor)))

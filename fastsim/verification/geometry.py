@@ -1,4 +1,4 @@
-"""A transform in the words of a report: scale, rotation, mirroring, and what the pictures have in common."""
+"""Describe a transform for a report: scale, rotation, mirroring, and the common part of both images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Size = tuple[int, int]
 
 
 def describe(matrix: Matrix, left: Size, right: Size, *, mirrored: bool) -> Transform:
-    """Return what `matrix`, from pixels of the left picture (mirrored first if so) to those of the right one, does."""
+    """Return what `matrix`, from pixels of the left image (mirrored first if so) to those of the right one, does."""
     overlap, here = _overlap(matrix, left, right), np.asarray(np.linalg.inv(matrix), np.float64)
     back = _moved(here, overlap) if len(overlap) else overlap
     if mirrored:
@@ -29,7 +29,7 @@ def describe(matrix: Matrix, left: Size, right: Size, *, mirrored: bool) -> Tran
 
 
 def identity(left: Size, right: Size) -> Transform:
-    """The transform of pictures that show the same from edge to edge."""
+    """Return the transform of images that show the same from edge to edge."""
     factors = right[0] / left[0], right[1] / left[1]
     matrix = np.array([[factors[0], 0, (factors[0] - 1) / 2], [0, factors[1], (factors[1] - 1) / 2], [0, 0, 1]])
     return describe(matrix, left, right, mirrored=False)
@@ -47,14 +47,14 @@ def _moved(matrix: Matrix, points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _local_scale(matrix: Matrix, left: Size) -> float:
-    """The factor of lengths in the middle of the left picture."""
+    """Return the factor of lengths in the middle of the left image."""
     x, y = left[0] / 2, left[1] / 2
     points = _moved(matrix, np.array([[x, y], [x + 1, y], [x, y + 1]]))
     return float(np.sqrt(abs(np.linalg.det(points[1:] - points[0])))) or scale_of(matrix)
 
 
 def _overlap(matrix: Matrix, left: Size, right: Size) -> NDArray[np.float64]:
-    """The corners, in the right picture, of what both show; empty where that is nothing."""
+    """Return the corners, in the right image, of what both show; empty if that is nothing."""
     moved = _moved(matrix, _corners(left)).astype(np.float32)
     area, corners = cv2.intersectConvexConvex(moved, _corners(right).astype(np.float32))
     if corners is None or area <= 0:

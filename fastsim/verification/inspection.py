@@ -1,4 +1,6 @@
-"""The pixels of a pair that aligns: compared at growing resolution, each time with a transform corrected by the last."""
+"""Compare the pixels of an aligned pair at increasing resolution, each time with a transform corrected by the last
+one.
+"""
 
 from __future__ import annotations
 
@@ -16,30 +18,30 @@ from fastsim.verification.geometry import Size, describe
 from fastsim.verification.opencv import cv2
 
 LEAST_INLIERS = 6
-"""Inliers that an alignment needs to be looked at."""
+"""Inliers that an alignment needs to be inspected."""
 FINE = 1280
-"""Long side in pixels of the last comparison, where both pictures have so many: up to 1.6 megapixels."""
+"""Long side in pixels of the last comparison, if both images are that large: up to 1.6 megapixels."""
 _THUMBNAILS = 1536
 """Thumbnails that are kept: up to 100 MB."""
 PHOTO = 0.3
 """Plainness below which a picture is no print: thumbnails that agree everywhere are enough."""
 _SIDES = (SIDE, 512, FINE)
 _BLOCK, _FINE_BLOCK = 16, 24
-"""Sides of blocks in pixels: some letters of print hold one."""
+"""Sides of blocks in pixels: one holds some letters of print."""
 _BLUR, _SOFT = 1.0, 1.25
 """Sigma in pixels of the usual filter, and of the one over thumbnails of half the size, which leaves the large shapes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What looking at a pair gave."""
+    """The result of inspecting a pair."""
 
     evidence: Evidence
     transform: Transform
 
 
 class Pictures:
-    """Pictures by row and long side; the last ones are kept, as pairs that follow each other share them."""
+    """Images by row and long side; the last ones are kept, because consecutive pairs share them."""
 
     def __init__(self, load: Callable[[int, int], Uint8Array | None], workers: int) -> None:
         self.whole = lru_cache(maxsize=8 + 4 * workers)(lambda row: load(row, FINE))
@@ -78,7 +80,7 @@ def inspect(
         for side in _SIDES[1:]:
             finer = _scaled(_flip(whole_left) if mirrored else whole_left, side), _scaled(whole_right, side)
             if (finer[0].shape, finer[1].shape) == shapes or min(max(finer[0].shape), max(finer[1].shape)) <= SIDE:
-                break  # of a small picture, the enlarged thumbnail shows all that there is
+                break  # of a small image, the enlarged thumbnail shows everything
             matrix = resized(matrix, _factors(shapes[0], finer[0].shape), _factors(shapes[1], finer[1].shape))
             if not _is_usable(matrix):
                 break
@@ -103,7 +105,7 @@ def _softly(left: Uint8Array, right: Uint8Array, matrix: Matrix) -> Blocks:
 
 
 def _is_hopeless(mid: Blocks, soft: Blocks) -> bool:
-    """Whether even the large shapes disagree, so that no finer comparison can confirm the pair."""
+    """Return whether even the large shapes disagree, so that no finer comparison can confirm the pair."""
     close, rough = agreement(mid), agreement(soft)
     return close.blocks >= 24 and close.share < 0.35 and rough.share < 0.4
 
@@ -123,7 +125,7 @@ def _flip(picture: Uint8Array) -> Uint8Array:
 
 
 def _scaled(picture: Uint8Array, longest: int) -> Uint8Array:
-    """Shrink a picture to a long side of `longest` pixels; smaller ones stay as they are."""
+    """Shrink an image to a long side of `longest` pixels; smaller ones stay as they are."""
     height, width = picture.shape
     factor = longest / max(height, width)
     if factor >= 1:
@@ -133,5 +135,5 @@ def _scaled(picture: Uint8Array, longest: int) -> Uint8Array:
 
 
 def _factors(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[float, float]:
-    """By what the sides (x, y) of a picture grow from shape `old` to shape `new`, (height, width) each."""
+    """Return the factors (x, y) from shape `old` to shape `new`, (height, width) each."""
     return new[1] / old[1], new[0] / old[0]

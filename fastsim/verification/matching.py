@@ -1,4 +1,4 @@
-"""Alignment of pairs of pictures by their features; csrc/align.c does the work without the GIL."""
+"""Align pairs of images by their features; csrc/align.c does the work without the GIL."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALIGNMENT = np.dtype(
 """`struct alignment` of csrc/align.h: matrix takes points of the left thumbnail, mirrored first if so, to the right one."""
 
 RATIO = 0.85
-"""A match counts where it is nearer than this times the second nearest."""
+"""A match counts if it is nearer than this factor times the second nearest."""
 TOLERANCE = 3.0
 """Pixels of the thumbnail that an inlier may be off."""
 STEP = 4
@@ -58,7 +58,7 @@ class FeatureTable:
             self.descriptors = _mapped(descriptors, np.uint8, (total, 32))
 
     def counts(self) -> Int64Array:
-        """int64[n]: features of each picture."""
+        """Return int64[n], the number of features of each image."""
         return np.diff(self.start)
 
 

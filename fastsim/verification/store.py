@@ -1,6 +1,7 @@
-"""Features by content, in a file of their own beside the embedding cache: a second run extracts none of them again.
+"""Keep features by content, in a file of their own beside the embedding cache, for later runs.
 
-Only ever an optimisation: a damaged file is made anew, one that can't be used is left alone, and no method raises for it.
+The store is only an optimisation: a damaged file is rebuilt, one that cannot be used is left alone, and no method
+raises an error for it.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ _CHUNK = 500
 
 
 class FeatureStore:
-    """The store in `folder` for features of one recipe (whatever changes them must be in it). Used from one thread."""
+    """The store in `folder` for features of one recipe, which must contain everything that changes them.
+
+    Use it from one thread.
+    """
 
     def __init__(self, folder: Path, recipe: str) -> None:
         self._path = folder / NAME
@@ -36,12 +40,12 @@ class FeatureStore:
             folder.mkdir(parents=True, exist_ok=True)
             self._database = self._open()
         except sqlite3.OperationalError:
-            pass  # read-only, full, or locked for long: go without it
+            pass  # read-only, full, or locked for long: continue without it
         except (sqlite3.DatabaseError, OSError):
             self._renew()
 
     def get(self, digests: Sequence[bytes]) -> dict[bytes, Features]:
-        """The features that are there, by digest. Rows that are damaged are left out."""
+        """Return the features that are stored, by digest. Damaged rows are left out."""
         found: dict[bytes, Features] = {}
         if self._database is None:
             return found
@@ -113,7 +117,7 @@ class FeatureStore:
         return database
 
     def _renew(self) -> None:
-        """Make a new, empty store in place of a damaged one."""
+        """Create a new, empty store in place of a damaged one."""
         self.close()
         try:
             for path in files(self._path.parent):
@@ -124,5 +128,5 @@ class FeatureStore:
 
 
 def files(folder: Path) -> tuple[Path, ...]:
-    """The files that the store consists of."""
+    """Return the files that the store consists of."""
     return tuple(folder / f"{NAME}{suffix}" for suffix in ("", "-wal", "-shm"))

@@ -33,12 +33,13 @@ from fastsim.videos.writing import Album, Writer
 
 _BLOCK = 32
 _BLOCK_BYTES = 128 * 2**20
-"""Frames that are compared together where much is kept: the kept rows then pass through the cache once for all of them."""
+"""Frames that are compared together if many are kept: the kept rows then pass through the cache once for all of them.
+"""
 
 
 @dataclass(slots=True)
 class VideoFindings:
-    """What a run found. extracts: in the order of the videos."""
+    """The result of a run. extracts: in the order of the videos."""
 
     extracts: list[Extract]
     skipped: list[Skipped]
@@ -130,7 +131,7 @@ class _Extraction:
         self._extracts: dict[int, Extract] = {}
         self._keepers = Keepers(settings.thres)
         self._owners: list[Kept] = []
-        """What each kept row belongs to; rows of earlier videos come before `_first`."""
+        """Owner of each kept row; rows of earlier videos come before `_first`."""
         self._first = 0
         self._block: list[tuple[frames.Taken, Row]] = []
         self._album: Album | None = None
@@ -140,11 +141,11 @@ class _Extraction:
         self._folders: Mapping[int, str] = folders(videos, given, reserved)
 
     def in_order(self) -> list[Extract]:
-        """The extracts in the order of the videos."""
+        """Return the extracts in the order of the videos."""
         return [self._extracts[video.id] for video in self._videos if video.id in self._extracts]
 
     def take(self, event: frames.Event, row: Row | None) -> None:
-        """The next event of the stream."""
+        """Process the next event of the stream."""
         if isinstance(event, frames.Taken):
             assert row is not None
             self._block.append((event, row))
@@ -219,7 +220,7 @@ class _Extraction:
         album, block = self._album, self._block
         assert album is not None
         self._block = []
-        if album.timeline is not None:  # wants each frame's similarity to all that was kept before it
+        if album.timeline is not None:  # needs each frame's similarity to everything kept before it
             decided = self._one_by_one(block)
         else:
             decided = iter(self._keepers.decide(np.stack([row for _, row in block])))
@@ -245,7 +246,7 @@ class _Extraction:
         if isinstance(event, frames.Unreadable):
             self.skipped.append(Skipped(event.video.path, event.reason, event.video.id))
             found = self._extracts.get(event.video.id)
-            if found is None or not found.frames_taken:  # nothing was had of it
+            if found is None or not found.frames_taken:  # nothing could be read of it
                 self._extracts.pop(event.video.id, None)
                 return
             found.problem = event.reason

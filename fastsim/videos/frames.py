@@ -1,4 +1,4 @@
-"""Many videos as one stream of events, decoded ahead of whoever takes them: there is no pause between two videos."""
+"""Read many videos as one stream of events, decoded ahead of the consumer: there is no pause between two videos."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A video of which nothing was had; it may have been opened before."""
+    """A video of which nothing could be read; it may have been opened before."""
 
     video: MediaFile
     reason: str
@@ -69,7 +69,7 @@ Event = VideoOpened | Taken | Ended | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where videos are decoded: `device` as in Compute; `note` is told of each video that a GPU leaves to the CPU."""
+    """Where videos are decoded: `device` as in Compute; `note` is called for each video that a GPU leaves to the CPU."""
 
     device: Device = CPU
     note: Callable[[str], None] = lambda _line: None
@@ -116,7 +116,7 @@ def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
             yield from _on_cpu(file, wanted) if wanted.where.device == CPU else _on_device(file, wanted)
         except UnreadableVideoError as error:
             yield Unreadable(file, str(error))
-        except Exception as error:  # a decoder met what its authors did not expect: the other videos go on
+        except Exception as error:  # a decoder failed in a way that its authors did not expect: the other videos go on
             line = (str(error).strip().splitlines() or [""])[0][:200]
             yield Unreadable(file, f"{type(error).__name__}: {line}" if line else type(error).__name__)
 

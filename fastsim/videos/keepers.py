@@ -1,5 +1,8 @@
-"""Keepers in a stream: a row that no kept row is similar to is kept. The definition is that of `group.find_groups`, with
-time as the keep order; here the rows come one after the other, and those that are not kept are forgotten."""
+"""Find keepers in a stream: a row that is similar to no kept row is kept.
+
+The definition is that of `grouping.components.find_groups`, with time as the keep order; here the rows come one after
+the other, and those that are not kept are forgotten.
+"""
 
 from __future__ import annotations
 
@@ -16,16 +19,16 @@ CHUNK = 4096
 
 
 class Decision(NamedTuple):
-    """What becomes of a row: `keeper` is the number (from 0) of the kept row that stands for it, `score` their cosine."""
+    """The decision on a row: `keeper` is the number (from 0) of the kept row that covers it, `score` their cosine."""
 
     keeper: int
     score: float
     is_new: bool
-    """It was kept itself: then `keeper` is its own number, and `score` is 1."""
+    """Whether the row itself was kept: then `keeper` is its own number, and `score` is 1."""
 
 
 class Keepers:
-    """The rows kept so far. Memory: 2 bytes a dimension and kept row, at most doubled by growing."""
+    """The rows kept so far. Memory: 2 bytes per dimension and kept row, at most doubled by growing."""
 
     def __init__(self, thres: float) -> None:
         self._thres = effective(thres)
@@ -37,11 +40,11 @@ class Keepers:
 
     @property
     def rows(self) -> Float16Array:
-        """float16[n, d], in the order in which they were kept. Valid until the next `decide`."""
+        """Return float16[n, d], in the order in which they were kept. Valid until the next `decide`."""
         return self._rows[: self._count]
 
     def add(self, rows: Float16Array) -> None:
-        """Take rows as kept that another run has decided on."""
+        """Add rows that another run has kept."""
         self._make_room(rows)
         self._count += len(rows)
 
@@ -52,7 +55,7 @@ class Keepers:
     def decide(self, rows: Float16Array) -> list[Decision]:
         """Decide on float16[k, d] rows, one after the other. Each goes to the first kept row that it is similar to.
 
-        The decisions do not depend on how the stream is cut into calls. Many rows a call are faster where much is kept.
+        The decisions do not depend on how the stream is cut into calls. Many rows per call are faster if much is kept.
         """
         self._make_room(rows)
         n, k = self._count, len(rows)
@@ -68,7 +71,7 @@ class Keepers:
         return self._take(n, by.tolist(), score)
 
     def best(self, row: Float16Array) -> float:
-        """The highest score of a row with any kept row; 0 where nothing is kept yet."""
+        """Return the highest score of a row with any kept row; 0 if nothing is kept yet."""
         wide, best = _unit(row[None])[0], 0.0
         for start in range(0, self._count, CHUNK):
             best = max(best, float((_unit(self._rows[start : min(start + CHUNK, self._count)]) @ wide).max()))
@@ -89,7 +92,7 @@ class Keepers:
         return decisions
 
     def _make_room(self, rows: Float16Array) -> None:
-        """Have space behind the kept rows, and put `rows` there."""
+        """Make space behind the kept rows, and put `rows` there."""
         need = self._count + len(rows)
         if need > len(self._rows):
             larger = np.empty((max(64, need, len(self._rows) * 3 // 2), rows.shape[1]), np.float16)

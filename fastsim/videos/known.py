@@ -1,4 +1,4 @@
-"""Videos whose frames an earlier run has embedded, by the content of their files."""
+"""Look up videos whose frames an earlier run has embedded, by the content of their files."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ class Known:
 
     @property
     def ran_on(self) -> RanOn | None:
-        """Where the network ran that made what was found; None where that is nothing."""
+        """Return where the network ran that computed the cached rows, or None without any."""
         return RanOn(*self.found[0][1].ran_on) if self.found else None
 
     def remember(self, file: MediaFile, frames: CachedFrames) -> None:
-        """Store the frames of a video that was read now."""
+        """Store the frames of a video that was just read."""
         digest = self._digests.get(file.id)
         if self._cache is not None and digest is not None:
             self._cache.put(digest, frames)

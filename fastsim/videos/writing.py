@@ -1,4 +1,4 @@
-"""What is written for one video: kept frames at once, by other threads; contact sheet, table and timeline at its end."""
+"""Write the output of one video: kept frames at once, on other threads; contact sheet, table and timeline at its end."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ class Album:
             one.result()
 
     def mark(self, seconds: float, score: float, kept: bool) -> None:
-        """A frame's highest similarity to what was kept before it, for the timeline."""
+        """Record a frame's highest similarity to what was kept before it, for the timeline."""
         if self.timeline is not None:
             self.timeline.add(seconds, score, kept)
 
     def finish(self, rows: Float16Array | None) -> None:
-        """When all frames are written, write the rest, and then note in the journal that the video is done."""
+        """When all frames are written, write the rest, and then record in the journal that the video is done."""
         if self._journal is not None:
             self._folder = self._folder or self._journal.begin(self._video, self.extract.folder)
             self._threads.submit(self._finish, self._journal, self._folder, rows)
@@ -91,14 +91,14 @@ class Album:
         assert self._folder is not None
         path = os.path.join(self._folder, kept.file)
         write_picture(path, picture, self._settings.form, self._settings.quality)
-        with self._lock:  # several threads write: the sheet has to be in the order of time
+        with self._lock:  # several threads write: the sheet must be in the order of time
             self._thumbs[number] = (shrunk(picture, 240, 180), clock(kept.seconds))
             while self._added in self._thumbs:
                 self._sheet.add(*self._thumbs.pop(self._added))
                 self._added += 1
 
     def _finish(self, journal: VideoJournal, folder: str, rows: Float16Array | None) -> None:
-        for one in self._writing:  # they were given before this, so that none of them waits for a thread
+        for one in self._writing:  # they were submitted before this, so none of them waits for a thread
             one.result()
         write_sheet(os.path.join(folder, SHEET), self._sheet)
         if self.timeline is not None:
@@ -108,7 +108,7 @@ class Album:
 
 
 def table(extract: Extract) -> Iterator[str]:
-    """index.csv: a line a kept frame. `stands_for` counts the other frames that it is kept for."""
+    """Yield index.csv: one line per kept frame. `stands_for` counts the other frames that it covers."""
     yield "frame,seconds,file,stands_for,lowest_score"
     for kept in extract.kept:
         lowest = "" if kept.lowest_score is None else f"{kept.lowest_score:.6f}"

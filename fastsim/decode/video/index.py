@@ -1,7 +1,7 @@
-"""A video's frames by number and time, read off its packets: what a decoder that can't be watched has to be held to.
+"""Read the number and time of each frame from packet headers, to verify hardware decoders.
 
-Only the first frame is decoded. A video whose packets leave a doubt (no time stamps, damaged or discarded parts, frames
-before the first whole one, an end that does not come where the container says) is not for such a decoder.
+Only the first frame is decoded. A video whose packets leave a doubt is rejected: no timestamps, damaged or discarded
+parts, frames before the first complete one, or an end that differs from the one that the container states.
 """
 
 from __future__ import annotations
@@ -20,13 +20,16 @@ from fastsim.decode.video.sampling import Selection
 
 
 class UnsuitedError(Exception):
-    """The device's decoder is not trusted with this video; the text says why, in one line."""
+    """Report that a hardware decoder cannot be verified on this video; the text gives the reason, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
 class VideoIndex:
-    """seconds: the time of each frame, in the order in which they are shown, from the stream's start; width and height
-    in pixels as stored; turn: from stored to shown; inside: the picture between black bars, None where there are none."""
+    """The frames of a video.
+
+    seconds: the time of each frame, in presentation order, from the stream's start; width and height in pixels as
+    stored; turn: from stored to shown; inside: the picture between black bars, None without bars.
+    """
 
     seconds: tuple[float, ...]
     codec: str
@@ -38,11 +41,11 @@ class VideoIndex:
 
     @property
     def shown(self) -> tuple[int, int]:
-        """Width and height as a player shows it."""
+        """Return width and height as a player shows them."""
         return (self.height, self.width) if self.turn.transpose else (self.width, self.height)
 
     def select(self, sampling: Selection) -> tuple[list[int], int]:
-        """(numbers of the frames that are taken, frames up to where reading ends)."""
+        """Return the numbers of the frames that are taken, and the number of frames up to where reading ends."""
         select, wanted = sampling.selector(), []
         for number, seconds in enumerate(self.seconds):
             if select(number, seconds):
@@ -53,7 +56,7 @@ class VideoIndex:
 
 
 def index_of(video: Video) -> VideoIndex:
-    """Read all packets of an opened video, which has then been read. Raises UnsuitedError."""
+    """Read all packets of an opened video, which is then exhausted. Raises UnsuitedError."""
     stamps: list[int] = []
     first: Any = None
     for packet in _sound_packets(video):
@@ -92,7 +95,7 @@ def _sound_packets(video: Video) -> Iterator[Any]:
 
 
 def _decoded(video: Video, packet: Any) -> Any:
-    """The first frame that comes out after `packet` (None: at the end), or None."""
+    """Return the first frame that comes out after `packet` (None: at the end), or None."""
     try:
         return next(iter(video.context.decode(packet)), None)
     except (FFmpegError, EOFError):

@@ -1,8 +1,8 @@
-"""Videos on the CPU, by FFmpeg: the frames that are wanted, each known by its number and its time.
+"""Decode videos on the CPU with FFmpeg: the wanted frames, each with its number and its time.
 
-A frame's number is its place among all frames that the video decodes to, in the order in which they are shown, from 0.
-Its time is its presentation time minus that of the stream's start, by a clock that always rises (clock.py). Neither
-depends on what is skipped, nor on how.
+The number of a frame is its place among all frames of the video, in presentation order, from 0. Its time is its
+presentation time minus that of the stream's start, by a clock that always increases (clock.py). Neither depends on
+which frames are skipped, nor on how.
 """
 
 from __future__ import annotations
@@ -27,28 +27,28 @@ from fastsim.errors import lowered
 from fastsim.records import Uint8Array
 
 _MOST_ERRORS = 250
-"""Packets in a row that can't be decoded, after which the rest of the video is given up."""
+"""Consecutive packets that cannot be decoded, after which the rest of the video is given up."""
 
 _DISCONTINUOUS = 0x200
-"""Flag of formats whose clock may be set anew at any place: FFmpeg's AVFMT_TS_DISCONT."""
+"""Flag of formats whose clock may be reset anywhere: FFmpeg's AVFMT_TS_DISCONT."""
 
 _MOST_ASPECT = 8
-"""A pixel that is said to be longer than this is a mistake."""
+"""A pixel with a larger ratio of its sides is an error of the file."""
 
 _COVER = 0x400
-"""Flag of a stream that is a cover picture: FFmpeg's AV_DISPOSITION_ATTACHED_PIC."""
+"""Flag of a stream that is a cover image: FFmpeg's AV_DISPOSITION_ATTACHED_PIC."""
 
 
 class UnreadableVideoError(Exception):
-    """Nothing can be had of the file; the text says why, in one line."""
+    """Report a file of which no frame can be read; the text gives the reason, in one line."""
 
 
 class _LostError(Exception):
-    """Good frames may be lost at the end of a damaged video, as several threads decode it."""
+    """Report that good frames may be lost at the end of a damaged video, because several threads decode it."""
 
 
 class TakenFrame:
-    """One frame. Holds the decoder's own memory (about 1.5 bytes a pixel) until it is dropped."""
+    """One frame. It holds the decoder's own memory (about 1.5 bytes per pixel) until it is released."""
 
     __slots__ = ("_image", "_look", "index", "seconds")
 
@@ -60,7 +60,7 @@ class TakenFrame:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as it is shown."""
+        """Return width and height in pixels, as shown."""
         width, height = self._look.shown(self._image.width, self._image.height)
         return (height, width) if turn_of(self._image).transpose else (width, height)
 
@@ -70,20 +70,20 @@ class TakenFrame:
 
     @property
     def stored(self) -> Any:
-        """The frame as it is stored (av.VideoFrame)."""
+        """Return the frame as it is stored (av.VideoFrame)."""
         return self._image
 
     def square(self, squarer: Squarer, size: int) -> Uint8Array:
-        """RGB uint8[size, size, 3] for the network."""
+        """Return RGB uint8[size, size, 3] for the network."""
         return squarer.square(self._image, size, self._look)
 
     def picture(self) -> Uint8Array:
-        """BGR uint8[h, w, 3]: all of it."""
+        """Return the whole frame as BGR uint8[h, w, 3]."""
         return whole_picture(self._image, self._look)
 
 
 class Video:
-    """An opened video. `frames` is read once; then `frames_read` and `problem` hold."""
+    """An opened video. Read `frames` once; then `frames_read` and `problem` are valid."""
 
     def __init__(self, path: str, threads: int) -> None:
         """Raises UnreadableVideoError."""
@@ -91,13 +91,13 @@ class Video:
         self._threads = threads + 1 if threads > 1 else 1  # FFmpeg's own choice: its threads wait for each other
         self._stopped = False
         self._jumped = False
-        """The clock was set anew, so that the length that the container states means little."""
+        """Whether the clock was reset, so that the length that the container states means little."""
         self.frames_read = 0
         """Frames of the video up to where reading ended, taken or not."""
         self.problem = ""
-        """One line if the video broke off or had damaged parts; what was read before and between them is good."""
+        """One line if the video ended early or had damaged parts; what was read before and between them is good."""
         self.reached = 0.0
-        """Seconds: the time of the last frame that was read."""
+        """Time in seconds of the last frame that was read."""
         self._open()
 
     def __enter__(self) -> Video:
@@ -108,7 +108,7 @@ class Video:
 
     @property
     def duration(self) -> float | None:
-        """Seconds, by the container's word; None where it says nothing of the pictures."""
+        """Return the length in seconds that the container states, or None."""
         stream = self.stream
         if stream.duration and stream.time_base:
             return float(stream.duration * stream.time_base)
@@ -120,7 +120,7 @@ class Video:
         return None
 
     def expected_frames(self) -> int | None:
-        """About how many frames there are, for a progress bar."""
+        """Return about how many frames there are, for a progress bar."""
         if self.stream.frames:
             return int(self.stream.frames)
         seconds = self.duration or (self.container.duration or 0) / 1e6
@@ -128,8 +128,9 @@ class Video:
 
     @property
     def timing(self) -> Timing:
-        """What the container says of the clock."""
-        # AVI has no presentation times; FFmpeg makes them up, and those begin too late by the frames that are reordered.
+        """Return the clock that the container describes."""
+        # AVI has no presentation times; FFmpeg makes them up, and they begin too late by the frames that are
+        # reordered.
         form = self.container.format
         origin = None if form.name == "avi" else self.stream.start_time
         end = self.duration
@@ -154,7 +155,9 @@ class Video:
         self.look_for_a_break()
 
     def _surely(self, sampling: Selection) -> Iterator[TakenFrame]:
-        """The frames, by the fastest way that loses none: where one fails, the next goes on behind its last frame."""
+        """Yield the frames by the fastest method that loses none: if one fails, the next continues after its last
+        frame.
+        """
         last = -1
         sparse = sampling.is_sparse and can_be_sparse(self.context)
         while True:
@@ -187,7 +190,7 @@ class Video:
             raise UnreadableVideoError(_lower(error.strerror or str(error))) from None
         except (ValueError, MemoryError) as error:
             raise UnreadableVideoError(f"not a video that can be opened ({_lower(str(error))})") from None
-        # PyAV before 14.1 does not tell covers from videos.
+        # PyAV before 14.1 does not distinguish covers from videos.
         streams = [s for s in self.container.streams.video if not getattr(s, "disposition", 0) & _COVER]
         best = self.container.streams.best("video")
         if not streams:
@@ -202,7 +205,7 @@ class Video:
         self.context.thread_type = "AUTO"
         self.context.thread_count = self._threads
         self._time_base = float(self.stream.time_base or 1)
-        # Not the average rate: for a raw stream that is 25, whatever the stream says of itself.
+        # Not the average rate: for a raw stream that is 25, whatever the stream states.
         rate = self.stream.guessed_rate or self.stream.average_rate
         self._step = float(1 / rate) if rate else 0.04
         stated = self.stream.sample_aspect_ratio
@@ -214,7 +217,7 @@ class Video:
         self._open()
 
     def _in_full(self, select: Selector) -> Iterator[TakenFrame]:
-        """Decode everything; give the frames that are taken. Raises _LostError."""
+        """Decode everything, and yield the frames that are taken. Raises _LostError."""
         clock = Clock(self.timing)
         for image in self.decoded():
             index, seconds = self.frames_read, clock(image.pts)
@@ -228,7 +231,7 @@ class Video:
                 return
 
     def look_of(self, image: Any) -> Look:
-        # What the container says of the shape of pixels goes before what the stream says, which may change in it.
+        # The pixel shape of the container takes precedence over that of the stream, which may change in it.
         aspect = self._aspect or self.context.sample_aspect_ratio
         transfer = transfer_of(image, self.context)
         plain = not aspect or aspect == 1 or not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT
@@ -237,7 +240,7 @@ class Video:
         return Look(Fraction(1) if plain else Fraction(aspect.numerator, aspect.denominator), transfer)
 
     def decoded(self) -> Iterator[Any]:
-        """Every frame; errors of single packets are counted, an error of the container ends it."""
+        """Yield every frame. Errors of single packets are counted; an error of the container ends the frames."""
         errors = in_a_row = 0
         for packet in self.packets():
             try:
@@ -250,7 +253,7 @@ class Video:
                 continue
             in_a_row = 0
             yield from frames
-        for _ in range(self._threads + 2):  # each thread of the decoder may have an error to tell
+        for _ in range(self._threads + 2):  # each thread of the decoder may have an error to report
             try:
                 yield from self.context.decode(None)
                 return
@@ -262,7 +265,7 @@ class Video:
                 self.problem = f"damaged frames in it ({_lower(error.strerror or str(error))})"
 
     def packets(self) -> Iterator[Any]:
-        """The video's packets, without the empty one at the end."""
+        """Yield the video's packets, without the empty one at the end."""
         try:
             for packet in self.container.demux(self.stream):
                 if packet.size:
@@ -271,7 +274,10 @@ class Video:
             self.problem = f"the file breaks off ({_lower(error.strerror or str(error))})"
 
     def _sparsely(self, sampling: Selection) -> Iterator[TakenFrame]:
-        """As `_in_full`, but frames that nobody wants and no other needs are not decoded. Raises UnprovenError."""
+        """Yield the same as `_in_full`, without decoding frames that are neither wanted nor needed.
+
+        Raises UnprovenError.
+        """
         select = sampling.selector()
         timing = self.timing
         plan = Presentation(select, Clock(timing))
@@ -286,11 +292,11 @@ class Video:
 
     @property
     def _counts_from_zero(self) -> bool:
-        """The length that the container states counts from stamp 0, not from the first frame."""
+        """Return whether the length that the container states counts from timestamp 0, not from the first frame."""
         return "matroska" in self.container.format.name
 
     def look_for_a_break(self) -> None:
-        """A file that was cut off says how long it should be: note where it ends instead."""
+        """Set `problem` if the file ends before the length that it states."""
         whole = self.duration
         if self._stopped or self._jumped or whole is None or self.problem.startswith("the file breaks off"):
             return

@@ -1,4 +1,4 @@
-"""Which frames of a video are taken: by number or by time, of all of it or of a part."""
+"""Select the frames of a video to take: by number or by time, of all of it or of a part."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 _SLACK = 1e-4
-"""Seconds: a frame that lies this little before a moment is at that moment (time bases round)."""
+"""Seconds: a frame this little before a moment counts as at that moment (time bases round)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Of the frames with start <= seconds < end: every `skip`-th, or with `every` the first one in every so many seconds.
+    """The frames to take of those with start <= seconds < end.
 
-    Counting begins at the first frame of the part, which is always taken. Seconds are since the video's start.
+    Every `skip`-th, or with `every` the first one in each interval of so many seconds. Counting begins at the first
+    frame of the part, which is always taken. Seconds are relative to the video's start.
     """
 
     skip: int = 10
@@ -24,7 +25,7 @@ class Sampling:
 
     @property
     def is_sparse(self) -> bool:
-        """Some frames are passed over for sure."""
+        """Return whether some frames are certainly skipped."""
         return self.every is not None or self.skip > 1 or self.start is not None
 
     @property
@@ -78,7 +79,7 @@ class Selection(Protocol):
 
 
 class Selector(Protocol):
-    """Says of each frame, asked in the order in which they are shown, whether it is taken."""
+    """Decide for each frame, in presentation order, whether it is taken."""
 
     @property
     def done(self) -> bool:

@@ -18,15 +18,15 @@ from fastsim.decode.video.presentation import WARM_UP, Presentation, Slot, Unpro
 _HEVC_LAYERS_AT = 21
 _IDR = {"h264": (5,), "hevc": (19, 20)}
 _MOST_HELD = 1500
-"""Packets that wait for a point to begin at; where none comes for so long, they are decoded."""
+"""Packets that wait for a point to begin at; if none comes for so long, they are decoded."""
 
 
 def can_be_sparse(context: Any) -> bool:
-    """The codec marks frames that no other depends on. context: av.CodecContext."""
+    """Return whether the codec marks frames that no other depends on. context: av.CodecContext."""
     if context.name == "h264":
         return True
     extra = context.extradata
-    # With temporal layers, a frame that its own layer does not refer to may serve a higher one: not for us.
+    # With temporal layers, a frame that its own layer does not refer to may serve a higher one: not supported.
     one_layer = extra and len(extra) > _HEVC_LAYERS_AT and extra[0] == 1 and extra[_HEVC_LAYERS_AT] >> 3 & 7 == 1
     return bool(context.name == "hevc" and one_layer)
 
@@ -47,9 +47,9 @@ class SparseDecoder:
         self._warm = False
 
     def frames(self, packets: Iterable[Any]) -> Iterator[tuple[Slot, Any]]:
-        """(slot, av.VideoFrame) of every frame that comes out, wanted or not, in the order in which they are shown.
+        """Yield (slot, av.VideoFrame) of every decoded frame, wanted or not, in presentation order.
 
-        Raises UnprovenError as soon as the frames are not those that were expected; all that came before are right.
+        Raises UnprovenError as soon as the frames differ from the expected ones; all frames before are right.
         """
         plan, waiting = self._plan, self._waiting
         for packet in packets:
@@ -84,14 +84,14 @@ class SparseDecoder:
             self._waiting.clear()
 
     def _is_warm(self) -> bool:
-        """None of the packets that wait is of a frame at the start: whether that can be decoded is not known yet."""
+        """Return whether none of the waiting packets is of a frame at the start, whose decodability is not known yet."""
         if not self._warm and self._plan.count >= WARM_UP:
             slots = (self._plan.slot(held.pts) for held in self._waiting if not held.is_discard)
             self._warm = not any(slot is not None and slot.index < WARM_UP for slot in slots)
         return self._warm
 
     def _feed(self) -> Iterator[tuple[Slot, Any]]:
-        """Decode the first packets that wait, as long as it is known which of their frames are wanted."""
+        """Decode the first waiting packets, as long as it is known which of their frames are wanted."""
         hold = self._start is not None and len(self._waiting) < _MOST_HELD and self._is_warm()
         while self._waiting:
             packet = self._waiting[0]
@@ -129,7 +129,7 @@ class SparseDecoder:
 
 
 def is_idr(packet: Any, context: Any) -> bool:
-    """The packet holds an IDR picture: nothing after it refers to anything before it."""
+    """Return whether the packet holds an IDR picture, after which nothing refers to anything before it."""
     data, extra, wanted = bytes(packet), context.extradata or b"", _IDR[context.name]
     is_hevc = context.name == "hevc"
     if extra[:1] == b"\x01":  # avcC or hvcC: units with their length in front
