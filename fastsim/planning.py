@@ -1,4 +1,4 @@
-"""Images and what belongs to them, for a plan and for what is said about it."""
+"""Join images and what belongs to them, for a plan and for its report."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Settled:
     losses: Losses
 
     def count(self) -> int:
-        """Files that go with images."""
+        """Return the number of files that go with images."""
         return sum(map(len, self.units.companions.values()))
 
 
 def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Settled:
-    """Find what goes with the files that `mode` copies or takes away.
+    """Find what goes with the files that `mode` copies or removes.
 
     With `clean_delete`, a shot whose RAW file has no equal beside its keeper is held back: it is not the same.
     """
@@ -63,7 +63,7 @@ def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Set
 
 
 def _going(found: pipeline.Findings, ids: Sequence[int], mode: Mode) -> dict[str, tuple[Companion, ...]]:
-    """What goes with the files `ids`, by their path. What lies in a reference folder stays there."""
+    """Return what goes with the files `ids`, by their path. Files in a reference folder stay there."""
     copied = mode == Mode.GROUP_COPY
     going = found.sidecars.going_with([found.files[i].path for i in ids], copied=copied)
     if copied or not found.references:
@@ -92,7 +92,7 @@ def refuse_losses(losses: Losses, found: pipeline.Findings) -> None:
 
 
 def unit_lines(settled: Settled, found: pipeline.Findings) -> Iterator[str]:
-    """How many files go with their images, which stay for their RAW file, and what the rule loses."""
+    """Yield how many files go with their images, which images stay for their RAW file, and what the rule loses."""
     raws = sum(one.role == Role.RAW for companions in settled.units.companions.values() for one in companions)
     for n, what, option in (
         (settled.count() - raws, "sidecar", "--no-sidecars"),

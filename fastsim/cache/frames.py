@@ -1,7 +1,8 @@
-"""The cache of video frames: the vectors of a video's sampled frames, so that a video is decoded and embedded once.
+"""Cache the vectors of a video's sampled frames, so that a video is decoded and embedded once.
 
-A file a video and way of sampling, in a folder beside the embedding cache. It is only ever an optimisation: a damaged file
-is read as missing and written anew, and a folder that can't be used switches the cache off; that is noted.
+One file per video and way of sampling, in a folder beside the embedding cache. The cache is only an optimisation: a
+damaged file counts as missing and is rewritten, and a folder that cannot be used switches the cache off, which is
+noted.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ from fastsim.records import Float16Array, Int64Array
 
 FOLDER = "videos"
 _VERSION = 2
-"""Goes up when frames of the same key would come out differently: another way to decode, to crop or to resize."""
+"""Increment when frames of the same key would differ: another way to decode, to crop or to resize."""
 _MAGIC = b"fastsim frames\n"
 _NAME = re.compile(r"[0-9a-f]{64}\.frames(\.part)?")
 _MOST_BYTES = 2**30
-"""Of all files; those that were not used for longest are removed. 600 hours of video at two frames a second fit."""
+"""Of all files; those that were not used for longest are removed. 600 hours of video at two frames per second fit."""
 _DIGEST = 32
 
 
@@ -34,10 +35,10 @@ _DIGEST = 32
 class CachedFrames:
     """The sampled frames of a video.
 
-    times: float64[n], seconds; rows: float16[n, d]; end: about where it ends; flat: frames without structure, which are
-    left out; problem: why reading ended early, or what was damaged; ran_on: device, runtime and precision of the network;
-    numbers: int64[n], each frame's place among all frames, or empty where that is not wanted; frames_read: all frames up
-    to where reading ended.
+    times: float64[n], seconds; rows: float16[n, d]; end: about where it ends; flat: frames without structure, which
+    are left out; problem: why reading ended early, or what was damaged; ran_on: device, runtime and precision of the
+    network; numbers: int64[n], each frame's place among all frames, or empty if that is not needed; frames_read: all
+    frames up to where reading ended.
     """
 
     times: NDArray[np.float64]
@@ -51,8 +52,10 @@ class CachedFrames:
 
 
 class FrameCache:
-    """The cache below `folder` for one network and way of sampling, named by `key`. No method raises for trouble with it:
-    `note` is told once, and lookups find nothing from then on."""
+    """The cache below `folder` for one network and way of sampling, named by `key`.
+
+    No method raises an error for a problem with it: `note` is called once, and lookups find nothing from then on.
+    """
 
     def __init__(self, folder: Path, key: str, note: Callable[[str], None], most_bytes: int = _MOST_BYTES) -> None:
         self._folder = folder / FOLDER
@@ -62,7 +65,7 @@ class FrameCache:
         self._is_on = True
 
     def get(self, digest: bytes) -> CachedFrames | None:
-        """What is known of the video whose bytes have this digest; None where that is nothing, or damaged."""
+        """Return the frames of the video whose bytes have this digest; None if they are unknown or damaged."""
         path = self._path(digest)
         if not self._is_on:
             return None
@@ -112,7 +115,7 @@ class FrameCache:
 
 
 def files(folder: Path) -> list[Path]:
-    """The files of the cache of frames below the cache folder `folder`; no others, whoever put them there."""
+    """Return the files of the cache of frames below the cache folder `folder`, and no others."""
     try:
         return [path for path in (folder / FOLDER).iterdir() if _NAME.fullmatch(path.name) and path.is_file()]
     except OSError:
@@ -120,7 +123,7 @@ def files(folder: Path) -> list[Path]:
 
 
 def packed(frames: CachedFrames, name: str) -> bytes:
-    """The bytes of the file `name`."""
+    """Return the bytes of the file `name`."""
     head = {
         "shape": frames.rows.shape, "end": frames.end, "flat": frames.flat, "problem": frames.problem,
         "ran_on": frames.ran_on, "numbers": len(frames.numbers), "frames_read": frames.frames_read,
@@ -132,7 +135,7 @@ def packed(frames: CachedFrames, name: str) -> bytes:
 
 
 def unpacked(data: bytes, name: str) -> CachedFrames | None:
-    """The frames in the bytes of the file `name`; None if they are damaged, or those of another file."""
+    """Return the frames in the bytes of the file `name`; None if they are damaged, or those of another file."""
     body, seal = data[:-_DIGEST], data[-_DIGEST:]
     if not body.startswith(_MAGIC) or seal != _seal(body, name):
         return None
@@ -150,5 +153,5 @@ def unpacked(data: bytes, name: str) -> CachedFrames | None:
 
 
 def _seal(body: bytes, name: str) -> bytes:
-    """The digest of a file's bytes and of its name, which stands for the video and the way of sampling."""
+    """Return the digest of a file's bytes and of its name, which stands for the video and the way of sampling."""
     return hashlib.blake2b(name.encode("ascii") + body, digest_size=_DIGEST).digest()

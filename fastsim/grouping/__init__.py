@@ -1,1 +1,1 @@
-"""From similar pairs to groups, and which file of a group is kept."""
+"""Form groups from similar pairs, and choose the file of a group to keep."""

@@ -1,4 +1,4 @@
-"""Groups: the components of the graph of similar pairs, and in each of them the keepers that stand for the others."""
+"""Find groups: the components of the graph of similar pairs, and in each of them the keepers that cover the others."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLICE = 4096
 
 
 class Components:
-    """The connected components of n rows, grown pair by pair. O(n) memory. Used from one thread."""
+    """The connected components of n rows, grown pair by pair, in O(n) memory. Use it from one thread."""
 
     def __init__(self, n: int) -> None:
         if not 0 <= n < 2**31:
@@ -30,26 +30,26 @@ class Components:
         return len(self._parent)
 
     def add(self, block: PairBlock) -> int:
-        """Joins the two rows of each pair. Returns how many components fewer there are."""
+        """Join the two rows of each pair. Returns how many components fewer there are."""
         return _core.join(self._parent, block.left, block.right)
 
     def labels(self, start: int, stop: int) -> Int32Array:
-        """int32[stop - start]: a number a row; two rows have the same one where they are joined so far."""
+        """Return int32[stop - start], a number per row; two rows have the same one if they are joined so far."""
         label = np.empty(stop - start, np.int32)
         _core.labels(self._parent, start, label)
         return label
 
     def of(self) -> Int32Array:
-        """int32[n]: the component of each row, named by one of its rows."""
+        """Return int32[n], the component of each row, named by one of its rows."""
         return self.labels(0, len(self))
 
     def grouped(self) -> Int64Array:
-        """The rows of all components of two or more, ascending."""
+        """Return the rows of all components of two or more, ascending."""
         label = self.of()
         return np.flatnonzero(np.bincount(label, minlength=len(self))[label] > 1)
 
     def members(self, rank: Int64Array) -> list[Int64Array]:
-        """The rows of each component of two or more, sorted by rank; largest first, ties by the smallest rank."""
+        """Return the rows of each component of two or more, by rank; largest first, ties by the smallest rank."""
         label, rows = self.of(), self.grouped()
         rows = rows[np.lexsort((rank[rows], label[rows]))]
         starts = np.flatnonzero(np.diff(label[rows], prepend=-1))
@@ -67,13 +67,13 @@ def find_groups(
     isa: str | None = None,
     scope: PairScope | None = None,
 ) -> list[Group]:
-    """One `Group` a component of two or more rows, largest first, ties by the smallest rank.
+    """Return one `Group` per component of two or more rows, largest first, ties by the smallest rank.
 
-    rank: int64[n], the place of each row in keep order, all different: the lower is kept first. Keepers are the members
-    that, visited in keep order, no earlier keeper is similar to (score >= thres); every other member is given to the
-    first keeper, in keep order, that it is similar to. So no two keepers are similar, and each member is similar to
-    its keeper. Scores have the very bits of `similarity.pair_blocks`. The result does not depend on `workers`. Memory
-    is O(n): no pair is stored. scope: pairs that it does not allow count as not similar.
+    rank: int64[n], the place of each row in keep order, all different: the lower is kept first. Keepers are the
+    members that, visited in keep order, are similar to no earlier keeper (score >= thres); every other member is given
+    to the first keeper, in keep order, to which it is similar. So no two keepers are similar, and each member is
+    similar to its keeper. Scores have the same bits as those of `similarity.pair_blocks`. The result does not depend
+    on `workers`. Memory is O(n): no pair is stored. scope: pairs that it does not allow count as not similar.
     """
     if len(components) != len(embeddings) or rank.shape != (len(embeddings),):
         raise ValueError(f"find_groups: {len(components)} rows, {len(embeddings)} embeddings, rank {rank.shape}")
@@ -89,7 +89,7 @@ def find_groups(
 
 
 def group_pairs(components: Components, embeddings: Embeddings, rank: Int64Array, pairs: PairBlock) -> list[Group]:
-    """Like `find_groups`, where two rows are similar if they are one of `pairs`, whatever else their score may say.
+    """Return groups like `find_groups`, with two rows similar if they are one of `pairs`, whatever their score.
 
     components: those of `pairs`. Memory is O(n + pairs).
     """
@@ -112,7 +112,7 @@ def group_pairs(components: Components, embeddings: Embeddings, rank: Int64Array
 def _keepers(
     rows: _core.Rows, members: Int64Array, thres: float, pool: ThreadPoolExecutor
 ) -> tuple[Int64Array, Float32Array]:
-    """(the row of each member's keeper, the score to it), for members in keep order."""
+    """Return the row of each member's keeper and the score to it, for members in keep order."""
     by, score = np.full(len(members), -1, np.int64), np.zeros(len(members), np.float32)
     todo = np.arange(len(members))
     while len(todo):
@@ -132,7 +132,7 @@ def _keepers(
 def _keepers_in_scope(
     rows: _core.Rows, members: Int64Array, thres: float, scope: PairScope
 ) -> tuple[Int64Array, Float32Array]:
-    """As `_keepers`, for pairs that `scope` allows: each keeper in turn covers what it may."""
+    """Return the same as `_keepers`, for pairs that `scope` allows: each keeper in turn covers what it may."""
     by, score = np.full(len(members), -1, np.int64), np.zeros(len(members), np.float32)
     for place, row in enumerate(members.tolist()):
         if by[place] >= 0:

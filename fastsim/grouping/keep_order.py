@@ -1,4 +1,4 @@
-"""One order for all files by the keep rules, and which rule put a file before another one."""
+"""Rank all files by the keep rules, and find the rule that put a file before another one."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from fastsim.grouping.keep_words import KeepRule, KeepRules
 from fastsim.records import Group, Int64Array
 
 _FIRST = ("intact", "reference", "live", "raw")
-"""Rules that come before all others, unless they are named among them."""
+"""Rules that precede all others, unless they are named among them."""
 _TIES = (
     KeepRule("largest"), KeepRule("resolution"), KeepRule("name", "original"), KeepRule("oldest"),
     KeepRule("shortest-path"), KeepRule("path"),
 )  # fmt: skip
-"""What decides between files that the chosen rules take for equal, in this order."""
+"""Rules that decide between files that the chosen rules leave equal, in this order."""
 
 REASONS = {
     "intact": "intact, and the others are damaged",
@@ -41,7 +41,7 @@ REASONS = {
 
 
 class Reason(NamedTuple):
-    """Why a file stays, in words, and the rule that decided, as it is typed."""
+    """Why a file is kept, in words, and the rule that decided, as it is typed."""
 
     words: str
     rule: str
@@ -49,12 +49,12 @@ class Reason(NamedTuple):
 
 NO_REASON = Reason("", "")
 ALONE = Reason("similar to no other file that stays", "")
-"""Why a keeper that no file is removed for stays."""
+"""Why a keeper is kept for which no file is removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeepOrder:
-    """An order of n files with no ties in it.
+    """An order of n files without ties.
 
     rank: int64[n], a permutation, 0 is kept before all others; rules: what decided, (rule, int64[n]), first to last.
     """
@@ -63,7 +63,7 @@ class KeepOrder:
     rules: tuple[tuple[KeepRule, Int64Array], ...]
 
     def decided(self, kept: int, other: int) -> KeepRule:
-        """The rule that puts row `kept` before row `other`."""
+        """Return the rule that puts row `kept` before row `other`."""
         return next(rule for rule, keys in self.rules if keys[kept] != keys[other])
 
 
@@ -88,7 +88,7 @@ def keep_order(found: Candidates, rules: KeepRules) -> KeepOrder:
 
 
 def reasons(groups: Sequence[Group], row_of: dict[int, int], order: KeepOrder) -> dict[int, Reason]:
-    """Why each keeper of `groups` stays, by id: the rule that puts it before the best of the files that it covers.
+    """Return why each keeper of `groups` is kept, by id: the rule that puts it before the best file that it covers.
 
     row_of: the row in `order` of each id.
     """

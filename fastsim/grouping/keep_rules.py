@@ -1,4 +1,4 @@
-"""The rules that choose the file of a group to keep, each a pure function of what is known about the files."""
+"""Define the rules that choose the file of a group to keep, each a pure function of facts about the files."""
 
 from __future__ import annotations
 
@@ -39,66 +39,66 @@ class Candidates:
     """How many of date taken, position and camera a file records, 0 to 3."""
 
     def having(self, ids: Collection[int]) -> Int64Array:
-        """int64[n]: 0 for the files in `ids`, 1 for the others."""
+        """Return int64[n]: 0 for the files in `ids`, 1 for the others."""
         return np.fromiter((file.id not in ids for file in self.files), np.int64, len(self.files))
 
     def each(self, key: Callable[[MediaFile], int]) -> Int64Array:
-        """int64[n]: `key` of each file."""
+        """Return int64[n]: `key` of each file."""
         return np.fromiter(map(key, self.files), np.int64, len(self.files))
 
 
 Rule = Callable[[Candidates, str], Int64Array]
-"""(the files, the value behind the rule's colon) -> int64[n]; the file with the lowest number is kept."""
+"""(the files, the value after the rule's colon) -> int64[n]; the file with the lowest number is kept."""
 
 
 def by_intact(found: Candidates, _: str) -> Int64Array:
-    """Files that decode without a complaint first."""
+    """Prefer files that decode without a complaint."""
     return 1 - found.having(found.damaged)
 
 
 def by_reference(found: Candidates, _: str) -> Int64Array:
-    """Files of reference folders first."""
+    """Prefer files of reference folders."""
     return found.having(found.references)
 
 
 def by_live(found: Candidates, _: str) -> Int64Array:
-    """Files outside trash, snapshot and thumbnail folders first."""
+    """Prefer files outside trash, snapshot and thumbnail folders."""
     return 1 - found.having(found.in_system)
 
 
 def by_uncropped(found: Candidates, _: str) -> Int64Array:
-    """Files that are no crop of another one first."""
+    """Prefer files that are not a crop of another one."""
     return 1 - found.having(found.cropped)
 
 
 def by_resolution(found: Candidates, _: str) -> Int64Array:
-    """Most pixels first."""
+    """Prefer the most pixels."""
     return -(found.sizes[:, 0].astype(np.int64) * found.sizes[:, 1])
 
 
 def by_largest(found: Candidates, _: str) -> Int64Array:
-    """Most bytes first."""
+    """Prefer the most bytes."""
     return found.each(lambda file: -file.snapshot.size)
 
 
 def by_raw(found: Candidates, _: str) -> Int64Array:
-    """RAW files, and files that have the RAW file of their shot, first."""
+    """Prefer RAW files, and files that have the RAW file of their shot."""
     return found.having({*found.raw, *found.with_raw})
 
 
 def by_format(found: Candidates, value: str) -> Int64Array:
-    """Files of the formats named in `value`, `NAME>NAME>...`, first, in that order; all other formats are equal."""
+    """Prefer files of the formats named in `value`, `NAME>NAME>...`, in that order; all other formats are equal."""
     place = {name: at for at, name in enumerate(value.split(">"))}
     return found.each(lambda file: place.get(found.formats.get(file.id, ""), len(place)))
 
 
 def by_exif(found: Candidates, _: str) -> Int64Array:
-    """Files that record the most of date taken, position and camera first."""
+    """Prefer files that record the most of date taken, position and camera."""
     return found.each(lambda file: -found.exif.get(file.id, 0))
 
 
 def by_folder(found: Candidates, value: str) -> Int64Array:
-    """Files in a folder that matches the glob `value` first."""
+    """Prefer files in a folder that matches the glob `value`."""
     known: dict[tuple[str, str], bool] = {}
 
     def outside(file: MediaFile) -> int:
@@ -111,29 +111,29 @@ def by_folder(found: Candidates, value: str) -> Int64Array:
 
 
 def by_name(found: Candidates, _: str) -> Int64Array:
-    """The name with the fewest marks of a copy first."""
+    """Prefer the name with the fewest marks of a copy."""
     base = [os.path.basename(file.path) for file in found.files]
     names = {folded_name(name) for name in base}
     return np.fromiter((copy_marks(name, names) for name in base), np.int64, len(base))
 
 
 def by_newest(found: Candidates, _: str) -> Int64Array:
-    """Last modified first."""
+    """Prefer the file that was modified last."""
     return found.each(lambda file: -file.snapshot.mtime_ns)
 
 
 def by_oldest(found: Candidates, _: str) -> Int64Array:
-    """First modified first."""
+    """Prefer the file that was modified first."""
     return found.each(lambda file: file.snapshot.mtime_ns)
 
 
 def by_shortest_path(found: Candidates, _: str) -> Int64Array:
-    """The shortest path first."""
+    """Prefer the shortest path."""
     return found.each(lambda file: len(file.path))
 
 
 def by_path(found: Candidates, _: str) -> Int64Array:
-    """First by the bytes of the path: the same on every machine, whatever its language."""
+    """Prefer the first by the bytes of the path: the same on every machine, whatever its language."""
     paths = [os.fsencode(file.path) for file in found.files]
     rank = np.empty(len(paths), np.int64)
     rank[sorted(range(len(paths)), key=paths.__getitem__)] = np.arange(len(paths))
@@ -157,11 +157,11 @@ RULES: Mapping[str, Rule] = {
     "path": by_path,
     "live": by_live,
 }
-"""The rules by name; `live` is applied always and can't be asked for."""
+"""The rules by name; `live` is always applied and cannot be requested."""
 
 
 def _is_in_folder(folder: str, root: str, glob: str) -> bool:
-    """Whether `folder` or one that holds it matches: by its path, or from `root` down by its name or path below `root`."""
+    """Return whether `folder` or one that holds it matches: by its path, or below `root` by its name or path."""
     glob = glob.rstrip("/") or "/"
     while True:
         names = [folder]

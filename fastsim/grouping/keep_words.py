@@ -1,4 +1,4 @@
-"""What --keep and rule files say: ordered rules, parsed and checked."""
+"""Parse and check what --keep and rule files say: ordered rules."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = (
     "intact", "reference", UNCROPPED, "resolution", "largest", "raw", "format:", "exif", "folder:", "name:original",
     "newest", "oldest", "shortest-path", "path", BEST,
 )  # fmt: skip
-"""What --keep takes, as a shell completes it; words that end with a colon take a value."""
+"""Values of --keep, as a shell completes them; words that end with a colon take a value."""
 _BEST = ("intact", UNCROPPED, "resolution", "exif", "largest", "name:original", "oldest")
 _EXAMPLES = {"format:": "format:heic>jpeg>png", "folder:": "folder:GLOB"}
 _ALLOWED = ", ".join(_EXAMPLES.get(word, word) for word in WORDS)
@@ -28,12 +28,12 @@ _FORMATS = {
 
 @dataclass(frozen=True, slots=True)
 class KeepRule:
-    """One rule: its name in `keep_rules.RULES`, and the value behind the colon, empty without one."""
+    """One rule: its name in `keep_rules.RULES`, and the value after the colon, empty without one."""
 
     name: str
     value: str = ""
     optional: bool = field(default=False, compare=False)
-    """Part of `best`: passed over where the facts that it needs are not known."""
+    """Part of `best`: skipped if the facts that it needs are not known."""
 
     def __str__(self) -> str:
         value = self.value.lower() if self.name == "format" else self.value
@@ -53,7 +53,7 @@ class KeepRules:
 
     @classmethod
     def of(cls, words: Iterable[str], option: str = "--keep") -> KeepRules:
-        """Read one rule a word; a glob may hold commas here. Raises UsageError, which names `option`."""
+        """Read one rule per word; a glob may hold commas here. Raises UsageError, which names `option`."""
         named: list[str] = [word.strip() for word in words]
         found: list[KeepRule] = []
         for word in named:
@@ -69,11 +69,11 @@ class KeepRules:
         return ",".join(map(str, self.rules))
 
     def asks_for(self, name: str) -> bool:
-        """Whether the rule `name` is among them."""
+        """Return whether the rule `name` is among them."""
         return any(rule.name == name for rule in self.rules)
 
     def requires(self, name: str) -> bool:
-        """Whether the rule `name` was asked for by itself, and not as a part of `best`."""
+        """Return whether the rule `name` was requested by itself, and not as a part of `best`."""
         return any(rule.name == name and not rule.optional for rule in self.rules)
 
 
@@ -109,7 +109,7 @@ def _from_toml(found: Mapping[str, object], option: str) -> KeepRules:
 
 
 def _best(before: list[KeepRule], named: list[str], option: str) -> list[KeepRule]:
-    """The rules of `best` that are not among `before`; those that come later by themselves would never decide."""
+    """Return the rules of `best` that are not among `before`; those that come later would never decide."""
     if named.count(BEST) > 1:
         raise UsageError(f"{option} names the rule {BEST} twice; leave one of them out")
     rules = [_rule(word, option) for word in _BEST]
@@ -133,7 +133,7 @@ def _rule(word: str, option: str) -> KeepRule:
 
 
 def _formats(value: str, option: str) -> str:
-    """The names of formats, in order, with `>` between."""
+    """Return the names of formats, in order, with `>` between."""
     names = []
     for word in value.split(">"):
         name = _FORMATS.get(word.strip().lower())

@@ -1,4 +1,4 @@
-"""What would be lost with the files that go, though the rule that was asked for keeps the right ones by its own measure."""
+"""Find what would be lost with the files that go, although the requested rule keeps the right ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fastsim.records import Companion, Embeddings, Group, Role
 
 _KINDS = (Role.RAW, Role.FILM, Role.EDITS, Role.SOUND)
-"""What is worth a word; data such as a Takeout .json is not."""
+"""Kinds that are reported; data such as a Takeout .json is not."""
 
 Belongings = Mapping[int, Sequence[Companion]]
 """What belongs to files, by id."""
@@ -18,15 +18,16 @@ Belongings = Mapping[int, Sequence[Companion]]
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """Groups in which something of a file that goes has no equal in the file that stays for it."""
+    """Groups in which a file that goes has something that has no equal in its keeper."""
 
     fewer_pixels: int
-    """Groups where the file that stays has fewer pixels than one that goes."""
+    """Groups whose keeper has fewer pixels than a file that goes."""
     example: tuple[int, int] | None
-    """(the id that stays, the id that goes) of the first of them."""
+    """(the id that is kept, the id that goes) of the first of them."""
     companions: Mapping[Role, int]
-    """Groups where a file that goes takes a companion of this kind along, and the one that stays has none of it, or
-    another RAW file."""
+    """Groups in which a file that goes takes a companion of this kind along, and the keeper has none, or another RAW
+    file.
+    """
 
     def __bool__(self) -> bool:
         return bool(self.fewer_pixels or self.companions)
@@ -37,8 +38,8 @@ def find_losses(
 ) -> Losses:
     """Compare each file that goes with its keeper.
 
-    going: what goes with each file that goes; staying: what belongs to each keeper; held: files that stay after all. A
-    damaged file is worth nothing beside its intact keeper.
+    going: what goes with each file that goes; staying: what belongs to each keeper; held: files that are kept after
+    all. A damaged file is worth nothing beside its intact keeper.
     """
     pixels = dict(zip(embeddings.ids.tolist(), embeddings.sizes.prod(axis=1, dtype="int64").tolist(), strict=True))
     fewer, example = 0, None
@@ -54,7 +55,7 @@ def find_losses(
 
 
 def has_equal_raws(going: Sequence[Companion], staying: Sequence[Companion]) -> bool:
-    """Whether each RAW file of `going` has a copy of the same bytes in `staying`. Reads both."""
+    """Return whether each RAW file of `going` has a copy of the same bytes in `staying`. Reads both."""
     raws = [one for one in staying if one.role == Role.RAW]
     return all(any(_same_bytes(one, raw) for raw in raws) for one in going if one.role == Role.RAW)
 

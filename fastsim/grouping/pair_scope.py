@@ -1,4 +1,4 @@
-"""Which pairs of files may be compared: not two references, and on request only files of different inputs, or of one."""
+"""Restrict the pairs that are compared: no two references, and on request only files of different inputs, or of one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PairScope:
 
     @classmethod
     def of(cls, files: Sequence[MediaFile], scope: Scope) -> PairScope | None:
-        """The scope for one row a file; None where every pair is allowed."""
+        """Return the scope for one row per file; None if every pair is allowed."""
         reference = np.fromiter((file.reference for file in files), np.bool_, len(files))
         if scope == Scope.ALL and not reference.any():
             return None
@@ -33,7 +33,7 @@ class PairScope:
         return cls(scope, side, reference)
 
     def allowed(self, left: Int64Array | int, right: Int64Array) -> BoolArray:
-        """bool[k]: whether the rows `left` and `right` may be compared; `left` may be one row for all."""
+        """Return bool[k]: whether the rows `left` and `right` may be compared; `left` may be one row for all."""
         found = ~(self.reference[left] & self.reference[right])
         if self.scope == Scope.ALL:
             return found
@@ -41,13 +41,13 @@ class PairScope:
         return np.asarray(found & (equal if self.scope == Scope.WITHIN else ~equal))
 
     def filtered(self, block: PairBlock) -> PairBlock:
-        """The allowed pairs of `block`."""
+        """Return the allowed pairs of `block`."""
         good = self.allowed(block.left, block.right)
         return block if good.all() else PairBlock(block.left[good], block.right[good], block.score[good])
 
 
 def freed(group: Group, references: BoolArray) -> Group:
-    """`group`, in which each reference stands for itself: it stays, whatever covers it.
+    """Return `group` with each reference as its own keeper, whatever covers it.
 
     references: bool[m], whether each member is one.
     """

@@ -86,7 +86,7 @@ def _at_least(pairs: _Pairs, floor: float) -> _Pairs:
 
 
 def _with_keepers(run: Findings, left: Int64Array, right: Int64Array, score: Float32Array) -> _Pairs:
-    """The pairs, and those of each file with its keeper that are not among them."""
+    """Return the pairs, and those of each file with its keeper that are not among them."""
     row_of = {file_id: row for row, file_id in enumerate(run.embeddings.ids.tolist())}
     stars = [
         (min(row_of[member], row_of[keeper]), max(row_of[member], row_of[keeper]), value)

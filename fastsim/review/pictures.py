@@ -68,7 +68,7 @@ class Pictures:
         self._decoding = threading.BoundedSemaphore(max(1, workers))
 
     def thumbnail(self, file: MediaFile, place: Place | None, size: int) -> bytes:
-        """A JPEG with a long side of at most `size` pixels."""
+        """Return a JPEG with a long side of at most `size` pixels."""
         path = lies_at(file, place)
         status = os.stat(path)
         key = (file.id, size, status.st_mtime_ns, status.st_size)
@@ -81,7 +81,7 @@ class Pictures:
         return data
 
     def whole(self, file: MediaFile, place: Place | None) -> Shown:
-        """The picture itself where browsers show it, else a JPEG of it."""
+        """Return the image itself if browsers show it, else a JPEG of it."""
         path = lies_at(file, place)
         if not stat.S_ISREG(os.stat(path).st_mode):
             raise FileNotFoundError(path)
@@ -95,7 +95,7 @@ class Pictures:
             return Shown("image/jpeg", None, preview_jpeg(path, LONGEST, 90))
 
     def about(self, file: MediaFile, place: Place | None) -> dict[str, Any]:
-        """What the file itself says of its picture: EXIF in words."""
+        """Return what the file itself says of its image: EXIF in words."""
         from fastsim.decode.metadata import read_exif
 
         return read_exif(lies_at(file, place))

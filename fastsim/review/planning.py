@@ -120,7 +120,7 @@ def _sorted_out(session: Session, scope: Scope) -> tuple[list[_Parts], list[list
 
 
 def _group(session: Session, kept: list[int], gone: list[int]) -> Group:
-    """A group with the keeper of each file that goes: that of the rules, or else the most similar one that stays."""
+    """Return a group with the keeper of each file that goes: that of the rules, or else the most similar one that stays."""
     keeper, score = session.grouping.keeper, session.grouping.score
     kept = sorted(kept, key=lambda file: int(session.ranking.rank[file]))
     staying = set(kept)
@@ -136,7 +136,7 @@ def _group(session: Session, kept: list[int], gone: list[int]) -> Group:
 
 
 def _nearest(session: Session, file: int, kept: Sequence[int]) -> tuple[int, float]:
-    """The file of `kept` that is most similar to `file`, and its score; NaN where no score is known."""
+    """Return the file of `kept` that is most similar to `file`, and its score; NaN if no score is known."""
     found, n = session.found, len(session.found)
     codes = np.array([min(file, other) * n + max(file, other) for other in kept], np.int64)
     places = found.places_of(codes)
@@ -160,13 +160,13 @@ def _alone(session: Session, files: Sequence[int]) -> tuple[np.ndarray, np.ndarr
 
 
 def _without_nan(one: Operation) -> Operation:
-    """An operation whose score is not known has none."""
+    """Return an operation without its score if that is not known."""
     unknown = one.score is not None and math.isnan(one.score)
     return replace(one, score=None if unknown else one.score, why=one.why or "chosen in review")
 
 
 def _findings(session: Session, groups: list[Group]) -> pipeline.Findings:
-    """A review as the findings of a run."""
+    """Return a review as the findings of a run."""
     found = session.found
     bare = Embeddings(
         np.arange(len(found)), np.zeros((len(found), 1), np.float16), found.sizes, damage=found.damage,
@@ -183,7 +183,7 @@ def _findings(session: Session, groups: list[Group]) -> pipeline.Findings:
 
 
 def _sidecars(session: Session) -> Sidecars:
-    """What belongs to the pictures of the review. Pictures beside them that are similar to nothing own files, too."""
+    """Return what belongs to the images of the review. Images beside them that are similar to nothing own files, too."""
     settings = session.found.settings
     keep_pairs, sidecars = bool(settings.get("pairs", True)), bool(settings.get("sidecars", True))
     known = [file.path for file in session.found.files]

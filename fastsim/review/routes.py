@@ -105,7 +105,7 @@ class Routes:
         return Answer.json(self.summary())
 
     def summary(self) -> dict[str, Any]:
-        """What the page shows besides the groups."""
+        """Return what the page shows besides the groups."""
         session = self.session
         with session.lock:
             settings = session.found.settings
@@ -162,8 +162,11 @@ class Routes:
         }  # fmt: skip
 
     def _decide(self, request: Request) -> Answer:
-        """`keep` {id: bool}, `done` [ids of a group], `reopen` [ids], `apart` [[id, id], ...], `confirm` [ids],
-        `unconfirm` [ids], or `accept`: a view whose groups are decided as they stand."""
+        """Record decisions.
+
+        The body has `keep` {id: bool}, `done` [ids of a group], `reopen` [ids], `apart` [[id, id], ...], `confirm` [ids],
+        `unconfirm` [ids], or `accept`: a view whose groups are decided as they stand.
+        """
         body, session = request.body, self.session
         with session.lock:
             if "keep" in body:
@@ -182,7 +185,7 @@ class Routes:
             return self._after(body)
 
     def _after(self, body: Mapping[str, Any]) -> Answer:
-        """The new numbers, and the row that was changed."""
+        """Return the new numbers, and the row that was changed."""
         told: dict[str, Any] = {
             "revision": self.session.revision, "history": self.session.store.history(), **totals(self.session)
         }  # fmt: skip
@@ -196,7 +199,7 @@ class Routes:
         return [self._id(one) for one in given]
 
     def _groups(self, query: Mapping[str, object]) -> list[Sequence[int]]:
-        """The groups of a view as they are now."""
+        """Return the groups of a view as they are now."""
         group_of, members = self.session.grouping.group_of, self.session.grouping.members
         numbers = {int(group_of[file]) for group in self.rows.order(View.from_query(query)) for file in group}
         return [members[number] for number in sorted(numbers) if number >= 0]
@@ -225,7 +228,7 @@ class Routes:
             return Answer.json(self.summary())
 
     def _effect(self, stays: np.ndarray[Any, np.dtype[np.bool_]]) -> dict[str, Any]:
-        """What rules that keep `stays` would change."""
+        """Return what rules that keep `stays` would change."""
         session = self.session
         inside = session.grouping.group_of >= 0
         after = np.where(session.keep >= 0, session.keep == 1, stays)

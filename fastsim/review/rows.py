@@ -40,7 +40,7 @@ class Rows:
         return [shown(file.path).casefold() for file in self._session.found.files]
 
     def order(self, view: View) -> list[Sequence[int]]:
-        """The groups of a view, in its order: the same for each call with the same stamp."""
+        """Return the groups of a view, in its order: the same for each call with the same stamp."""
         session = self._session
         with session.lock:
             if view not in session.orders:
@@ -121,12 +121,12 @@ class Rows:
         return session.ranking.why(file, min(covered, key=lambda one: int(session.ranking.rank[one])))
 
     def _relation(self, file: int, keeper: int) -> str:
-        """What verification says of a file and its keeper."""
+        """Return what verification says of a file and its keeper."""
         pair = self.pair(file, keeper)
         return str(pair["words"]) if pair else ""
 
     def pair(self, one: int, other: int) -> dict[str, Any] | None:
-        """What is known of a pair of files: score, status, transform; None where it is not stored."""
+        """Return what is known of a pair of files: score, status, transform; None if it is not stored."""
         found = self._session.found
         low, high = min(one, other), max(one, other)
         place = int(found.places_of(np.array([low * len(found) + high]))[0])
@@ -196,7 +196,7 @@ def _common_folder(folders: Sequence[str]) -> str:
 
 
 def totals(session: Session) -> Mapping[str, Any]:
-    """The numbers at the top of the page."""
+    """Return the numbers at the top of the page."""
     stays, grouping = session.stays(), session.grouping
     going = (grouping.group_of >= 0) & ~stays
     decided = session.decided()

@@ -33,8 +33,10 @@ PLANNED = "plan"
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The order of all files. rank: int64[n], a permutation, 0 is kept before all others; keys: what decided, first to
-    last."""
+    """The order of all files.
+
+    rank: int64[n], a permutation, 0 is kept before all others; keys: what decided, first to last.
+    """
 
     rank: Int64Array
     keys: tuple[tuple[str, Int64Array], ...]

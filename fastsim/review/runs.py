@@ -49,18 +49,18 @@ class Runs:
         self._take_stock()
 
     def progress(self) -> dict[str, Any]:
-        """What is under way: `what` is apply, undo or empty."""
+        """Return what is under way: `what` is apply, undo or empty."""
         return {"what": self._what, "done": self._bar.done, "total": self._bar.total, "problem": self._problem}
 
     def told(self) -> list[dict[str, Any]]:
-        """The applies so far, the last one first."""
+        """Return the applies so far, the last one first."""
         runs = reversed(self.session.store.runs())
         return [
             {"id": run.id, "outs": shown(run.outs), "state": run.state, "time": run.time, **run.told} for run in runs
         ]
 
     def free_outs(self) -> str:
-        """The output folder that the next apply takes: the first free one of `outs`, `outs_2`, ..."""
+        """Return the output folder that the next apply takes: the first free one of `outs`, `outs_2`, ..."""
         for number in count(1):
             path = self.outs if number == 1 else f"{self.outs}_{number}"
             with suppress(UsageError):

@@ -42,7 +42,7 @@ class Answer:
 
     @classmethod
     def json(cls, value: object, status: HTTPStatus = HTTPStatus.OK) -> Answer:
-        """Data for the page's own code."""
+        """Answer with data for the page's own code."""
         return cls(json.dumps(value).encode("ascii"), "application/json", status)
 
     @classmethod
@@ -70,7 +70,7 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def __init__(self, route: Route, port: int = 0) -> None:
-        """Raises FastsimError where the port is taken."""
+        """Open the port. Raises FastsimError if it is taken."""
         self.route = route
         self.token = secrets.token_urlsafe(32)
         self.session = secrets.token_urlsafe(32)
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._post)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """The terminal belongs to the command."""
+        """Print nothing: the terminal belongs to the command."""
 
     def _answer(self, make: Callable[[str, dict[str, str]], Answer]) -> None:
         parts = urlsplit(self.path)

@@ -65,7 +65,7 @@ class Session:
         return found
 
     def blocked(self) -> list[int]:
-        """The numbers of groups that would lose every copy, and were not confirmed one by one."""
+        """Return the numbers of groups that would lose every copy, and were not confirmed one by one."""
         members = self.grouping.members
         return [g for g in np.flatnonzero(self.losing()).tolist() if not self.confirmed[members[g]].all()]
 
@@ -190,7 +190,7 @@ class Session:
         self.revision += 1
 
     def _digest(self, file: int) -> bytes:
-        """The digest of a file, which must still be the one that was compared. Raises FastsimError."""
+        """Return the digest of a file, which must still be the one that was compared. Raises FastsimError."""
         one = self.found.files[file]
         try:
             if Snapshot.of(one.path) != one.snapshot:

@@ -14,8 +14,11 @@ _LONGEST = 500
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Filters and an order. `stamp` names one look at the groups: with the same stamp the order stays as it was, whatever
-    is decided meanwhile, so that no row moves under the pointer."""
+    """Filters and an order.
+
+    `stamp` names one look at the groups: with the same stamp the order stays as it was, whatever is decided meanwhile, so that
+    no row moves under the pointer.
+    """
 
     sort: str = "bytes"
     down: bool = True

@@ -121,8 +121,11 @@ def verify(
 
 
 class Examined(NamedTuple):
-    """inliers: int32[n] of each pair; features: int64[n], of the picture that has fewer; inspections: by place, of the pairs
-    that align (None where a picture can't be read any more)."""
+    """What aligning and comparing pairs gave.
+
+    inliers: int32[n] of each pair; features: int64[n], of the image that has fewer; inspections: by place, of the
+    pairs that align (None if an image cannot be read any more).
+    """
 
     inliers: NDArray[np.int32]
     features: Int64Array
@@ -132,7 +135,7 @@ class Examined(NamedTuple):
 def examine(
     pairs: PairBlock, subjects: Subjects, *, workers: int, cache: Path | None = None, bar: Bar | None = None
 ) -> Examined:
-    """Align each pair and compare the pixels of those that align: what `verify` decides from."""
+    """Align each pair and compare the pixels of those that align: the basis of `verify`."""
     rows = np.unique(np.concatenate([pairs.left, pairs.right]))
     pictures = Pictures(subjects.load, workers)
     table = FeatureTable(_features(rows, pictures, subjects.digests, (workers, cache)))
@@ -162,8 +165,9 @@ def _equal_bytes(pairs: PairBlock, subjects: Subjects) -> Int64Array:
 
 
 def _settle(pairs: PairBlock, subjects: Subjects, verdicts: _Verdicts, equal: Int64Array) -> None:
-    """Record pixel-equal images as copies, and leave files with several frames undecided: only one frame was
-    inspected.
+    """Record pixel-equal images as copies.
+
+    Files with several frames stay undecided, because only one frame was inspected.
     """
     moving = np.array(sorted(subjects.moving), np.int64)
     several = np.isin(pairs.left, moving) | np.isin(pairs.right, moving)
@@ -178,7 +182,7 @@ def _settle(pairs: PairBlock, subjects: Subjects, verdicts: _Verdicts, equal: In
 def _features(
     rows: Int64Array, pictures: Pictures, digests: Mapping[int, bytes], how: tuple[int, Path | None]
 ) -> Iterator[Features]:
-    """The features of each row, from the store where they are there. how: the number of threads, the folder of the store."""
+    """Yield the features of each row, from the store if they are there. how: number of threads, folder of the store."""
     workers, cache = how
 
     def fresh(row: int) -> Features:

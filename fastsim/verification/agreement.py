@@ -1,5 +1,6 @@
-"""Measure how far two aligned images agree: one is warped onto the other, and both are compared in blocks
-(csrc/blocks.c).
+"""Measure how far two aligned images agree.
+
+One is warped onto the other, and both are compared block by block (csrc/blocks.c).
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ def _warp(picture: Uint8Array, matrix: Matrix, shape: tuple[int, ...]) -> tuple[
 
 
 def _covered(source: tuple[int, ...], matrix: Matrix, shape: tuple[int, ...]) -> Uint8Array:
-    """uint8[shape]: 255 where the warped picture has content, half a pixel along its edges left out."""
+    """Return uint8[shape]: 255 where the warped image has content, without half a pixel along its edges."""
     low, wide, high = 0.5, max(0.5, source[1] - 1.5), max(0.5, source[0] - 1.5)
     corners = np.array([[low, low, 1.0], [wide, low, 1.0], [wide, high, 1.0], [low, high, 1.0]]) @ matrix.T
     inside = np.zeros(shape, np.uint8)
@@ -110,9 +111,9 @@ def _zoom(factors: tuple[float, float]) -> Matrix:
 
 
 def _correction(blocks: Blocks, side: int) -> Matrix | None:
-    """The transform from places of blocks to where they correlate best, by least squares without outliers.
+    """Return the transform from places of blocks to where they correlate best, by least squares without outliers.
 
-    None where nothing moves or too few blocks correlate.
+    None if nothing moves or too few blocks correlate.
     """
     firm = (blocks["correlation"] > FIRM) & (np.minimum(blocks["left"], blocks["right"]) > 4)
     rows, columns = np.nonzero(firm)
@@ -137,7 +138,7 @@ def _correction(blocks: Blocks, side: int) -> Matrix | None:
 
 
 def _fitted(place: NDArray[Any], moved: NDArray[Any]) -> Matrix:
-    """The transform float64[3, 3] from `place` to `moved` by least squares: perspective for many points, affine for few."""
+    """Fit float64[3, 3] from `place` to `moved` by least squares: perspective for many points, affine for few."""
     n, count = len(place), 8 if len(place) >= 40 else 6
     rows = np.zeros((2 * n, 8))
     rows[:n, :2], rows[:n, 2], rows[n:, 3:5], rows[n:, 5] = place, 1.0, place, 1.0

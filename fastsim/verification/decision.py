@@ -1,10 +1,10 @@
-"""Whether two aligned pictures show the same: a rule of small decision trees over the agreement of blocks.
+"""Decide whether two aligned images show the same, by a rule of small decision trees over the agreement of blocks.
 
 A copy agrees everywhere except where something was laid over it (caption, sticker, cut-out), where a translucent layer
-adds contrast (watermark), or where fine detail was lost or noise was added all over. Another page, invoice or screen of
-one layout disagrees in many places, and there neither of the two has more contrast than the other.
+adds contrast (watermark), or where fine detail was lost or noise was added all over. Another page, invoice or screen
+of one layout disagrees in many places, and there neither of the two has more contrast than the other.
 
-`bench.calibrate` fits the trees (rule.json) to edited pictures and to look-alikes.
+`bench.calibrate` fits the trees (rule.json) to edited images and to look-alikes.
 """
 
 from __future__ import annotations
@@ -48,8 +48,11 @@ Evidence = NDArray[np.float64]
 
 
 def weigh(fine: Blocks, mid: Blocks, soft: Blocks, known: tuple[float, float, float, float]) -> Evidence:
-    """Return float64[len(NAMES)], the evidence of blocks compared at the finest common resolution, as thumbnails, and
-    as thumbnails after a strong blur. known: inliers, their share, long side, plainness."""
+    """Return float64[len(NAMES)], the evidence of blocks compared at three resolutions.
+
+    fine: at the finest common resolution; mid: as thumbnails; soft: as thumbnails after a strong blur. known: inliers,
+    their share, long side, plainness.
+    """
     inliers, share, size, plain = known
     content = _content(fine)
     both = np.minimum(fine["left"], fine["right"])
@@ -70,7 +73,7 @@ def weigh(fine: Blocks, mid: Blocks, soft: Blocks, known: tuple[float, float, fl
 
 
 class Agreement(NamedTuple):
-    """blocks: with content; share: of them that agrees."""
+    """The agreement of two images. blocks: with content; share: of them that agrees."""
 
     blocks: int
     share: float
@@ -105,13 +108,17 @@ def _weighted(blocks: Blocks) -> float:
 
 
 def _quantiles(blocks: Blocks) -> list[float]:
-    """The 5, 10, 25 and 50 % quantiles of the correlation of blocks with content."""
+    """Return the 5, 10, 25 and 50 % quantiles of the correlation of blocks with content."""
     values = np.sort(blocks["correlation"][_content(blocks)])
     return [float(values[int(len(values) * q)]) for q in (0.05, 0.1, 0.25, 0.5)] if len(values) else [0.0] * 4
 
 
 def _patches(bad: NDArray[np.bool_], content: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """Connected areas of bad blocks, share of the content in the largest, shares that agree outside it and outside two."""
+    """Measure the connected areas of bad blocks.
+
+    Returns their number, the share of the content in the largest, and the shares that agree outside it and outside the
+    largest two.
+    """
     total = int(content.sum())
     if not total or not bad.any():
         return 0.0, 0.0, 1.0, 1.0

@@ -1,9 +1,9 @@
-"""Local features of a picture and of its mirror image (csrc/features.c): blobs with an orientation and a binary descriptor.
+"""Extract local features of an image and of its mirror image: oriented blobs with binary descriptors.
 
-Blobs are maxima of the determinant of the Hessian over a pyramid (Lindeberg 1998; Bay et al. 2008), oriented by the centroid of
-brightness and described by comparisons of smoothed pixels, as in BRIEF and ORB (Calonder et al. 2010; Rublee et al. 2011). The
-comparisons come in pairs that mirror each other about the orientation, so that the descriptor of the mirror image is that
-of the picture with the bits of each pair exchanged.
+csrc/features.c does the work. Blobs are maxima of the determinant of the Hessian over a pyramid (Lindeberg 1998; Bay et al.
+2008), oriented by the centroid of brightness and described by comparisons of smoothed pixels, as in BRIEF and ORB (Calonder et
+al. 2010; Rublee et al. 2011). The comparisons come in pairs that mirror each other about the orientation, so the descriptor of
+the mirror image is that of the image with the bits of each pair exchanged.
 """
 
 from __future__ import annotations
@@ -32,8 +32,10 @@ _FEATURE = np.dtype([("place", np.uint16, 4), ("descriptor", np.uint8, _TESTS //
 
 
 def _pattern() -> NDArray[np.int8]:
-    """int8[turns, tests, 4]: the points (x, y) of each test, turned with the orientation. Tests 2 i and 2 i + 1 mirror each
-    other about the orientation."""
+    """Return int8[turns, tests, 4], the points (x, y) of each test, turned with the orientation.
+
+    Tests 2 i and 2 i + 1 mirror each other about the orientation.
+    """
     draw = np.random.RandomState(1)  # its numbers are the same in every version of NumPy
     tests: list[list[tuple[int, int]]] = []
     while len(tests) < _TESTS // 2:
@@ -46,20 +48,23 @@ def _pattern() -> NDArray[np.int8]:
     angle = np.arange(_TURNS) * (2 * np.pi / _TURNS)
     turn = np.stack([np.cos(angle), -np.sin(angle), np.sin(angle), np.cos(angle)], axis=1).reshape(-1, 2, 2)
     turned = np.einsum("tij,kpj->tkpi", turn, both)
-    # halves are rounded away from 0 on either side, so that what mirrors each other still does
+    # halves are rounded away from 0 on either side, so that mirrored points still mirror each other
     rounded = np.sign(turned) * np.floor(np.abs(turned) + 0.5 + 1e-9)
     return np.ascontiguousarray(rounded.reshape(_TURNS, _TESTS, 4), np.int8)
 
 
 PATTERN = _pattern()
 RECIPE = f"blobs 1 {SIDE} {COUNT} {_UNIT} {crc32(PATTERN.tobytes()):08x}"
-"""What stored features depend on, besides the picture."""
+"""What stored features depend on, besides the image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """places: uint16[k, 4], x, y, angle in degrees and size in pixels, in steps of 1 / 64; descriptors: uint8[k, 32];
-    width: of the thumbnail in pixels."""
+    """The features of an image.
+
+    places: uint16[k, 4], x, y, angle in degrees and size in pixels, in steps of 1 / 64; descriptors: uint8[k, 32];
+    width: of the thumbnail in pixels.
+    """
 
     places: NDArray[np.uint16]
     descriptors: Uint8Array
@@ -73,7 +78,7 @@ class Features:
         return self.places.astype(np.float32) / np.float32(_UNIT)
 
     def mirrored_keypoints(self) -> Float32Array:
-        """The keypoints in the mirror image (left and right exchanged)."""
+        """Return the keypoints in the mirror image (left and right exchanged)."""
         points = self.keypoints()
         points[:, 0] = self.width - 1 - points[:, 0]
         points[:, 2] = (540.0 - points[:, 2]) % 360.0

@@ -1,5 +1,6 @@
-"""Compare the pixels of an aligned pair at increasing resolution, each time with a transform corrected by the last
-one.
+"""Compare the pixels of an aligned pair at increasing resolution.
+
+Each step uses the transform that the step before has corrected.
 """
 
 from __future__ import annotations
@@ -24,12 +25,13 @@ FINE = 1280
 _THUMBNAILS = 1536
 """Thumbnails that are kept: up to 100 MB."""
 PHOTO = 0.3
-"""Plainness below which a picture is no print: thumbnails that agree everywhere are enough."""
+"""Plainness below which an image is not print: thumbnails that agree everywhere are enough."""
 _SIDES = (SIDE, 512, FINE)
 _BLOCK, _FINE_BLOCK = 16, 24
 """Sides of blocks in pixels: one holds some letters of print."""
 _BLUR, _SOFT = 1.0, 1.25
-"""Sigma in pixels of the usual filter, and of the one over thumbnails of half the size, which leaves the large shapes."""
+"""Sigma in pixels of the usual filter, and of the one over thumbnails of half the size, which leaves the large shapes.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +58,9 @@ def _thumbnail(grey: Uint8Array | None) -> Uint8Array | None:
 def inspect(
     pictures: Pictures, rows: tuple[int, int], sizes: tuple[Size, Size], alignment: np.void
 ) -> Inspection | None:
-    """Compare the pictures of `rows`, aligned by their thumbnails. None where one of them can't be read any more.
+    """Compare the images of `rows`, aligned by their thumbnails. Returns None if one cannot be read any more.
 
-    sizes: (width, height) of the whole pictures; alignment: of `matching.ALIGNMENT`.
+    sizes: (width, height) of the whole images; alignment: of `matching.ALIGNMENT`.
     """
     left, right = pictures.thumbnail(rows[0]), pictures.thumbnail(rows[1])
     if left is None or right is None:
@@ -111,7 +113,7 @@ def _is_hopeless(mid: Blocks, soft: Blocks) -> bool:
 
 
 def _is_obvious(mid: Blocks) -> bool:
-    """Whether thumbnails of a photo agree everywhere, so that no finer comparison is needed."""
+    """Return whether thumbnails of a photo agree everywhere, so that no finer comparison is needed."""
     found = agreement(mid)
     return found.blocks >= 100 and found.share >= 0.98
 

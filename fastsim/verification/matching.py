@@ -27,21 +27,25 @@ ALIGNMENT = np.dtype(
         ("unused", np.int32),
     ]
 )
-"""`struct alignment` of csrc/align.h: matrix takes points of the left thumbnail, mirrored first if so, to the right one."""
+"""`struct alignment` of csrc/align.h: matrix maps points of the left thumbnail, mirrored first if so, to the right
+one.
+"""
 
 RATIO = 0.85
 """A match counts if it is nearer than this factor times the second nearest."""
 TOLERANCE = 3.0
 """Pixels of the thumbnail that an inlier may be off."""
 STEP = 4
-"""One in so many features is looked at first: enough to give up nearly all pairs that do not align."""
+"""Every STEP-th feature is compared first, which is enough to give up almost all pairs that do not align."""
 BATCH = 256
 """Pairs of one task."""
 
 
 class FeatureTable:
-    """The features of many pictures one after the other, in temporary files: the system drops their pages where memory
-    is short. Picture i has the rows start[i] to start[i + 1] - 1 and is width[i] pixels wide."""
+    """The features of many images one after the other, in temporary files, whose pages the system may drop.
+
+    Image i has the rows start[i] to start[i + 1] - 1 and is width[i] pixels wide.
+    """
 
     def __init__(self, features: Iterable[Features]) -> None:
         counts, widths = [0], []
@@ -70,7 +74,7 @@ def _mapped(file: IO[bytes], dtype: Any, shape: tuple[int, int]) -> NDArray[Any]
 def align_pairs(
     table: FeatureTable, left: Int64Array, right: Int64Array, *, workers: int, bar: Bar | None = None, isa: str = ""
 ) -> NDArray[np.void]:
-    """Return ALIGNMENT[k] of the pairs left[i], right[i]: no inliers where not even a part of the features agrees.
+    """Return ALIGNMENT[k] of the pairs left[i], right[i]; without inliers if not even a part of the features agrees.
 
     The result does not depend on `workers` or `isa`. `bar` counts pairs.
     """

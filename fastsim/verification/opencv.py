@@ -1,4 +1,4 @@
-"""Import OpenCV for this stage; `decode.libraries.configured` makes it single-threaded, as many pairs are verified at once."""
+"""Import OpenCV for this stage; `decode.libraries.configured` makes it single-threaded while pairs are verified."""
 
 from __future__ import annotations
 

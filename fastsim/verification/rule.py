@@ -1,4 +1,4 @@
-"""The rule that decides on evidence: boosted trees of depth 3 (rule.json), which `bench.calibrate` fits."""
+"""Apply the rule that decides on evidence: boosted trees of depth 3 (rule.json), which `bench.calibrate` fits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from fastsim.verification.decision import FEWEST_BLOCKS, NAMES, Evidence
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Complete binary trees: node k has the children 2 k + 1 (where the number is below the limit) and 2 k + 2.
+    """Complete binary trees: node k has the children 2 k + 1 (if the number is below the limit) and 2 k + 2.
 
-    feature: int64[trees, 7], places in NAMES; limit: float64[trees, 7]; value: float64[trees, 8]. A pair whose values and
-    `bias` add up to `least` is a copy.
+    feature: int64[trees, 7], places in NAMES; limit: float64[trees, 7]; value: float64[trees, 8]. A pair whose values
+    and `bias` add up to `least` is a copy.
     """
 
     bias: float
@@ -44,7 +44,7 @@ def load() -> Rule:
 
 
 def read(text: str) -> Rule:
-    """Read a rule from JSON. Raises ValueError where it is of other numbers than NAMES."""
+    """Read a rule from JSON. Raises ValueError if it is of other numbers than NAMES."""
     known = json.loads(text)
     if tuple(known["names"]) != NAMES:
         raise ValueError("rule.json: its numbers are not those of decision.NAMES; run bench.calibrate")

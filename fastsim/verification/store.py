@@ -17,7 +17,7 @@ from fastsim.verification.features import COUNT, Features
 
 NAME = "features.sqlite"
 LIMIT = 20_000
-"""Pictures that are kept, those stored last: some 16 kB each."""
+"""Images that are kept, those stored last: some 16 kB each."""
 _VERSION = 2
 _ROW = 8 + 32
 """Bytes of a feature."""
@@ -64,7 +64,7 @@ class FeatureStore:
         return found
 
     def put(self, features: Mapping[bytes, Features]) -> None:
-        """Store features by digest; beyond LIMIT pictures, the oldest rows are dropped."""
+        """Store features by digest; beyond LIMIT images, the oldest rows are dropped."""
         if self._database is None or not features:
             return
         rows = [(self._recipe, digest, *self._encoded(digest, one)) for digest, one in features.items()]
@@ -80,6 +80,7 @@ class FeatureStore:
             self._renew()
 
     def close(self) -> None:
+        """Close the store."""
         if self._database is not None:
             self._database.close()
             self._database = None

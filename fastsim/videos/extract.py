@@ -1,6 +1,6 @@
-"""The order for videos: decode -> embed -> keepers -> write, side by side, one video after the other.
+"""Run the stages for videos: decode -> embed -> keepers -> write, concurrently, one video after the other.
 
-A video whose frames the cache knows goes through the keepers first; then the frames that are to be written are decoded.
+A video whose frames are cached goes through the keepers first; then the frames that are to be saved are decoded.
 """
 
 from __future__ import annotations
@@ -50,10 +50,10 @@ class VideoFindings:
 def extract(
     videos: Sequence[MediaFile], settings: Settings, outs: str | None, progress: Progress, timings: Timings
 ) -> VideoFindings:
-    """Keep the frames that differ, of each video or (settings.across) of all together, and write them below `outs`.
+    """Keep the distinct frames of each video, or with settings.across of all together, and write them below `outs`.
 
-    outs None: nothing is written. Raises FastsimError where the network or the disk fails; the images that are there
-    are whole then, and a later run with the same settings goes on from the first video that is not done.
+    outs: None writes nothing. Raises FastsimError if the network or the disk fails; images written so far are whole
+    then, and a later run with the same settings continues from the first video that is not done.
     """
     compute = settings.compute
     with stage("load", timings):
@@ -80,7 +80,7 @@ def extract(
 
 
 def _take_all(run: _Extraction, source: Source, known: Known, bars: Bars) -> None:
-    """Take the videos in order: those that the cache knows from there, the others from their files."""
+    """Process the videos in order: cached ones from the cache, the others from their files."""
     found = {file.id: frames for file, frames in known.found}
 
     def read(videos: Sequence[MediaFile]) -> None:
@@ -99,7 +99,7 @@ def _take_all(run: _Extraction, source: Source, known: Known, bars: Bars) -> Non
 
 
 def _replay(run: _Extraction, source: Source, bars: Bars, video: MediaFile, found: CachedFrames) -> bool:
-    """Take a video whose rows are known, and decode the frames that it keeps; return whether they all came."""
+    """Process a video whose rows are known, and decode the frames that it keeps; return whether they all came."""
     opened, ended = frames.VideoOpened(video, found.frames_read), frames.Ended(video, found.frames_read, found.problem)
     bars.see(opened)
     run.take(opened, None)
@@ -127,7 +127,7 @@ class _Extraction:
         self.writer = writer
         self.skipped: list[Skipped] = []
         self.replayed: list[CachedFrames] = []
-        """What was taken from the cache."""
+        """Videos that were read from the cache."""
         self._extracts: dict[int, Extract] = {}
         self._keepers = Keepers(settings.thres)
         self._owners: list[Kept] = []
@@ -158,7 +158,7 @@ class _Extraction:
             self._close(event)
 
     def chosen(self) -> Chosen:
-        """The frames that the video which is open keeps so far."""
+        """Return the frames that the open video keeps so far."""
         self._decide()
         assert self._album is not None
         kept = self._album.extract.kept
@@ -178,7 +178,7 @@ class _Extraction:
         return count == len(album.extract.kept)
 
     def give_up(self, video: MediaFile) -> None:
-        """Forget all that was taken of the video which is open, so that it may be opened again."""
+        """Forget what was read of the open video, so that it may be opened again."""
         assert self._album is not None
         self._album.give_up()
         self._album = None

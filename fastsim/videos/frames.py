@@ -34,8 +34,8 @@ class VideoOpened:
 class Taken:
     """A frame of the video that was opened last.
 
-    pixels: RGB uint8[size, size, 3], a CuPy array where a GPU decoded; uint8[0, 0, 3] where they are not wanted, or where
-    the row is known.
+    pixels: RGB uint8[size, size, 3], a CuPy array if a GPU decoded; uint8[0, 0, 3] if they are not needed, or the row
+    is known.
     """
 
     index: int
@@ -44,7 +44,7 @@ class Taken:
     size: tuple[int, int]
     bytes: int
     frame: Any
-    """A decode.video.TakenFrame, or a DeviceFrame of a GPU; None where the whole frame is not wanted."""
+    """A decode.video.TakenFrame, or a DeviceFrame of a GPU; None if the whole frame is not needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ Event = VideoOpened | Taken | Ended | Unreadable
 
 @dataclass(frozen=True, slots=True)
 class Where:
-    """Where videos are decoded: `device` as in Compute; `note` is called for each video that a GPU leaves to the CPU."""
+    """Where videos are decoded: `device` as in Compute; `note` receives each video that a GPU leaves to the CPU."""
 
     device: Device = CPU
     note: Callable[[str], None] = lambda _line: None
@@ -77,18 +77,18 @@ class Where:
 
 
 NO_PIXELS = np.empty((0, 0, 3), np.uint8)
-"""The pixels of a frame that is only to be written, or whose row is known."""
+"""The pixels of a frame that is only to be saved, or whose row is known."""
 
 
 def events(
     videos: Sequence[MediaFile], sampling: Selection, *, crop: float, size: int | None, threads: int, with_frames: bool,
     with_pixels: bool = True, where: Where | None = None,
 ) -> Generator[Event]:  # fmt: skip
-    """All frames that are taken of all videos, one video after the other, decoded on threads of their own.
+    """Yield all frames that are taken of all videos, one video after the other, decoded on threads of their own.
 
-    size: side of the network's input in pixels; None: by `decode.choose_size`. A video that can't be read costs itself
-    and nothing else. with_frames: the frames in full size are wanted; with_pixels: the network's input is wanted, without
-    which a CPU is spared the work. `where`: by default the CPU.
+    size: side of the network's input in pixels; None: by `decode.choose_size`. A video that cannot be read does not
+    affect others. with_frames: whether the frames in full size are needed; with_pixels: whether the network's input is
+    needed. `where`: by default the CPU.
     """
     wanted = _Wanted(sampling, crop, size, threads, with_frames, with_pixels, where or Where())
     with closing(run_ahead(_events(videos, wanted), budget=BUDGET, weigh=_weigh)) as ahead:
@@ -122,7 +122,10 @@ def _events(videos: Sequence[MediaFile], wanted: _Wanted) -> Iterator[Event]:
 
 
 def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Iterator[Event]:
-    """`after`: the video is open already, and its frames up to this number were given. Raises UnreadableVideoError."""
+    """Yield the events of one video. Raises UnreadableVideoError.
+
+    after: the video is open already, and its frames up to this number were yielded.
+    """
     from fastsim.decode.video.black_bars import picture_box
     from fastsim.decode.video.pixels import Squarer
     from fastsim.decode.video.reader import Video
@@ -147,8 +150,10 @@ def _on_cpu(file: MediaFile, wanted: _Wanted, after: int | None = None) -> Itera
 
 
 def _on_device(file: MediaFile, wanted: _Wanted) -> Iterator[Event]:
-    """As `_on_cpu`; what the GPU can't decode, or not to its end, the CPU does, and `note` is told. Raises
-    UnreadableVideoError."""
+    """Yield the events of one video like `_on_cpu`. Raises UnreadableVideoError.
+
+    What the GPU cannot decode, or not to its end, the CPU decodes, and `note` is called.
+    """
     from fastsim.decode.video.dali import DeviceVideo
     from fastsim.decode.video.index import UnsuitedError, index_of
     from fastsim.decode.video.reader import Video

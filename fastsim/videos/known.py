@@ -56,7 +56,7 @@ class Known:
 def remembering(
     stream: Iterable[tuple[Event, Row | None]], known: Known, ran_on: RanOn
 ) -> Generator[tuple[Event, Row | None]]:
-    """The same events and rows; `known` remembers the frames of each video that was read to its end."""
+    """Yield the same events and rows, and let `known` remember the frames of each video that was read to its end."""
     taken: list[tuple[int, float, Row]] = []
     for event, row in stream:
         if isinstance(event, Taken) and row is not None:

@@ -1,4 +1,4 @@
-"""Frames of videos with their rows, and frames in full size, as the settings of a run ask for them."""
+"""Read frames of videos with their rows, and frames in full size, as the settings of a run require."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fastsim.videos.results import Settings
 
 
 class Source:
-    """Frames with their rows. The network is opened when the first is wanted."""
+    """Frames with their rows. The network is loaded when the first row is needed."""
 
     def __init__(
         self, settings: Settings, model: Model, progress: Progress, timings: Timings, *, with_frames: bool
@@ -43,7 +43,7 @@ class Source:
         return self._network
 
     def rows(self, videos: Sequence[MediaFile]) -> Generator[tuple[frames.Event, Row | None]]:
-        """All events of `videos`, each sampled frame with its row."""
+        """Yield all events of `videos`, each sampled frame with its row."""
         settings, compute = self._settings, self._settings.compute
         source = frames.events(
             videos, settings.sampling, crop=settings.crop, size=compute.size, threads=compute.workers,
@@ -53,7 +53,7 @@ class Source:
             yield from stream
 
     def pictures(self, video: MediaFile, chosen: Chosen) -> Generator[frames.Taken]:
-        """The chosen frames in full size; none where nothing is written."""
+        """Yield the chosen frames in full size; none if nothing is written."""
         if not self._with_frames or not chosen.numbers:
             return
         settings, compute = self._settings, self._settings.compute

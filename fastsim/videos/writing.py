@@ -1,4 +1,4 @@
-"""Write the output of one video: kept frames at once, on other threads; contact sheet, table and timeline at its end."""
+"""Write the output of one video: kept frames at once, on other threads; sheet, table and timeline at its end."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from fastsim.videos.results import Extract, Kept, Settings
 
 
 class Writer:
-    """Work for other threads, in order, little of it waiting. An exception is raised at the next call."""
+    """Work for other threads, in order, with little of it waiting. An exception is raised at the next call."""
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
         self._running: deque[Future[None]] = deque()
 
     def submit(self, work: object, *arguments: object) -> Future[None]:
+        """Run `work(*arguments)` on another thread."""
         while len(self._running) >= 8 or (self._running and self._running[0].done()):
             self._running.popleft().result()
         future: Future[None] = self._pool.submit(work, *arguments)  # type: ignore[arg-type]
@@ -31,12 +32,13 @@ class Writer:
         return future
 
     def wait(self) -> None:
+        """Wait until all work is done."""
         while self._running:
             self._running.popleft().result()
 
 
 class Album:
-    """The images of one video. `journal` None: nothing is written. The folder is made when there is something for it."""
+    """The images of one video. `journal` None: nothing is written. The folder is created when it is needed."""
 
     def __init__(
         self, video: MediaFile, extract: Extract, journal: VideoJournal | None, settings: Settings, threads: Writer
@@ -55,7 +57,7 @@ class Album:
         self.timeline = Timeline() if settings.timeline and journal is not None else None
 
     def keep(self, frame: Taken) -> Kept:
-        """Note a frame that is kept, and have it written if it is there in full size."""
+        """Record a frame that is kept, and have it written if it is there in full size."""
         name = f"frame_{frame.index:07d}_{clock(frame.seconds).replace(':', '-')}.{self._settings.form}"
         kept = Kept(frame.index, round(frame.seconds, 6), name)
         self.extract.kept.append(kept)
@@ -64,7 +66,7 @@ class Album:
         return kept
 
     def write(self, number: int, frame: Any) -> None:
-        """Have the picture of kept frame `number` written."""
+        """Have the image of kept frame `number` written."""
         if self._journal is not None:
             self._folder = self._folder or self._journal.begin(self._video, self.extract.folder)
             self._writing = [one for one in self._writing if not one.done() or one.exception()]

@@ -1,4 +1,4 @@
-"""`fastsim images`: find, plan, apply, report."""
+"""Find, plan, apply, report (`fastsim images`)."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ _SHOWN_GROUPS = 3
 
 @dataclass(frozen=True, slots=True)
 class _Result:
-    """What the run came to."""
+    """The result of the run."""
 
     settled: Settled
     plan: Plan
     outcome: Outcome | None
-    """None where nothing was done."""
+    """None if nothing was done."""
 
 
 def images(options: ImagesOptions) -> ExitCode:
@@ -110,7 +110,10 @@ def images(options: ImagesOptions) -> ExitCode:
 
 
 def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, outs: ChosenOuts) -> None:
-    """Write the JSON file and print the plan and the summary. Raises FastsimError for the file after all is printed."""
+    """Write the JSON file and print the plan and the summary.
+
+    Raises FastsimError for the file after printing everything.
+    """
     plan, outcome = result.plan, result.outcome
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     held = {i: Reason(words, "") for i, words in result.settled.units.held.items()}
@@ -144,7 +147,7 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
             out(note)
     if problem is not None:
         for line in outcome_lines(plan, outcome) if outcome is not None and options.output.quiet else ():
-            complain(line)  # how to take the run back must be said all the same
+            complain(line)  # how to undo the run must be printed all the same
         raise problem
 
 
@@ -162,7 +165,7 @@ def _review(options: ImagesOptions) -> ExitCode:
 
 
 def _check(options: ImagesOptions) -> None:
-    """Refuse what is impossible or unsafe, before any work. Raises UsageError."""
+    """Reject impossible or unsafe options, before any work. Raises UsageError."""
     mode, thres = options.mode, config.check_thres(options.match.threshold)
     keep = _keep(options)
     if keep is not None and keep.requires(UNCROPPED) and not options.match.verify:
@@ -186,7 +189,7 @@ def _check(options: ImagesOptions) -> None:
 
 
 def _keep(options: ImagesOptions) -> KeepRules | None:
-    """The rules of --keep or --rules; None without either. Raises UsageError."""
+    """Return the rules of --keep or --rules; None without either. Raises UsageError."""
     if options.keep is not None and options.rules is not None:
         raise UsageError(f"--keep and --rules {shown(options.rules)} exclude each other; leave one of them out")
     if options.rules is not None:
@@ -195,7 +198,7 @@ def _keep(options: ImagesOptions) -> KeepRules | None:
 
 
 def _scope(options: ImagesOptions) -> Scope:
-    """What --between and --within say. Raises UsageError for both."""
+    """Return the scope of --between and --within. Raises UsageError for both."""
     if options.between and options.within:
         raise UsageError("--between and --within exclude each other; leave one of them out")
     return Scope.BETWEEN if options.between else Scope.WITHIN if options.within else Scope.ALL
@@ -240,7 +243,7 @@ def _kind_of_groups(options: ImagesOptions) -> str:
 
 
 def _verified_lines(options: ImagesOptions, found: pipeline.Findings) -> Iterator[str]:
-    """What could not be decided, or that a way to decide exists."""
+    """Yield what could not be decided, or that --verify could decide it."""
     if found.verified is None:
         if options.mode in (Mode.CLEAN_DELETE, Mode.CLEAN_MOVE) and found.groups:
             yield (
@@ -270,7 +273,7 @@ def _shown(options: ImagesOptions, places: Sequence[int]) -> int:
 def _summary(
     options: ImagesOptions, found: pipeline.Findings, result: _Result, groups: Sequence[Sequence[Member]]
 ) -> Iterator[str]:
-    """What a person wants to know at the end, most important first."""
+    """Yield the summary, most important first."""
     plan, outcome = result.plan, result.outcome
     numbers = results.counts(found.files, found.skipped, groups)
     if not found.files:

@@ -66,6 +66,7 @@ class TakenFrame:
 
     @property
     def bytes(self) -> int:
+        """Return the bytes of memory that it holds."""
         return sum(plane.buffer_size for plane in self._image.planes)
 
     @property
@@ -86,7 +87,7 @@ class Video:
     """An opened video. Read `frames` once; then `frames_read` and `problem` are valid."""
 
     def __init__(self, path: str, threads: int) -> None:
-        """Raises UnreadableVideoError."""
+        """Open the video. Raises UnreadableVideoError."""
         self.path = path
         self._threads = threads + 1 if threads > 1 else 1  # FFmpeg's own choice: its threads wait for each other
         self._stopped = False
@@ -140,10 +141,10 @@ class Video:
         return Timing(self._time_base, origin, self._step, may_restart, None if may_restart else end)
 
     def frames(self, sampling: Selection) -> Iterator[TakenFrame]:
-        """The frames that `sampling` takes, in the order in which they are shown.
+        """Yield the frames that `sampling` takes, in presentation order.
 
         A break in the file ends them early, and damaged frames are left out; `problem` then says so. Raises
-        UnreadableVideoError if there is not a single frame.
+        UnreadableVideoError if there is no frame at all.
         """
         try:
             yield from self._surely(sampling)
@@ -155,8 +156,9 @@ class Video:
         self.look_for_a_break()
 
     def _surely(self, sampling: Selection) -> Iterator[TakenFrame]:
-        """Yield the frames by the fastest method that loses none: if one fails, the next continues after its last
-        frame.
+        """Yield the frames by the fastest method that loses none.
+
+        If one fails, the next continues after its last frame.
         """
         last = -1
         sparse = sampling.is_sparse and can_be_sparse(self.context)
@@ -232,6 +234,7 @@ class Video:
 
     def look_of(self, image: Any) -> Look:
         # The pixel shape of the container takes precedence over that of the stream, which may change in it.
+        """Return the pixel shape and transfer function of a decoded frame."""
         aspect = self._aspect or self.context.sample_aspect_ratio
         transfer = transfer_of(image, self.context)
         plain = not aspect or aspect == 1 or not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT

@@ -40,14 +40,14 @@ class Sampling:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Frames by their numbers, in rising order; `seconds`: their times."""
+    """Frames by their numbers, ascending; `seconds`: their times."""
 
     numbers: Sequence[int]
     seconds: Sequence[float]
 
     @property
     def is_sparse(self) -> bool:
-        """Some frames are passed over."""
+        """Whether some frames are skipped."""
         return True
 
     @property
@@ -65,12 +65,12 @@ class Selection(Protocol):
 
     @property
     def is_sparse(self) -> bool:
-        """Whether some frames are passed over for sure."""
+        """Whether some frames are certainly skipped."""
         ...
 
     @property
     def starts(self) -> Sequence[float]:
-        """Seconds, rising: nothing is taken before the first, nor between a taken frame and the next of them."""
+        """Seconds, ascending: nothing is taken before the first, nor between a taken frame and the next of them."""
         ...
 
     def selector(self) -> Selector:

@@ -1,8 +1,8 @@
-"""Decoding of the frames that are wanted, and of those that they depend on.
+"""Decode the wanted frames of a video, and the frames on which they depend.
 
-Two things are left out, and neither changes a frame that is wanted, nor its number: frames that no other refers to
-(H.264 and HEVC mark them), and everything before the last point that resets the decoder (an IDR picture) ahead of --start,
-or of the next frame that was chosen.
+Two kinds of frames are left out, and neither changes a wanted frame or its number: frames that no other refers to
+(H.264 and HEVC mark them), and everything before the last point that resets the decoder (an IDR picture) ahead of
+--start, or of the next chosen frame.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ def can_be_sparse(context: Any) -> bool:
 
 
 class SparseDecoder:
-    """Decodes one stream from its beginning.
+    """Decode one stream from its beginning.
 
-    starts: time stamps, rising; nothing is wanted before the first, nor between a wanted frame and the next of them.
+    starts: timestamps, ascending; nothing is wanted before the first, nor between a wanted frame and the next of them.
     """
 
     def __init__(self, context: Any, plan: Presentation, starts: Sequence[float]) -> None:
@@ -84,7 +84,7 @@ class SparseDecoder:
             self._waiting.clear()
 
     def _is_warm(self) -> bool:
-        """Return whether none of the waiting packets is of a frame at the start, whose decodability is not known yet."""
+        """Return whether no waiting packet is of a frame at the start, whose decodability is not known yet."""
         if not self._warm and self._plan.count >= WARM_UP:
             slots = (self._plan.slot(held.pts) for held in self._waiting if not held.is_discard)
             self._warm = not any(slot is not None and slot.index < WARM_UP for slot in slots)
@@ -122,7 +122,7 @@ class SparseDecoder:
             yield slot, image
 
     def _look_behind(self, pts: int) -> None:
-        """Nothing is wanted between the frame with this time stamp and the next start."""
+        """Record that nothing is wanted between the frame with this timestamp and the next start."""
         while self._starts and self._starts[0] < pts + 1:
             self._starts.popleft()
         self._start = self._starts.popleft() if self._starts else None
