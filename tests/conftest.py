@@ -19,15 +19,17 @@ sys.path[:] = [*(entry for entry in sys.path if Path(entry or ".").resolve() != 
 
 
 def pytest_configure() -> None:
-    """A shell starts what runs in the background (`pytest &`) with Ctrl-C ignored, and fastsim leaves it so, as it must;
-    the tests of Ctrl-C need it."""
+    """Restore Ctrl-C, which its tests need.
+
+    A shell starts what runs in the background (`pytest &`) with Ctrl-C ignored, and fastsim leaves it so, as it must.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
 def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What runs in this process does not touch the embedding cache of whoever runs the tests."""
+    """Keep this process away from the embedding cache of whoever runs the tests."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FASTSIM_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("FASTSIM_DATA_DIR", str(tmp_path_factory.mktemp("data")))
@@ -36,7 +38,7 @@ def no_cache_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[N
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """A private copy of the drawn pictures."""
+    """Return a private copy of the drawn pictures."""
     return Path(shutil.copytree(MEDIA / "photos", tmp_path / "photos"))
 
 

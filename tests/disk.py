@@ -51,7 +51,7 @@ def state(folder: Path) -> State:
 
 
 def contents(*folders: Path) -> set[object]:
-    """The bytes of every file below `folders`, but for what fastsim writes for itself."""
+    """Return the bytes of every file below `folders`, but for what fastsim writes for itself."""
     return {
         row[0]
         for folder in folders
@@ -132,7 +132,7 @@ def no_hard_links(*_: object, **__: object) -> None:
 
 @contextmanager
 def other_file_system(here: Path) -> Iterator[Path]:
-    """A folder on another file system than `here`; skips the test where /dev/shm is none."""
+    """Return a folder on another file system than `here`; skips the test where /dev/shm is none."""
     shm = Path("/dev/shm")
     if not shm.is_dir() or shm.stat().st_dev == here.stat().st_dev or not os.access(shm, os.W_OK):
         pytest.skip("needs a second file system: /dev/shm is none")

@@ -218,7 +218,7 @@ class Session:
 
 
 def module() -> ModuleType:
-    """What `import cupy` gives."""
+    """Return what `import cupy` gives."""
     made = ModuleType("cupy")
     for kind in ("uint8", "uint16", "uint32", "int32", "float16", "float32"):
         setattr(made, kind, getattr(np, kind))

@@ -28,7 +28,7 @@ def oracle(vectors: np.ndarray) -> np.ndarray:
 def scan(
     rows: _core.Rows, n: int, thres: float, room: int = _core.ROOM, labels: np.ndarray | None = None
 ) -> np.ndarray:
-    """A dense float32[n, n] of the scores found (-inf: not found), from one tile and a small buffer."""
+    """Return a dense float32[n, n] of the scores found (-inf: not found), from one tile and a small buffer."""
     found = np.full((n, n), -np.inf, np.float32)
     left, right, score = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float32)
     cursor = 0

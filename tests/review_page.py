@@ -41,11 +41,11 @@ class Page:
         self.until("document.querySelector('.group:not(.waiting)') || document.querySelector('.empty:not([hidden])')")
 
     def run(self, script: str) -> Any:
-        """The value of a JavaScript expression."""
+        """Return the value of a JavaScript expression."""
         return self.driver.execute_script(f"return ({script});")
 
     def _value(self, script: str) -> Any:
-        """The value of an expression, None where it names elements that are not there (yet)."""
+        """Return the value of an expression, None where it names elements that are not there (yet)."""
         return self.driver.execute_script(f"try {{ return ({script}); }} catch {{ return null; }}")
 
     def until(self, script: str) -> Any:
@@ -65,11 +65,11 @@ class Page:
         chain.perform()
 
     def text(self, selector: str) -> str:
-        """The text of an element."""
+        """Return the text of an element."""
         return str(self.run(f"document.querySelector({selector!r})?.textContent ?? ''"))
 
     def problems(self) -> list[str]:
-        """What the browser complained about."""
+        """Return what the browser complained about."""
         return [entry["message"] for entry in self.driver.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
 
     def shot(self, path: Path) -> None:

@@ -105,7 +105,10 @@ class Served:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """What keeps a run away from the user's own folders. The embedding cache is that of the whole test session."""
+    """Return the environment that keeps a run away from the user's own folders.
+
+    The embedding cache is that of the whole test session.
+    """
     return {**os.environ, "FASTSIM_DATA_DIR": str(folder / ".data"), "PYTHONPATH": os.pathsep.join(sys.path)}
 
 

@@ -33,7 +33,7 @@ DISTINCT = 10
 
 
 def images(run: Run, photos: Path, *more: str | Path) -> dict[str, Any]:
-    """The JSON of a dry run; the `run` fixture gives the cache a folder of the test's own."""
+    """Return the JSON of a dry run; the `run` fixture gives the cache a folder of the test's own."""
     run("images", photos, "--dry-run", "--json", photos.parent / "r.json", *more)
     result: dict[str, Any] = json.loads((photos.parent / "r.json").read_text())
     return result
@@ -167,7 +167,7 @@ def known(path: str, size: int = 5) -> MediaFile:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache file with the vectors ROWS and as many files."""
+    """Return a cache file with the vectors ROWS and as many files."""
     folder = tmp_path_factory.mktemp("whole")
     cache = EmbeddingCache(folder, "network", pytest.fail)
     for digest, row in ROWS.items():
@@ -207,7 +207,7 @@ def test_whatever_bit_is_flipped_a_cache_gives_right_rows_or_none(
 
 
 def vectors_of(run: Run, photos: Path, *more: str | Path) -> np.ndarray[Any, Any]:
-    """The vectors of `fastsim embed`, with no vector known before."""
+    """Return the vectors of `fastsim embed`, with no vector known before."""
     database(photos).unlink(missing_ok=True)
     run("embed", photos, "--out", photos.parent / "v.npz", *more)
     with np.load(photos.parent / "v.npz") as stored:

@@ -98,5 +98,5 @@ def test_however_early_it_comes_no_traceback_leads_through_fastsim(tmp_path: Pat
 
 
 def heed_interrupts() -> None:
-    """A shell starts what it puts into the background with Ctrl-C ignored."""
+    """Restore Ctrl-C: a shell starts what it puts into the background with Ctrl-C ignored."""
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -19,7 +19,7 @@ CLEAN = ("--thres", "0.95", "--mode", "clean_move", "--outs", "out", "--json", "
 
 
 def picture(seed: int = 1, width: int = 320, height: int = 240) -> Image.Image:
-    """A drawn picture; another seed is clearly another one."""
+    """Return a drawn picture; another seed is clearly another one."""
     grid = np.random.default_rng(seed).integers(0, 255, (4, 5, 3)).astype(np.uint8)
     return Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
 

@@ -16,7 +16,7 @@ import fastsim
 
 
 def scene(seed: int) -> np.ndarray:
-    """A picture with enough in it to be verified."""
+    """Return a picture with enough in it to be verified."""
     draw = np.random.default_rng(seed)
     image = np.full((240, 320, 3), draw.integers(60, 200, 3), np.uint8)
     for radius in np.sort(draw.pareto(1.5, 300) * 6 + 4)[::-1]:
@@ -33,8 +33,11 @@ def save(path: Path, image: np.ndarray, *quality: int) -> None:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """train, val and test with classes cat and dog. Of val one picture is a byte-equal copy of train's and one a copy
-    saved again, in the other class; train holds a copy of another class itself; test is clean."""
+    """Make train, val and test with classes cat and dog.
+
+    Of val one picture is a byte-equal copy of train's and one a copy saved again, in the other class; train holds a copy of
+    another class itself; test is clean.
+    """
     for number in range(6):
         save(tmp_path / f"train/{'cat' if number < 3 else 'dog'}/{number}.jpg", scene(number))
     for number in range(10, 13):

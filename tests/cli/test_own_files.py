@@ -33,7 +33,7 @@ OF_THE_USER = {
 
 
 def users_file(path: Path) -> bytes:
-    """A file of the same format that the user made; returns its bytes."""
+    """Write a file of the same format, as the user might; return its bytes."""
     path.parent.mkdir(exist_ok=True)
     if path.suffix == ".npz":
         with zipfile.ZipFile(path, "w") as archive:

@@ -84,7 +84,7 @@ def test_the_filter_sees_sockets_of_the_command_and_of_what_it_starts(home: Path
 
 
 def prepare(command: str, folder: Path) -> None:
-    """What the command line of COMMANDS reads."""
+    """Prepare what the command line of COMMANDS reads."""
     if command in ("apply", "undo"):
         words = ["--outs", "made", *(["--plan", "plan.jsonl"] if command == "apply" else [])]
         subprocess.run([sys.executable, "-m", "fastsim", "images", "photos", "-q", *words], cwd=folder, check=True)

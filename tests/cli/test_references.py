@@ -19,7 +19,7 @@ MATCH = ("--thres", "0.95", "--outs", "out", "--json", "r.json")
 
 
 def picture(seed: int) -> Image.Image:
-    """A drawn picture with texture, which verification needs; another seed is clearly another one."""
+    """Return a drawn picture with texture, which verification needs; another seed is clearly another one."""
     random = np.random.default_rng(seed)
     grid = Image.fromarray(random.integers(0, 255, (4, 5, 3)).astype(np.uint8)).resize(
         (320, 240), Image.Resampling.BICUBIC
@@ -40,7 +40,7 @@ def load(tmp_path: Path) -> dict[str, Any]:
 
 
 def groups(tmp_path: Path) -> list[set[str]]:
-    """The files of each group, below the folder of the test."""
+    """Return the files of each group, below the folder of the test."""
     found = [{os.path.relpath(one["path"], tmp_path) for one in group["members"]} for group in load(tmp_path)["groups"]]
     return sorted(found, key=min)
 
@@ -51,7 +51,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.fixture
 def trees(tmp_path: Path) -> Path:
-    """new: two copies of a picture that ref has, one of a picture of its own twice, and one alone; ref: three of them."""
+    """Make new: two copies of a picture that ref has, one of a picture of its own twice, and one alone; ref: three of them."""
     save(tmp_path / "new/a1.jpg", 1, 97)
     save(tmp_path / "new/sub/a2.jpg", 1, 96)
     (tmp_path / "new/a1.xmp").write_text("edits")
@@ -198,7 +198,7 @@ def test_dry_run_marks_references(run: Run, trees: Path) -> None:
 
 @pytest.fixture
 def sides(tmp_path: Path) -> Path:
-    """a and b: one picture of two copies in a, one of which b has a copy too, one shared, one twice in b."""
+    """Make a and b: one picture of two copies in a, one of which b has a copy too, one shared, one twice in b."""
     for name, seed, quality in (
         ("a/x1", 1, 97), ("a/x2", 1, 90), ("b/x", 1, 80), ("a/y", 2, 97), ("b/y", 2, 80), ("b/z1", 3, 97), ("b/z2", 3, 80),
     ):  # fmt: skip

@@ -17,7 +17,7 @@ import fastsim
 
 
 def scene(seed: int, size: tuple[int, int] = (320, 240)) -> np.ndarray:
-    """A picture with enough in it to be verified."""
+    """Return a picture with enough in it to be verified."""
     draw = np.random.default_rng(seed)
     image = np.full((240, 320, 3), draw.integers(60, 200, 3), np.uint8)
     for radius in np.sort(draw.pareto(1.5, 300) * 6 + 4)[::-1]:
@@ -35,7 +35,7 @@ def save(path: Path, image: np.ndarray, quality: int = 92) -> Path:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A set of 6 scenes, a transparent picture and an animation; and two queries, a small copy of scene 3 and a new scene."""
+    """Make a set of 6 scenes, a transparent picture and an animation; and two queries, a copy of scene 3 and a new one."""
     for number in range(6):
         save(tmp_path / f"set/{number}.jpg", scene(number))
     Image.fromarray(scene(20)[..., ::-1]).save(tmp_path / "set/clear.png")

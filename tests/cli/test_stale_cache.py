@@ -14,7 +14,7 @@ posix = pytest.mark.skipif(os.name == "nt", reason="needs a ctime")
 
 
 def draw(path: Path, seed: int, *, again: bool = False) -> None:
-    """A picture of a fixed size in bytes and with a fixed mtime, in the same inode each time."""
+    """Draw a picture of a fixed size in bytes and with a fixed mtime, in the same inode each time."""
     noise = np.random.default_rng(seed).integers(0, 255, (6, 8, 3)).astype(np.uint8)
     data = cv2.imencode(".bmp", cv2.resize(noise, (160, 120), interpolation=cv2.INTER_CUBIC))[1].tobytes()
     with open(path, "r+b" if again else "wb") as file:

@@ -58,7 +58,7 @@ def invoice(number: int) -> Image.Image:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A scene with a mirrored crop of half the size, three invoices with a small copy of one, two even pictures."""
+    """Return a scene with a mirrored crop of half the size, three invoices with a small copy of one, two even pictures."""
     path = tmp_path_factory.mktemp("verify") / "in"
     path.mkdir()
     picture = scene(1)

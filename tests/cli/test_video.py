@@ -346,7 +346,7 @@ def test_quiet_prints_nothing_and_decoders_are_silent(run: Run, clips: Path) -> 
 
 
 def copies(folder: Path) -> None:
-    """A film; copies of it; and strangers, two of which begin with black."""
+    """Write a film; copies of it; and strangers, two of which begin with black."""
     pictures = [p for number in SCENES for p in shot(number, 75, 160, 120)]
     folder.mkdir()
     fast = {"preset": "ultrafast", "crf": "26"}

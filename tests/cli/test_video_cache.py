@@ -47,7 +47,7 @@ def test_another_threshold_embeds_nothing_and_finds_the_same(run: Run, films: Pa
 
 
 def frames_of(run: Run, films: Path, folder: Path, *options: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """The result of `fastsim videos` without what may differ, and all files that were written."""
+    """Return the result of `fastsim videos` without what may differ, and all files that were written."""
     run("videos", films, "--outs", folder, "--json", folder.with_suffix(".json"), *options)
     result = json.loads(folder.with_suffix(".json").read_text())
     written = {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}

@@ -17,7 +17,7 @@ WHITE, BLACK = (255, 255, 255, 255), (0, 0, 0, 255)
 
 
 def scene(seed: int, width: int = 480, height: int = 360) -> Image.Image:
-    """A drawn picture; another seed is clearly another one."""
+    """Return a drawn picture; another seed is clearly another one."""
     rng = np.random.default_rng(seed)
     colours = [tuple(int(v) for v in rng.integers(0, 255, 3)) for _ in range(12)]
     image = Image.new("RGB", (width, height), colours[0])
@@ -42,7 +42,7 @@ def shape(image: Image.Image, kind: int, fill: tuple[int, ...]) -> Image.Image:
 
 
 def found(run: Run, folder: Path, thres: float = 0.9) -> tuple[list[set[str]], dict[str, object]]:
-    """(the groups as sets of names, the JSON) of one run."""
+    """Return (the groups as sets of names, the JSON) of one run."""
     result = folder.parent / "result.json"
     run("images", folder, "--thres", str(thres), "--dry-run", "--json", result)
     told = json.loads(result.read_text(encoding="utf-8"))
@@ -134,7 +134,7 @@ def test_a_second_run_knows_views_frames_and_damage_from_the_cache(run: Run, tmp
 
 
 def network(path: Path, value: float) -> None:
-    """A network whose vectors are all of one value."""
+    """Write a network whose vectors are all of one value."""
     weights = numpy_helper.from_array(np.full((3, 16), value, np.float32), "w")
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["mean"], axes=[2, 3], keepdims=0),

@@ -18,7 +18,7 @@ from support import Run
 
 
 def picture(seed: int, width: int = 160, height: int = 120) -> Image.Image:
-    """A drawn picture; another seed is clearly another one."""
+    """Return a drawn picture; another seed is clearly another one."""
     grid = np.random.default_rng(seed).integers(0, 255, (4, 5, 3)).astype(np.uint8)
     return Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
 

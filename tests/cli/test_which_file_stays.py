@@ -16,7 +16,7 @@ from support import Run, tree
 
 
 def picture(seed: int, width: int = 320, height: int = 240) -> Image.Image:
-    """A drawn picture; another seed is clearly another one."""
+    """Return a drawn picture; another seed is clearly another one."""
     grid = np.random.default_rng(seed).integers(0, 255, (4, 5, 3)).astype(np.uint8)
     return Image.fromarray(grid).resize((width, height), Image.Resampling.BICUBIC)
 
@@ -69,7 +69,7 @@ def test_the_reason_stands_in_dry_run_plan_report_and_json(run: Run, tmp_path: P
 
 @pytest.fixture
 def smaller_is_larger(tmp_path: Path) -> Path:
-    """A JPEG with many pixels, and a PNG with fewer pixels and more bytes."""
+    """Return a JPEG with many pixels, and a PNG with fewer pixels and more bytes."""
     noise = np.random.default_rng(0).normal(0, 6, (600, 800, 1))
     big = Image.fromarray(np.clip(np.asarray(picture(3, 800, 600)) + noise, 0, 255).astype(np.uint8))
     (tmp_path / "in").mkdir()

@@ -79,7 +79,7 @@ class Emulator:
     def prefilter(
         self, a: Rows, b: Rows, low: float, *, upper: int = 0, room: int = 1 << 20, when: int = LATE
     ) -> Found:
-        """The pairs of rows that may reach `low`."""
+        """Return the pairs of rows that may reach `low`."""
         shape = Shape(self.kernel.rows, self.kernel.columns, self.kernel.threads, self.kernel.shared_bytes)
         found, output = _output(room)
         self._run("run_prefilter", _operands(a, b, low, upper), output, shape, when)
@@ -100,8 +100,10 @@ class Emulator:
 
 @cache
 def emulator(name: str, change: tuple[str, str] | None = None) -> Emulator:
-    """A version of the kernels, compiled; with `change`, after a text in its source was replaced by another. Skips the test
-    that asks where there is no compiler."""
+    """Return a version of the kernels, compiled.
+
+    With `change`, a text in its source is replaced by another first. Skips the test if there is no compiler.
+    """
     compiler = os.environ.get("CXX") or shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if compiler is None:
         pytest.skip("needs a C++ compiler")

@@ -16,7 +16,7 @@ HERE = Path(__file__).parent / "photos"
 
 
 def leaves(seed: int, width: int, height: int) -> Picture:
-    """The dead-leaves model: discs of power-law size that hide each other; its statistics are like those of photos."""
+    """Draw the dead-leaves model: discs of power-law size that hide each other; its statistics are like those of photos."""
     rng = np.random.default_rng(seed)
     picture = np.empty((height, width, 3), np.uint8)
     picture[:] = rng.integers(40, 200, 3)
@@ -29,7 +29,7 @@ def leaves(seed: int, width: int, height: int) -> Picture:
 
 
 def hills(seed: int, width: int, height: int) -> Picture:
-    """A sky, a sun, and ridges that get darker towards the front."""
+    """Draw a sky, a sun, and ridges that get darker towards the front."""
     rng = np.random.default_rng(seed)
     rows = np.linspace(0, 1, height)[:, None, None]
     sky = (1 - rows) * rng.uniform(120, 255, 3) + rows * rng.uniform(160, 255, 3)

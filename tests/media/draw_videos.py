@@ -38,13 +38,13 @@ def scene(number: int, width: int = 320, height: int = 240) -> Picture:
 
 
 def shot(number: int, frames: int, width: int = 320, height: int = 240) -> list[Picture]:
-    """A camera that pans slowly over scene `number`."""
+    """Draw a camera that pans slowly over scene `number`."""
     wide = scene(number, width + PAN, height)
     return [wide[:, round(PAN * k / max(1, frames)) :][:, :width] for k in range(frames)]
 
 
 def stamped(picture: Picture, number: int) -> Picture:
-    """`number` in dots, black and white, along the lower edge."""
+    """Draw `number` in dots, black and white, along the lower edge."""
     marked = picture.copy()
     for bit in range(BITS):
         left = 4 + bit * DOT
@@ -53,7 +53,7 @@ def stamped(picture: Picture, number: int) -> Picture:
 
 
 def stamp(picture: Picture) -> int:
-    """The number that `stamped` wrote."""
+    """Return the number that `stamped` wrote."""
     middle = picture[-DOT // 2 - 6 : -DOT // 2 - 2]
     return sum((float(middle[:, 4 + bit * DOT + 2 : 4 + bit * DOT + 6].mean()) > 127) << bit for bit in range(BITS))
 
@@ -100,7 +100,7 @@ def with_matrix(path: Path, matrix: Sequence[int]) -> Path:
 
 
 def silence(path: Path) -> Path:
-    """A file with sound and no pictures."""
+    """Write a file with sound and no images."""
     with av.open(str(path), "w") as output:
         stream: Any = output.add_stream("aac", rate=44100)
         frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
@@ -124,7 +124,7 @@ def decoded(path: Path) -> list[tuple[float, Picture]]:
 
 
 def holiday(width: int = 640, height: int = 360) -> list[Picture]:
-    """The film that the README shows: ten scenes, most of them more than once, 48 seconds."""
+    """Draw the film that the README shows: ten scenes, most of them more than once, 48 seconds."""
     order = [0, 3, 0, 5, 1, 5, 7, 2, 0, 12, 3, 9, 1, 12, 15, 7]
     return [picture for number in order for picture in shot(number, 75, width, height)]
 

@@ -28,7 +28,7 @@ def served(tmp_path: Path) -> Iterator[Callable[..., Served]]:
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The browser's path; skips where there is none."""
+    """Return the browser's path; skips where there is none."""
     found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if found is None or shutil.which("chromedriver") is None:
         if os.environ.get("FASTSIM_REQUIRE_CHROMIUM") == "1":
@@ -40,7 +40,7 @@ def chromium() -> str:
 
 @pytest.fixture
 def page(chromium: str, tmp_path: Path) -> Iterator[Page]:
-    """A browser of 1280 x 800."""
+    """Return a browser of 1280 x 800."""
     found = Page(chromium, tmp_path / "profile")
     yield found
     found.close()

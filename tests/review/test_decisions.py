@@ -222,7 +222,7 @@ def test_a_server_that_was_killed_while_it_applied_knows_what_was_done(photos: P
 
 @pytest.fixture
 def mixed(tmp_path: Path) -> Iterator[Path]:
-    """Copies of one picture in several formats and folders."""
+    """Return copies of one picture in several formats and folders."""
     folder = tmp_path / "mixed"
     (folder / "keep").mkdir(parents=True)
     from support import MEDIA

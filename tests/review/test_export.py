@@ -16,7 +16,7 @@ ACTIVE = "document.querySelector('.group.active')"
 
 @pytest.fixture
 def exported(photos: Path, run: Run, tmp_path: Path) -> Path:
-    """The page of a review of the drawn pictures."""
+    """Return the page of a review of the drawn pictures."""
     before = tree(photos)
     run("review", photos, "--thres", "0.9", "--outs", "gone", "--export", "handed")
     assert tree(photos) == before
@@ -24,7 +24,7 @@ def exported(photos: Path, run: Run, tmp_path: Path) -> Path:
 
 
 def decisions(exported: Path, keep: Callable[[dict[str, object], dict[str, object]], bool]) -> dict[str, object]:
-    """A file of decisions about all groups, as the page saves it."""
+    """Return a file of decisions about all groups, as the page saves it."""
     text = (exported / "data.js").read_text()
     data = json.loads(text.removeprefix("window.fastsimReview = ").rstrip(";\n"))
     files = {

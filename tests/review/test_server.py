@@ -20,7 +20,7 @@ Begin = Callable[..., Served]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A review of the drawn pictures, with the cookie at hand. No test changes its files."""
+    """Return a review of the drawn pictures, with the cookie at hand. No test changes its files."""
     folder = tmp_path_factory.mktemp("served")
     shutil.copytree(MEDIA / "photos", folder / "photos")
     found = start(folder, "photos", "--thres", "0.9")

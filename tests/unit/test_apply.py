@@ -232,7 +232,7 @@ class TestNothingIsOverwritten:
 def disks(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Path, Path]]:
-    """An input and an output folder, joined in each way that moving has to deal with."""
+    """Return an input and an output folder, joined in each way that moving has to deal with."""
     if request.param == "another file system":
         with other_file_system(tmp_path) as other:
             yield tmp_path / "in", other / "out"

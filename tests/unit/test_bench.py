@@ -23,7 +23,7 @@ SCRIPTS = sorted(
 
 @pytest.fixture
 def module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], ModuleType]:
-    """Imports a module of bench/ by its name, and leaves nothing of it behind."""
+    """Import a module of bench/ by its name, and leave nothing of it behind."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setattr(sys, "modules", dict(sys.modules))
     return lambda name: importlib.import_module(f"bench.{name}")

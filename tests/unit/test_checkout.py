@@ -12,7 +12,7 @@ import fastsim
 
 
 def said(*arguments: str) -> str:
-    """What `python ARGUMENTS...` prints in the checkout."""
+    """Return what `python ARGUMENTS...` prints in the checkout."""
     done = subprocess.run([sys.executable, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

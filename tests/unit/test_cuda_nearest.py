@@ -25,7 +25,7 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def assert_same(ours: neighbours.Neighbours, exact: neighbours.Neighbours) -> None:
-    """The same neighbours, but for ties within what NumPy's sums round."""
+    """Check for the same neighbours, except ties within what NumPy's sums round."""
     assert np.abs(ours.score - exact.score).max() < 2e-6
     other = ours.index != exact.index
     assert np.abs(ours.score - exact.score)[other].max(initial=0) < 2e-6 and other.mean() < 0.02

@@ -1,5 +1,7 @@
-"""Video by DALI on the CPU (device None; VP9 and MJPEG): the frames, numbers, times and squares of the CPU's decoder, and
-everything that a GPU can't decode goes to that one, visibly."""
+"""DALI decodes video on the CPU (device None; VP9 and MJPEG) to the frames of the CPU's decoder.
+
+Numbers, times and squares are the same, and everything that a GPU cannot decode goes to that decoder, visibly.
+"""
 
 from __future__ import annotations
 

@@ -157,7 +157,7 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
 
 
 def png_header(width: int, height: int) -> bytes:
-    """A PNG that claims to be `width` x `height` and holds nearly nothing."""
+    """Return a PNG that claims to be `width` x `height` and holds nearly nothing."""
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0),
         b"IDAT": zlib.compress(b"\0" * 1000),

@@ -341,7 +341,7 @@ def test_a_wide_gamut_copy_looks_like_its_srgb_twin() -> None:
 
 
 def wide_gamut() -> bytes:
-    """A matrix profile with the primaries of Rec. 2020 and a gamma of 2.2, written by hand."""
+    """Return a matrix profile with the primaries of Rec. 2020 and a gamma of 2.2, written by hand."""
 
     def s15(value: float) -> bytes:
         return struct.pack(">i", round(value * 65536))

@@ -28,7 +28,7 @@ def session(source: str | bytes) -> object:
 
 
 def identity(path: Path, opset: int, shape: list[object]) -> str:
-    """A network that returns its float input."""
+    """Return a network that returns its float input."""
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("x", "y")]
     graph = helper.make_graph([helper.make_node("Identity", ["x"], ["y"])], "same", value[:1], value[1:])
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8), path)

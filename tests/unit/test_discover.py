@@ -39,7 +39,7 @@ def names(*inputs: str | Path, **options: Any) -> list[str]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A folder of six pictures, one text and one empty picture."""
+    """Return a folder of six pictures, one text and one empty picture."""
     top = tmp_path / "in"
     for name in ("b.JPG", "a.png", ".hidden.webp", "notes.txt", "sub/c.tiff", "sub/deep/d.heic", "sub/deep/e.gif"):
         (top / name).parent.mkdir(parents=True, exist_ok=True)

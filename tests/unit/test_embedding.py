@@ -49,7 +49,7 @@ def run_all(model: str | None, runtime: str, pixels: np.ndarray, batch: int = 2)
 
 
 def mean_network(path: Path, order: str, /, floats: str = "FLOAT", **card: object) -> str:
-    """A float network that returns the mean of each channel: what it is fed can be read off its output."""
+    """Return a float network that returns the mean of each channel: what it is fed can be read off its output."""
     from onnx import TensorProto, helper
 
     kind = TensorProto.DataType.Value(floats)

@@ -26,7 +26,7 @@ def grouped(
 
 
 def reference(vectors: np.ndarray, rank: np.ndarray, thres: float) -> list[list[tuple[int, int, float]]]:
-    """Groups as design.md words them: (id, keeper's id, score) of each member."""
+    """Return groups by their definition: (id, keeper's id, score) of each member."""
     n = len(vectors)
     left, right, score = similar_pairs(vectors, thres)
     table = {(a, b): s for a, b, s in zip(left.tolist(), right.tolist(), score.tolist(), strict=True)}

@@ -21,7 +21,7 @@ SHOT = Snapshot(7, 8, 9)
 
 @pytest.fixture
 def path(tmp_path: Path) -> str:
-    """A journal of four operations: pending, done, failed, undone."""
+    """Return a journal of four operations: pending, done, failed, undone."""
     path = str(tmp_path / "fastsim_journal.jsonl")
     with Journal(path, create=True) as log:
         assert log.header is None

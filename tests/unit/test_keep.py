@@ -29,7 +29,7 @@ def ranked(rows: list[Row], rules: str, **facts: Any) -> KeepOrder:
 
 
 def order(rows: list[Row], rules: str, **facts: Any) -> list[str]:
-    """The paths, the one that is kept first leading."""
+    """Return the paths, the one that is kept first at the front."""
     rank = ranked(rows, rules, **facts).rank
     assert rank.dtype == np.int64
     assert sorted(rank.tolist()) == list(range(len(rows)))

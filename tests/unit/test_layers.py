@@ -66,7 +66,7 @@ def imports(path: Path) -> set[str]:
 
 
 def module_of(name: str) -> str | None:
-    """The module of this package that an imported name comes from, None for names from elsewhere."""
+    """Return the module of this package that an imported name comes from, None for names from elsewhere."""
     parts = name.split(".")
     if parts[0] != "fastsim" or len(parts) == 1:
         return None

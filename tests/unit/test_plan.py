@@ -108,7 +108,7 @@ def test_a_numbered_name_stays_within_255_bytes() -> None:
 
 @st.composite
 def libraries(draw: st.DrawFn) -> tuple[list[Group], list[MediaFile]]:
-    """Groups over files with names that clash in every way, from two inputs, each member with any earlier keeper."""
+    """Return groups over files with names that clash in every way, from two inputs, each member with any earlier keeper."""
     name = st.sampled_from(
         ["a.jpg", "A.jpg", "a_2.jpg", "é.jpg", "e\u0301.jpg", "ß.png", "SS.png", "a.jpg/b", "a", "a/A"]
     )

@@ -28,7 +28,7 @@ REMOVING = [Mode.CLEAN_DELETE, Mode.CLEAN_MOVE, Mode.GROUP_MOVE, "trash"]
 
 @contextmanager
 def mounted(command: list[str], at: Path) -> Iterator[None]:
-    """A FUSE mount; skips the test where its program is missing or may not mount."""
+    """Return a FUSE mount; skips the test where its program is missing or may not mount."""
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs {command[0]}")
     if subprocess.run(command, capture_output=True, check=False).returncode or not os.path.ismount(at):
@@ -260,7 +260,7 @@ class TestChecker:
 @posix
 @pytest.mark.parametrize("mode", [Mode.CLEAN_MOVE, Mode.CLEAN_DELETE, Mode.GROUP_COPY, Mode.GROUP_MOVE])
 def test_inode_numbers_that_change_hold_nothing_up(tmp_path: Path, mode: Mode) -> None:
-    """unionfs gives a file another number each time that the kernel has forgotten it."""
+    """The file system unionfs gives a file another number each time that the kernel has forgotten it."""
     real, mount = fill(tmp_path / "real", 8, names=()), tmp_path / "mount"
     mount.mkdir()
     with mounted(["unionfs", f"{real}=RW", str(mount)], mount):

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the trash
 
 @pytest.fixture
 def trash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of the test's own; send2trash reads the environment when it is imported."""
+    """Return a home folder of the test's own; send2trash reads the environment when it is imported."""
     pytest.importorskip("send2trash")
     data = tmp_path / "home" / "share"
     data.mkdir(parents=True)
@@ -39,7 +39,7 @@ def plan(tmp_path: Path) -> Plan:
 
 
 def records(trash: Path) -> tuple[list[str], list[str]]:
-    """The names of files and of their records."""
+    """Return the names of files and of their records."""
     return tuple(sorted(os.listdir(trash / part)) if (trash / part).is_dir() else [] for part in ("files", "info"))  # type: ignore[return-value]
 
 

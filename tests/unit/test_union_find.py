@@ -18,7 +18,7 @@ def block(left: np.ndarray, right: np.ndarray) -> PairBlock:
 
 
 def first_occurrence(labels: np.ndarray) -> np.ndarray:
-    """The same partition, named by order of appearance."""
+    """Return the same partition, named by order of appearance."""
     _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
     return first[inverse]
 

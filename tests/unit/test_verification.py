@@ -30,7 +30,7 @@ def photo(seed: int, width: int = 480, height: int = 360) -> Picture:
 
 
 def page(seed: int) -> Picture:
-    """A page of words under one heading: the same layout for every seed."""
+    """Return a page of words under one heading: the same layout for every seed."""
     draw = np.random.default_rng(seed)
     image = Image.new("L", (900, 1200), 255)
     pen = ImageDraw.Draw(image)

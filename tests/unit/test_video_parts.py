@@ -245,7 +245,7 @@ def test_pictures_shrink_to_fit_and_never_grow() -> None:
 
 
 def track(seconds: int, seed: int, start: float = 0.0) -> Track:
-    """A camera that wanders: each half second is a little like the one before."""
+    """Return the track of a camera that wanders: each half second is a little like the one before."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(2 * seconds, 64)).astype(np.float32)
     for k in range(1, len(rows)):

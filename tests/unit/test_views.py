@@ -17,7 +17,7 @@ D = 24
 
 
 def drawn(seed: int, n: int, most_views: int = 3, kinds: int = 3) -> Embeddings:
-    """n files around a few centres, with 0 to `most_views` views each."""
+    """Return n files around a few centres, with 0 to `most_views` views each."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(4, D))
 
@@ -37,7 +37,7 @@ def cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def score(e: Embeddings, a: int, b: int) -> float:
-    """The definition, in plain Python."""
+    """Return the score by its definition, in plain Python."""
     assert e.views is not None
     if e.views.kind[a] != e.views.kind[b]:
         return -1.0
