@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypedDict, Unpack
 
 from fastsim import __version__, config, leakage, pipeline
 from fastsim.cache.embeddings import default_folder
-from fastsim.choices import DropMode, GroupBy, Mode, Pairs, Scope
+from fastsim.choices import LINK_MODES, DropMode, GroupBy, Mode, Pairs, Scope
 from fastsim.config import Compute, Config, Scan
 from fastsim.embed_files import to_vectors
 from fastsim.errors import UsageError, shown
@@ -22,7 +22,7 @@ from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules
 from fastsim.inputs.filters import Filters, parse_pixels
 from fastsim.leakage.leaks import Leaks, plan_removal
-from fastsim.planning import check_libraries, refuse_losses, settle_units
+from fastsim.planning import check_libraries, groups_for, refuse_losses, settle_units
 from fastsim.records import Float16Array, Int32Array, Plan, Skipped, by_keeper
 from fastsim.report import results
 from fastsim.report.results import Member
@@ -262,22 +262,24 @@ def _thres(thres: float | None, verify: bool) -> float:
 
 
 def make_plan(
-    found: Found, outs: StrPath, *, mode: str = "group_copy", trash: bool = False, force: bool = False
-) -> Plan:
+    found: Found, outs: StrPath, *, mode: str = "group_copy", trash: bool = False, force: bool = False,
+    allow_different: bool = False,
+) -> Plan:  # fmt: skip
     """Return what `mode` would do to the files of `found`, as data. No file is changed.
 
     Args:
         found: The result of `find`.
         outs: A new or empty folder for groups or removed files, and for the journal.
-        mode: "group_copy", "group_move", "clean_move" or "clean_delete".
+        mode: "group_copy", "group_move", "clean_move", "clean_delete", "link_hard", "link_symbolic" or "link_reflink".
         trash: Let "clean_delete" move files to the desktop's trash.
         force: Allow "clean_delete" for groups that were found below a threshold of 0.9.
+        allow_different: Let "link_hard" and "link_reflink" link similar files, not only equal ones.
 
     Raises:
         FastsimError: If the folder cannot be used, or the mode is not allowed.
     """
-    _check_words(("mode", mode, Mode))
-    thres, findings = found.settings.thres, found.findings
+    _check_words(("mode", mode, [one for one in Mode if one != Mode.LIST]))
+    thres, findings = found.settings.thres, groups_for(found.findings, Mode(mode), allow_different=allow_different)
     if trash and mode != Mode.CLEAN_DELETE:
         raise UsageError(f"trash goes with mode 'clean_delete' (got {mode!r})")
     if mode == Mode.CLEAN_DELETE and thres < config.DELETE_THRES and not force:
@@ -303,7 +305,7 @@ def make_plan(
         findings.groups, {file.id: file for file in findings.files}, mode=Mode(mode), trash=trash,
         group_by=GroupBy(found.group_by), outs=folder, header=header, units=settled.units,
     )  # fmt: skip
-    return with_digests(steps) if mode == Mode.CLEAN_DELETE else steps
+    return with_digests(steps) if mode == Mode.CLEAN_DELETE or mode in LINK_MODES else steps
 
 
 def apply_plan(steps: Plan, *, progress: bool | Callback = False) -> apply.Outcome:

@@ -45,6 +45,16 @@ class Mode(StrEnum):
     GROUP_MOVE = "group_move"
     CLEAN_MOVE = "clean_move"
     CLEAN_DELETE = "clean_delete"
+    LINK_HARD = "link_hard"
+    LINK_SYMBOLIC = "link_symbolic"
+    LINK_REFLINK = "link_reflink"
+    LIST = "list"
+
+
+LINK_MODES = (Mode.LINK_HARD, Mode.LINK_SYMBOLIC, Mode.LINK_REFLINK)
+"""Modes that put links to the keepers in the place of the other files."""
+EQUAL_MODES = (Mode.LINK_HARD, Mode.LINK_REFLINK)
+"""Modes for files that are equal byte for byte."""
 
 
 class DropMode(StrEnum):

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from fastsim import pipeline
-from fastsim.choices import GroupBy, Mode
+from fastsim.choices import EQUAL_MODES, LINK_MODES, GroupBy, Mode
 from fastsim.config import Scan
 from fastsim.errors import UsageError, shown
+from fastsim.files.links import is_same_file
 from fastsim.files.plan import Units, leaving
+from fastsim.grouping.equal_content import of_equal_files
+from fastsim.grouping.keep_order import Reason
 from fastsim.grouping.losses import Losses, find_losses, has_equal_raws
+from fastsim.grouping.pair_scope import freed
+from fastsim.inputs.digest import digest_of
 from fastsim.inputs.system_folders import SystemKind, holder
 from fastsim.records import Companion, Role
 from fastsim.report.results import plural
@@ -23,7 +31,9 @@ _WORDS = {
     Role.EDITS: "edits in a sidecar go, and the file that stays has none",
     Role.SOUND: "a voice note goes, and the file that stays has none",
 }
-_REMOVES = (Mode.CLEAN_MOVE, Mode.CLEAN_DELETE)
+_REMOVES = (Mode.CLEAN_MOVE, Mode.CLEAN_DELETE, Mode.LIST)
+_LINKED = "is the same file as its keeper already"
+_EQUAL = Reason("the others are equal to it, byte for byte", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +48,43 @@ class Settled:
         return sum(map(len, self.units.companions.values()))
 
 
+def groups_for(found: pipeline.Findings, mode: Mode, *, allow_different: bool = False) -> pipeline.Findings:
+    """Return `found` with the groups that `mode` can work on: hard links and reflinks are for equal files only.
+
+    allow_different: link similar files as well.
+    """
+    if mode not in EQUAL_MODES or allow_different:
+        return found
+    sizes = Counter(found.files[i].snapshot.size for group in found.groups for i in group.ids.tolist())
+
+    def digest(file_id: int) -> bytes | None:
+        file = found.files[file_id]
+        if sizes[file.snapshot.size] < 2:
+            return None
+        if file_id not in found.digests:
+            try:
+                return digest_of(file.path)
+            except OSError:  # it is gone, or can't be read
+                return None
+        return found.digests[file_id]
+
+    groups = of_equal_files(found.groups, digest)
+    groups = [freed(one, np.array([found.files[i].reference for i in one.ids.tolist()])) for one in groups]
+    kept = {i for group in groups for i, keeper, _ in group.members() if i == keeper}
+    return replace(found, groups=groups, reasons={i: found.reasons.get(i, _EQUAL) for i in kept})
+
+
 def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Settled:
     """Find what goes with the files that `mode` copies or removes.
 
     With `clean_delete`, a shot whose RAW file has no equal beside its keeper is held back: it is not the same.
     """
     ids = leaving(found.groups, {file.id: file for file in found.files}, mode, group_by)
+    reasons = {i: reason.words for i, reason in found.reasons.items()}
+    if mode in LINK_MODES:  # what belongs to an image stays beside its link
+        keepers = {member: keeper for group in found.groups for member, keeper, _ in group.members()}
+        linked = [i for i in ids if is_same_file(found.files[i].path, found.files[keepers[i]].path)]
+        return Settled(Units({}, dict.fromkeys(linked, _LINKED), reasons), Losses(0, None, {}))
     going, held = _going(found, ids, mode), {}
     staying: dict[int, Sequence[Companion]] = {}
     if mode in _REMOVES:
@@ -59,7 +100,7 @@ def settle_units(found: pipeline.Findings, mode: Mode, group_by: GroupBy) -> Set
                 going = _going(found, ids, mode)
     by_id = {i: going[path] for i in ids if (path := found.files[i].path) in going}
     losses = find_losses(found.groups, found.embeddings, by_id, staying, held)
-    return Settled(Units(going, held, {i: reason.words for i, reason in found.reasons.items()}), losses)
+    return Settled(Units(going, held, reasons), losses)
 
 
 def _going(found: pipeline.Findings, ids: Sequence[int], mode: Mode) -> dict[str, tuple[Companion, ...]]:
@@ -106,7 +147,9 @@ def unit_lines(settled: Settled, found: pipeline.Findings) -> Iterator[str]:
             f"{plural(found.paired, 'RAW file')} not compared: the JPEG or HEIC of the same shot stands for both "
             "(--pairs split compares them)"
         )
-    if settled.units.held:
+    if linked := sum(why == _LINKED for why in settled.units.held.values()):
+        yield f"{plural(linked, 'file')} left alone: linked to the keeper already"
+    elif settled.units.held:
         yield f"{plural(len(settled.units.held), 'file')} kept: each has a RAW file without a copy beside its keeper"
     losses = settled.losses
     if losses.fewer_pixels:

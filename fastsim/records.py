@@ -353,6 +353,15 @@ class Op(StrEnum):
     MOVE = "move"
     DELETE = "delete"
     TRASH = "trash"
+    LINK_HARD = "link_hard"
+    LINK_SYMBOLIC = "link_symbolic"
+    LINK_REFLINK = "link_reflink"
+
+
+LINKS = (Op.LINK_HARD, Op.LINK_SYMBOLIC, Op.LINK_REFLINK)
+"""Operations that move a file to the output folder and put a link to its keeper in its place."""
+MOVES = (Op.MOVE, *LINKS)
+"""Operations that move a file to the output folder."""
 
 
 def numbered(name: str, k: int) -> str:

@@ -23,7 +23,7 @@ from typing import Any
 
 from disk import contents, fill, listed, plan_of, state, with_sidecars
 
-from fastsim.choices import Mode
+from fastsim.choices import LINK_MODES, Mode
 from fastsim.files.apply import apply_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.files.undo import undo
@@ -75,7 +75,8 @@ def check(step: int, torn: bool, then: str, *, mode: Mode, folder: Path, outs: P
     """One kill and what follows; False if the run ended before `step`."""
     ins = fill(folder / "in", 2)
     (ins / "ÿ empty.jpg").touch()  # the last by its path, so that it is no keeper: those may not be empty
-    plan = with_digests(with_sidecars(plan_of(listed(ins), outs, mode, size=3)))
+    made = plan_of(listed(ins), outs, mode, size=3)
+    plan = with_digests(made if mode in LINK_MODES else with_sidecars(made))
     before = state(ins)
     if then == "thrice":
         dice = random.Random(step * 2 + torn)
@@ -135,6 +136,10 @@ def finished(plan: Plan, ins: Path, outs: Path, before: dict[str, Any]) -> None:
     assert found == moved, (found, moved)
     assert len(os.listdir(outs)) == 2 + len({name.split(os.sep)[0] for name in moved}), os.listdir(outs)
     gone = set() if plan.header["mode"] == Mode.GROUP_COPY else {one.source for one in plan.operations}
+    if plan.header["mode"] in LINK_MODES:
+        for one in plan.operations:
+            assert Path(one.source).samefile(str(one.keeper)), "it is no link to its keeper"
+            os.unlink(one.source)
     assert state(ins) == {name: row for name, row in before.items() if str(ins / name) not in gone}
 
 

@@ -106,9 +106,13 @@ class ImagesOptions:
         option(
             OUTPUT, "--mode", metavar="MODE",
             help="group_copy, group_move: copy or move each group to a folder of its own; clean_move: move all but the "
-            "keepers to --outs; clean_delete: delete all but the keepers.",
+            "keepers to --outs; clean_delete: delete all but the keepers; link_hard, link_symbolic, link_reflink: as "
+            "clean_move, and put links to the keepers in their place; list: print what clean_move would move.",
         ),
     ] = Mode.GROUP_COPY  # fmt: skip
+    null: Annotated[
+        bool, flag(RARE + OUTPUT, "--null", "-0", help="With --mode list: end each path with NUL, not a newline.")
+    ] = False
     outs: Annotated[str | None, path(OUTPUT, "--outs", metavar="DIR", help=OUTS_HELP)] = None
     output: OutputOptions
     json: JsonOption
@@ -147,6 +151,13 @@ class ImagesOptions:
     force: Annotated[bool, flag(RARE + SAFETY, "--force", help="Allow clean_delete with a threshold under 0.9.")] = (
         False
     )
+    allow_different: Annotated[
+        bool,
+        flag(
+            RARE + SAFETY, "--allow-different",
+            help="With link_hard and link_reflink: link similar files too, not only those equal byte for byte.",
+        ),
+    ] = False  # fmt: skip
     pairs: Annotated[
         Pairs,
         option(

@@ -15,15 +15,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from fastsim.errors import quoted, reason_of, shown
-from fastsim.files import removal, transfer
-from fastsim.files.journal import Journal, Names, names_beside
+from fastsim.files import links, removal, transfer
+from fastsim.files.journal import Entry, Journal, Names, names_beside
 from fastsim.files.lock import StoppedWaitingError, alone
 from fastsim.files.output_folder import check_outs, missing_folders, open_run
 from fastsim.files.plan_file import PLAN_NAME
 from fastsim.files.trash import to_trash
 from fastsim.files.unchanged import Checker
 from fastsim.files.undo import CannotUndoError, Fate, bring_back, take_back
-from fastsim.records import Op, Operation, OpResult, Plan, Snapshot, numbered
+from fastsim.records import LINKS, MOVES, Op, Operation, OpResult, Plan, Snapshot, numbered
 from fastsim.run.interrupts import held_back
 from fastsim.run.progress import Bar
 
@@ -33,7 +33,10 @@ _BATCH = 256
 """Operations that share one fsync of the journal: enough to be fast, few enough to inspect after a crash."""
 _MAX_NAMES = 1000
 _NO_ROOM = frozenset(getattr(errno, name) for name in ("ENOSPC", "EDQUOT", "EROFS") if hasattr(errno, name))
-_DONE = {Op.COPY: "copied", Op.MOVE: "moved", Op.DELETE: "deleted", Op.TRASH: "moved to the trash"}
+_DONE = {
+    Op.COPY: "copied", Op.MOVE: "moved", Op.DELETE: "deleted", Op.TRASH: "moved to the trash",
+    **dict.fromkeys(LINKS, "replaced by a link"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ def apply_plan(
             why, interrupted = "interrupted", True
         except _NoRoomError as error:
             why = f"{shown(plan.outs)} takes no more ({error})"
-        except removal.OneFileError as error:
+        except (removal.OneFileError, _NoReflinksError) as error:
             why, one_file = str(error), True
         with suppress(OSError):
             log.note_times()
@@ -110,6 +113,10 @@ class _NoRoomError(Exception):
     """Report that the output folder is full, over its quota, or read-only."""
 
 
+class _NoReflinksError(Exception):
+    """The file system makes no reflinks."""
+
+
 class _TroubleError(Exception):
     """Report that operation `index` could not be carried out."""
 
@@ -124,6 +131,8 @@ class _TroubleError(Exception):
         """
         if isinstance(self._error, removal.KeeperLostError) and self._error.witness.came_back():
             return removal.OneFileError(self._error.source, self._error.witness.path)
+        if isinstance(self._error, links.NoReflinksError):
+            return _NoReflinksError(str(self))
         if self._target is not None and getattr(self._error, "errno", None) in _NO_ROOM:
             return _NoRoomError(str(self))
         return None
@@ -179,6 +188,8 @@ class _PlanRun:
         if entry.done and not entry.undoing:
             return True
         one, names = entry.operation, names_beside(self._log.digest, i, entry.operation)
+        if one.op in LINKS:
+            return self._resume_link(entry, names)
         if one.target is not None:
             with suppress(CannotUndoError, OSError):  # an undo that was killed while it removed the target
                 bring_back(names.aside, one.target, entry.result or one.snapshot)
@@ -192,6 +203,17 @@ class _PlanRun:
             take_back(entry, names, self._stop)
         except (CannotUndoError, OSError):
             return entry.done  # the file is at its target, and something new at its source
+        return False
+
+    def _resume_link(self, entry: Entry, names: Names) -> bool:
+        """As `_resume`, for a link: what was not done wholly is put back and done again."""
+        transfer.remove_leftover(names.undo_part)
+        if entry.done and links.is_link(entry.operation, entry.result or entry.operation.snapshot):
+            return True
+        try:
+            take_back(entry, names, self._stop)
+        except (CannotUndoError, OSError):
+            return entry.done
         return False
 
     def _new_folders(self, operations: Iterable[Operation]) -> list[str]:
@@ -270,9 +292,11 @@ class _PlanRun:
             witness.check(one.source, aside)
         if aside is not None:
             removal.check_equal(one, aside)
+        elif one.op in LINKS:
+            removal.check_equal(one, self._log.entries[i].operation.target or "")
 
     def _end(self, i: int, one: Operation, witness: removal.Witness | None) -> None:
-        """Remove for good what was set aside."""
+        """Remove for good what was set aside, or put a link in the place of what was moved."""
         del witness
         aside = self._names(i).aside
         if one.op == Op.DELETE:
@@ -280,6 +304,8 @@ class _PlanRun:
         elif one.op == Op.TRASH:
             removal.put_back(aside, one.source)
             to_trash(one.source)
+        elif one.op in LINKS:
+            links.put_link(self._log.entries[i].operation, self._names(i).undo_part)
 
     def _transfer(self, i: int, one: Operation, target: str) -> tuple[Snapshot, int]:
         """Move or copy a file to its target, or beside it if that name is taken.
@@ -361,7 +387,7 @@ def _witnesses(operations: Sequence[Operation]) -> dict[int, str]:
         one = operations[i]
         if one.keeper is not None:
             found[i] = one.keeper
-        elif one.target is not None and one.op == Op.MOVE:
+        elif one.target is not None and one.op in MOVES:
             key = (os.path.dirname(one.target), one.snapshot.size, one.snapshot.mtime_ns)
             if key in following:
                 found[i] = following[key]

@@ -36,7 +36,7 @@ from fastsim.files.plan_file import (
     snapshot_from_json,
     snapshot_to_json,
 )
-from fastsim.records import ASIDE_PREFIX, PART_PREFIX, Op, Operation, Snapshot
+from fastsim.records import ASIDE_PREFIX, MOVES, PART_PREFIX, Operation, Snapshot
 
 JOURNAL_NAME = "fastsim_journal.jsonl"
 _FORMAT = "fastsim-journal"
@@ -167,7 +167,7 @@ class Journal:
         """Durably record what is about to happen."""
         operations, folders = list(operations), list(folders)
         lines: list[dict[str, object]] = [{"folder": folder} for folder in folders]
-        for folder in {os.path.dirname(one.source) for _, one in operations if one.op == Op.MOVE} - self.times.keys():
+        for folder in {os.path.dirname(one.source) for _, one in operations if one.op in MOVES} - self.times.keys():
             with suppress(OSError):
                 self.times[folder] = [os.stat(folder).st_mtime_ns, None]
                 lines.append({"of": folder, "mtime_ns": self.times[folder][0]})

@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from fastsim.choices import GroupBy, Mode
+from fastsim.choices import LINK_MODES, GroupBy, Mode
 from fastsim.errors import shown
 from fastsim.inputs.names import folded_name
 from fastsim.records import (
+    MOVES,
     Companion,
     Group,
     MediaFile,
@@ -51,8 +52,9 @@ def make_plan(
 
     Group modes: each group goes to `outs/group_00001` ..., under its files' own names; with `GroupBy.KEEPER` each
     keeper makes a group with the files that it covers, if any. Clean modes: every file except the keepers goes to its
-    path below its input in `outs`, or is deleted, or with `trash` moved to the desktop's trash. What goes with an
-    image (`units`) comes right after it, to the same place, under a name that still belongs to the image's.
+    path below its input in `outs`, or is deleted, or with `trash` moved to the desktop's trash. Link modes: as
+    `clean_move`, and a link to its keeper takes the place of each file. What goes with an image (`units`) comes right
+    after it, to the same place, under a name that still belongs to the image's.
 
     No two operations share a source or a target, on file systems that ignore case too: a name that is taken gets a
     suffix. In clean modes no keeper is a source, and each operation names its keeper and their score.
@@ -61,8 +63,10 @@ def make_plan(
     if mode in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
         op = Op.COPY if mode == Mode.GROUP_COPY else Op.MOVE
         operations = _group(_sets(groups, files, mode, group_by), files, op, outs, units)
-    elif mode == Mode.CLEAN_MOVE:
+    elif mode in (Mode.CLEAN_MOVE, Mode.LIST):
         operations = _clean(groups, files, Op.MOVE, outs, units)
+    elif mode in LINK_MODES:
+        operations = _clean(groups, files, Op(mode.value), outs, units)
     else:
         operations = _clean(groups, files, Op.TRASH if trash else Op.DELETE, outs, units)
     return Plan(outs, tuple(operations), header)
@@ -119,9 +123,9 @@ def _clean(
         for member, keeper, score in group.members()
         if member != keeper and member not in units.held and not files[member].reference
     ]
-    names = _Names(file.relative for file, _, _ in parts) if op == Op.MOVE else _Names(())
+    names = _Names(file.relative for file, _, _ in parts) if op in MOVES else _Names(())
     for file, keeper, score in parts:
-        target = file.relative if op == Op.MOVE else None
+        target = file.relative if op in MOVES else None
         one = Operation(op, file.path, target, file.snapshot, keeper.path, score, keeper.snapshot)
         yield from _unit(replace(one, why=units.reasons.get(keeper.id)), names, outs, units)
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 from fastsim.errors import UsageError, shown
 from fastsim.files.owned import is_writable_folder
 from fastsim.files.provenance import here
-from fastsim.records import Op, Operation, Plan, Snapshot
+from fastsim.records import LINKS, MOVES, Op, Operation, Plan, Snapshot
 
 _LONGEST = 300
 """Letters of a path or reason in an error line."""
@@ -208,7 +208,9 @@ def operation_from_json(found: dict[str, object]) -> Operation:
 
 def _checked(one: Operation, outs: str) -> Operation:
     """Return `one`, if a plan for `outs` can hold it."""
-    if one.op in (Op.COPY, Op.MOVE):
+    if one.op in LINKS and one.keeper is None:
+        raise ValueError(f"{one.op} needs the keeper that it links to")
+    if one.op in (Op.COPY, *MOVES):
         folder = outs.rstrip(os.sep) + os.sep
         if one.target is None or os.path.normpath(one.target) != one.target or not one.target.startswith(folder):
             raise ValueError(f"its target is not in {shown(outs)}")

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from fastsim.errors import FastsimError, reason_of, shown
-from fastsim.files import removal, transfer
+from fastsim.files import links, removal, transfer
 from fastsim.files.journal import Entry, Journal, Names, journal_in, names_beside
 from fastsim.files.lock import StoppedWaitingError, alone
 from fastsim.files.plan_file import remove_plan
 from fastsim.files.run_record import RunRecord
-from fastsim.records import Op, Operation, Skipped, Snapshot
+from fastsim.records import LINKS, MOVES, Op, Operation, Skipped, Snapshot
 from fastsim.run.interrupts import held_back
 from fastsim.run.progress import Bar
 
@@ -87,7 +87,7 @@ def undo_record(
 ) -> Undone:
     """Undo like `undo`, for a journal that is open. waiting: called if another run has to end first."""
     log = record.log
-    sources = [entry.operation.source for entry in log.entries.values() if entry.operation.op == Op.MOVE]
+    sources = [entry.operation.source for entry in log.entries.values() if entry.operation.op in MOVES]
     with held_back(stop) as stopping:
         undoing = _Undoing(log, record, stopping, bar)
         try:
@@ -207,8 +207,11 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
     if not entry.done:
         transfer.remove_leftover(names.part)
     bring_back(names.aside, one.target, entry.result or one.snapshot)  # of an undo that was killed
+    if one.op in LINKS:
+        transfer.remove_leftover(names.undo_part)
+        links.remove_link(one, entry.result or one.snapshot)
     if not os.path.lexists(one.target):
-        if one.op == Op.MOVE and not entry.failed and not os.path.lexists(one.source):
+        if one.op in MOVES and not entry.failed and not os.path.lexists(one.source):
             raise CannotUndoError(one.source, f"it is neither there nor at {shown(one.target)}")
         return Fate.UNTOUCHED
     if one.op == Op.COPY:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO
 
-from fastsim.errors import FastsimError
+from fastsim.errors import FastsimError, shown
 
 
 class UnprintableError(FastsimError):
@@ -81,6 +81,25 @@ def out_for_programs(text: str) -> None:
     except OSError as error:
         _drop(stream)
         raise FastsimError(f"--json -: stdout can't be written ({error.strerror})") from None
+
+
+def out_paths(paths: Sequence[str], *, null: bool) -> None:
+    """Write the bytes of `paths` to the real stdout, each with a newline or NUL behind it. Raises FastsimError.
+
+    A path that holds a newline can't be told from two, and is refused without `null` before anything is written.
+    """
+    if not null and (odd := next((path for path in paths if "\n" in path), None)) is not None:
+        raise FastsimError(f"{shown(odd)}: its name holds a newline; add --null, and read the list with xargs -0")
+    stream = sys.__stdout__ or sys.stdout
+    try:
+        stream.flush()
+        stream.buffer.write(b"".join(os.fsencode(path) + (b"\0" if null else b"\n") for path in paths))
+        stream.flush()
+    except BrokenPipeError:
+        _drop(stream)
+    except OSError as error:
+        _drop(stream)
+        raise FastsimError(f"the list can't be written to stdout ({error.strerror}); no file was changed") from None
 
 
 def complain(line: str) -> None:

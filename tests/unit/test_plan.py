@@ -135,7 +135,7 @@ def test_no_plan_has_a_clash_or_removes_a_keeper(library, mode, group_by, trash)
     assert len(set(taken)) == len(taken)
     folders = {os.path.dirname(one)[:end] for one in taken for end in range(len(one)) if one[end : end + 1] == "/"}
     assert not folders & set(taken)
-    if mode in (Mode.CLEAN_MOVE, Mode.CLEAN_DELETE):
+    if mode not in (Mode.GROUP_COPY, Mode.GROUP_MOVE):
         keepers = {one.keeper for one in made.operations}
         assert not keepers & set(sources)
         assert set(sources) == {files[i].path for one in groups for i, keeper, _ in one.members() if i != keeper}

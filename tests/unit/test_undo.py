@@ -236,6 +236,14 @@ def test_an_undo_that_was_killed_and_a_run_after_it_leave_no_temporary_file_besi
         *itertools.product(
             [Mode.CLEAN_DELETE], ["hard links", "no hard links"], ["undo", "finish", "undo killed", "thrice"]
         ),
+        *itertools.product(
+            [Mode.LINK_HARD], ["hard links", "another file system"], ["undo", "finish", "undo killed", "thrice"]
+        ),
+        *itertools.product(
+            [Mode.LINK_SYMBOLIC],
+            ["hard links", "no hard links", "another file system"],
+            ["undo", "finish", "undo killed", "thrice"],
+        ),
     ],
 )
 def test_a_kill_before_any_call_that_changes_the_disk_loses_nothing(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from fastsim import __version__, config, pipeline
-from fastsim.choices import GroupBy, Mode, Scope
+from fastsim.choices import EQUAL_MODES, LINK_MODES, GroupBy, Mode, Scope
 from fastsim.cli.commands.json_option import check_json
 from fastsim.cli.commands.shared import (
     compute_of,
@@ -34,14 +34,14 @@ from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_order import Reason
 from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules, read_rules
 from fastsim.inputs.filters import parse_pixels
-from fastsim.planning import Settled, check_libraries, refuse_losses, settle_units, unit_lines
+from fastsim.planning import Settled, check_libraries, groups_for, refuse_losses, settle_units, unit_lines
 from fastsim.records import Plan, by_keeper
 from fastsim.report import pairs, results
 from fastsim.report.left_out import left_out_json, left_out_lines
 from fastsim.report.listing import Names, planned_groups, summary_groups
 from fastsim.report.results import Member, in_bytes, plural
 from fastsim.run.progress import for_stream
-from fastsim.run.terminal import UnprintableError, complain, our_stderr, out
+from fastsim.run.terminal import UnprintableError, complain, our_stderr, out, out_paths
 from fastsim.run.timing import stage
 
 _SHOWN_GROUPS = 3
@@ -63,7 +63,7 @@ def images(options: ImagesOptions) -> ExitCode:
     if options.review:
         return _review(options)
     mode, group_by = options.mode, options.group_by
-    acts = not (options.dry_run or options.plan)
+    acts = _acts(options)
     outs = choose_outs(options.outs, sys.argv, acts=acts)
     settings = _resolve(options, outs.path)
     if mode != Mode.GROUP_COPY and not options.dry_run:
@@ -75,7 +75,7 @@ def images(options: ImagesOptions) -> ExitCode:
     check_json(options.json.json, outs.path if acts else None)
     with our_stderr(options.output.verbose) as stream:
         progress = for_stream(stream, options.output.quiet)
-        found = pipeline.find(settings, progress)
+        found = groups_for(pipeline.find(settings, progress), mode, allow_different=options.allow_different)
         with stage("plan", found.timings):
             settled = settle_units(found, mode, group_by)
             if mode == Mode.CLEAN_DELETE and _keep(options) is None and not options.dry_run:
@@ -92,9 +92,13 @@ def images(options: ImagesOptions) -> ExitCode:
     if acts and plan.operations:
         confirm(plan, options.yes)
         with stage("apply", found.timings):
-            outcome = run_plan(with_digests(plan) if mode == Mode.CLEAN_DELETE else plan, quiet=options.output.quiet)
+            hashed = mode == Mode.CLEAN_DELETE or mode in LINK_MODES
+            outcome = run_plan(with_digests(plan) if hashed else plan, quiet=options.output.quiet)
     elif options.plan:
         plan_file.write_plan(with_digests(plan), options.plan)
+    if mode == Mode.LIST:
+        out_paths([one.source for one in plan.operations], null=options.null)
+        return _exit_code(found, None)
     try:
         _tell(options, found, _Result(settled, plan, outcome), outs)
     except UnprintableError:
@@ -182,7 +186,17 @@ def _check(options: ImagesOptions) -> None:
             f"--mode clean_delete with --thres {thres:g}: refused under {config.DELETE_THRES:g}, where files "
             "may be merely alike; use --thres 0.95, or --verify, or --mode clean_move (can be undone), or --force if you are sure"
         )
-    acts = not (options.dry_run or options.plan)
+    acts = _acts(options)
+    if mode == Mode.LIST and (options.dry_run or options.plan or options.json.json or options.review):
+        raise UsageError("--mode list prints paths only; leave out --dry-run, --plan, --json and --review")
+    if options.null and mode != Mode.LIST:
+        raise UsageError(f"--null goes with --mode list, not with {mode}; leave one of them out")
+    if options.allow_different and mode not in EQUAL_MODES:
+        raise UsageError(
+            f"--allow-different goes with --mode {' and '.join(EQUAL_MODES)}, not with {mode}; leave it out"
+        )
+    if options.review and mode in LINK_MODES:
+        raise UsageError(f"--review goes without --mode {mode} for now; leave one of them out")
     asks = mode == Mode.CLEAN_DELETE and acts and not (options.yes or options.review)
     if asks and not (sys.stdin is not None and sys.stdin.isatty()):
         raise UsageError("--mode clean_delete: there is no terminal to ask on; add --yes, or look first with --dry-run")
@@ -195,6 +209,11 @@ def _keep(options: ImagesOptions) -> KeepRules | None:
     if options.rules is not None:
         return read_rules(options.rules)
     return None if options.keep is None else KeepRules.parse(options.keep)
+
+
+def _acts(options: ImagesOptions) -> bool:
+    """Whether the run changes files."""
+    return not (options.dry_run or options.plan or options.mode == Mode.LIST)
 
 
 def _scope(options: ImagesOptions) -> Scope:

@@ -16,7 +16,7 @@ from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.files.apply import Outcome, apply_plan
 from fastsim.inputs.discover import read_list
 from fastsim.inputs.filters import Filters
-from fastsim.records import Embeddings, LeftOut, MediaFile, Op, Plan, Skipped
+from fastsim.records import LINKS, MOVES, Embeddings, LeftOut, MediaFile, Op, Plan, Skipped
 from fastsim.report import results
 from fastsim.report.results import in_bytes, plural
 from fastsim.run.progress import Progress, for_stream
@@ -183,6 +183,9 @@ _DONE_WORDS: Mapping[Op, str] = {
     Op.MOVE: "Moved",
     Op.DELETE: "Deleted",
     Op.TRASH: "Moved to the trash:",
+    Op.LINK_HARD: "Replaced by hard links:",
+    Op.LINK_SYMBOLIC: "Replaced by symbolic links:",
+    Op.LINK_REFLINK: "Replaced by reflinks:",
 }
 
 
@@ -193,6 +196,8 @@ def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
     failed = [result for result in outcome.results if result.reason]
     size = in_bytes(sum(step.snapshot.size for step in done))
     where = f" to {shown(plan.outs)}" if op in (Op.COPY, Op.MOVE) else ""
+    if op in LINKS:
+        where = f"; the files themselves are in {shown(plan.outs)}, whose removal frees the space"
     earlier = f" ({outcome.before:,} of them by an earlier run)" if outcome.before else ""
     yield f"{_DONE_WORDS[op]} {plural(len(done), 'file')} ({size}){where}{earlier}."
     if failed:
@@ -203,5 +208,5 @@ def outcome_lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
             yield f"  and {len(failed) - 10} more (the journal in --outs names all)"
     if outcome.plan and op in (Op.DELETE, Op.TRASH) and done:
         yield f"Listed with the file that was kept for each: {shown(outcome.plan)}"
-    if outcome.journal and op in (Op.COPY, Op.MOVE) and not outcome.stopped:
+    if outcome.journal and op in (Op.COPY, *MOVES) and not outcome.stopped:
         yield f"Take it back: fastsim undo {quoted(outcome.journal)}"
