@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import tomllib
 from pathlib import Path
@@ -79,6 +80,14 @@ def test_links_to_files_lead_somewhere(page: str) -> None:
     path = ROOT / page
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", path.read_text(encoding="utf-8")):
         assert (path.parent / target).exists(), f"{page} links to {target}"
+
+
+def test_every_name_on_the_page_of_the_python_api_exists() -> None:
+    page = (ROOT / "docs/api.md").read_text(encoding="utf-8")
+    for name in re.findall(r"^::: (\S+)$", page, re.MULTILINE):
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(importlib.import_module(module), attribute), name
+        assert importlib.import_module(module.rpartition(".")[0]).__file__, f"{name}: its package has no __init__.py"
 
 
 def test_every_page_of_the_site_is_in_its_navigation() -> None:

@@ -1,0 +1,1 @@
+"""Search a set of images by image: the index file, its building, matches, and a network that stays loaded."""
