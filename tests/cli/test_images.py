@@ -138,7 +138,7 @@ def test_clean_delete_deletes_all_but_the_keepers(run: Run, photos: Path) -> Non
         (["--thres", "1.5"], "0 to 1"),
         (["--thres", "nan"], "0 to 1"),
         (["--size", "100"], "multiple of 16"),
-        (["--keep", "best"], "largest"),
+        (["--keep", "biggest"], "largest"),
         (["--group-by", "folder"], "component, keeper"),
         (["--device", "tpu"], "auto, cpu"),
         (["--device", "cuda:x"], "cuda:N"),

@@ -281,7 +281,7 @@ def test_more_videos_with_the_same_settings_join_the_others(run: Run, clips: Pat
 @pytest.mark.parametrize(
     ("options", "complaint"),
     [
-        (["--skip", "0"], "1 (every frame) or more"),
+        (["--skip", "0"], "at least 1"),
         (["--skip", "5", "--every", "1"], "exclude each other"),
         (["--every", "0"], "more than 0"),
         (["--every", "often"], "HH:MM:SS"),
@@ -289,7 +289,7 @@ def test_more_videos_with_the_same_settings_join_the_others(run: Run, clips: Pat
         (["--crop", "1.5"], "0.05 to 1"),
         (["--crop", "nan"], "0.05 to 1"),
         (["--thres", "2"], "0 to 1"),
-        (["--format", "bmp"], "jpg, png or webp"),
+        (["--format", "bmp"], "jpg, jpeg, png, webp"),
         (["--quality", "0"], "1 to 100"),
         (["--size", "100"], "multiple of 16"),
         (["--device", "tpu"], "auto, cpu"),
