@@ -68,7 +68,7 @@ class MediaFile:
     root: str
     snapshot: Snapshot
     reference: bool = False
-    """Whether it lies in a reference folder: it is compared against, and stays where it is."""
+    """Whether it is in a reference folder: it is compared against, and stays where it is."""
 
     @property
     def relative(self) -> str:

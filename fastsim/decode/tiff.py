@@ -95,7 +95,7 @@ def _page(data: bytes, header: Any, number: int, size: int) -> tuple[list[Uint8A
 
 
 def _data_is_there(header: Any, count: int) -> bool:
-    """Return whether all compressed strips or tiles lie inside the file; Pillow checks uncompressed ones."""
+    """Return whether all compressed strips or tiles are inside the file; Pillow checks uncompressed ones."""
     if header.tag_v2.get(_COMPRESSION, 1) == 1:
         return True
     for offsets, counts in zip(_OFFSETS, _COUNTS, strict=True):

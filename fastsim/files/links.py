@@ -1,6 +1,6 @@
 """Put a link to its keeper in the place of a file that was moved away, and take it back.
 
-The file itself lies in the output folder, so that an undo restores it as it was. What is at the source counts as our link
+The file itself is in the output folder, so that an undo restores it as it was. What is at the source counts as our link
 only if it leads to the keeper, or holds the same bytes as the moved file: anything else is someone else's, and stays.
 """
 

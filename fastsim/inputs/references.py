@@ -11,7 +11,7 @@ from fastsim.records import MediaFile
 
 
 class References:
-    """The reference folders of a run. Where inputs and references lie in each other, the inner one decides."""
+    """The reference folders of a run. If inputs and references are nested, the inner one decides."""
 
     def __init__(self, folders: Sequence[str], inputs: Iterable[str]) -> None:
         """folders: those of --reference, as typed; inputs: the paths of all inputs. Raises UsageError."""

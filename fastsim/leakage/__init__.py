@@ -22,7 +22,7 @@ def find_leaks(what: Scan, compute: Compute, thres: float, *, verify: bool, prog
     """Compare every split of `what.inputs` with every other one, and inside each the classes.
 
     Folders right below a split are its classes where another split has folders of the same names. Raises UsageError for
-    fewer than two inputs, and for inputs that lie in each other.
+    fewer than two inputs, and for nested inputs.
     """
     timings: Timings = {}
     roots = split_roots(what.inputs)

@@ -39,13 +39,13 @@ from fastsim.run.timing import Timings
 COLUMNS: Columns = {
     "left_split": str, "right_split": str, "left_class": str, "right_class": str, "conflict": bool, **PAIR_COLUMNS,
 }  # fmt: skip
-"""What is told of a pair: its splits and classes, whether the classes differ, and the columns of `fastsim pairs`."""
+"""What is reported of a pair: its splits and classes, whether the classes differ, and the columns of `fastsim pairs`."""
 _Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """What two splits have in common, in images. conflicts: pairs whose images lie in folders of different classes."""
+    """What two splits have in common, in images. conflicts: pairs whose images are in folders of different classes."""
 
     left: str
     right: str

@@ -41,7 +41,7 @@ class Member:
     rule: str = ""
     """The keep rule that decided, as it is typed; empty where none did."""
     reference: bool = False
-    """Whether it lies in a reference folder."""
+    """Whether it is in a reference folder."""
 
 
 def members(

@@ -2,7 +2,7 @@
 
 After MAGIC come the length and the CRC-32 of a JSON header, the header, and arrays ("sections") on page boundaries:
 vectors beside a table of paths, so that a million images are opened without being read. Each row has a checksum over all
-that is known of it, which is compared when the row is told or taken over.
+that is known of it, which is compared when the row is reported or taken over.
 """
 
 from __future__ import annotations

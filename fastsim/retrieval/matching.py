@@ -52,7 +52,7 @@ class _Found:
     file: MediaFile
 
     def match(self, verdict: Mapping[str, Any]) -> Match:
-        """Return what is told of it; verdict: the columns of `fastsim pairs`, or nothing."""
+        """Return what is reported of it; verdict: the columns of `fastsim pairs`, or nothing."""
         told = {name: value for name, value in verdict.items() if value is not None and name not in _OWN}
         return Match(
             self.file.path, round(self.score, 6), *self.within.size(self.row), self.within.name, verdict.get("status"), told

@@ -30,7 +30,7 @@ class Found:
 
     files: `files[i].id` is i; sizes: int32[n, 2], width and height in pixels, 0 where they are not known. left, right:
     int64[k], ids, left < right, sorted; score: float32[k]; status: int8[k], a place in STATUSES, or UNVERIFIED.
-    transforms: how the right picture lies in the left one, by place. vectors: float16[n, d], to score pairs that are not
+    transforms: the place of the right image in the left one, by place. vectors: float16[n, d], to score pairs that are not
     stored; None where they are not known.
     """
 

@@ -102,7 +102,7 @@ class Pictures:
 
 
 def lies_at(file: MediaFile, place: Place | None) -> str:
-    """Where a file lies now. Raises FileNotFoundError for one that was removed."""
+    """Where a file is now. Raises FileNotFoundError for one that was removed."""
     if place is None:
         return file.path
     if place.target is None:

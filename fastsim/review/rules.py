@@ -63,7 +63,7 @@ def check_rules(rules: Sequence[object]) -> list[str]:
 
 
 def rank_files(found: Found, rules: Sequence[str]) -> Ranking:
-    """Return the order in which `rules` keep the files of a review. Raises UsageError for a rule that can't be."""
+    """Return the order in which `rules` keep the files of a review. Raises UsageError for an invalid rule."""
     files, sizes = found.files, found.sizes
     damaged = np.array([file.id in found.damage for file in files], np.int64)
     passing = np.array([is_passing(file.path) for file in files], np.int64)
@@ -115,7 +115,7 @@ def format_of(path: str) -> str:
 
 
 def _is_in(path: str, pattern: str) -> bool:
-    """Whether a file lies in the folder `pattern` (a path, or a glob of folder names or paths), at any depth."""
+    """Whether a file is in the folder `pattern` (a path, or a glob of folder names or paths), at any depth."""
     pattern = pattern.rstrip(os.sep) or os.sep
     folder = os.path.dirname(path)
     while True:

@@ -142,7 +142,7 @@ class Session:
             return label
 
     def settle(self, thres: float | None = None, rules: Sequence[str] | None = None) -> None:
-        """Set the threshold, the rules, or both, and group anew. Raises UsageError for values that can't be."""
+        """Set the threshold, the rules, or both, and group anew. Raises UsageError for invalid values."""
         with self.lock:
             floor = float(self.found.settings.get("floor", 0.0))
             if thres is not None and not floor <= thres <= 1.0:

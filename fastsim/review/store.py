@@ -63,7 +63,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What an apply did to a file: target is where it lies now, None if it was removed."""
+    """What an apply did to a file: target is where it is now, None if it was removed."""
 
     run: int
     op: str
@@ -266,7 +266,7 @@ class Change:
         self._base.execute("UPDATE runs SET state = ?, told = ? WHERE id = ?", (state, json.dumps(told), run))
 
     def place(self, places: Mapping[int, Place]) -> None:
-        """Record where files lie now."""
+        """Record where files are now."""
         rows = [
             (file, one.run, one.op, None if one.target is None else os.fsencode(one.target))
             for file, one in places.items()

@@ -31,7 +31,7 @@ class View:
 
     @classmethod
     def from_query(cls, query: Mapping[str, object]) -> View:
-        """Return the view that a request asks for. Raises UsageError for values that can't be."""
+        """Return the view that a request asks for. Raises UsageError for invalid values."""
         sort, state = str(query.get("sort", "bytes")), str(query.get("state", "all"))
         for name, value, allowed in (("sort", sort, SORTS), ("state", state, STATES)):
             if value not in allowed:

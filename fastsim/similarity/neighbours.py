@@ -104,7 +104,7 @@ def _few_among_many(
     query: Float16Array, vectors: Float16Array, k: int, floor: float, *, workers: int, isa: str | None,
     bar: Bar | None, views: tuple[Views | None, Views | None],
 ) -> Neighbours:  # fmt: skip
-    """Threads take parts of `vectors`, whose norms are measured while they lie in the cache, and the best are merged."""
+    """Threads take parts of `vectors`, whose norms are measured while they are in the cache, and the best are merged."""
     n, q = len(vectors), len(query)
     rows = core_rows(query, views[0], isa)
 

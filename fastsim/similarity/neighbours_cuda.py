@@ -101,6 +101,6 @@ def tiles(n: int, side: int) -> Iterator[Tile]:
 
 
 def quarters(tile: Tile) -> list[Tile]:
-    """Split `tile` into up to four parts; each either lies on the diagonal or has no row among its columns."""
+    """Split `tile` into up to four parts; each either is on the diagonal or has no row among its columns."""
     rows, columns = schedule.cut(tile.r0, tile.r1), schedule.cut(tile.c0, tile.c1)
     return [Tile(*part, *other) for part in rows for other in columns]
