@@ -27,7 +27,10 @@ from fastsim.run.progress import Bar
 
 FORMAT = "fastsim-decisions"
 _VERSION = 1
-_MODULES = ("dom.js", "state.js", "static_api.js", "compare.js", "groups.js", "rules.js", "finish.js", "app.js")
+_MODULES = (
+    "dom.js", "state.js", "static_api.js", "compare.js", "groups.js", "threshold.js", "rules.js", "finish.js", "videos.js",
+    "app.js",
+)  # fmt: skip
 """The parts of the page in an order in which each follows what it imports."""
 _SIZE = 320
 _EXPORT = re.compile(r"^export (?:async )?(?:function|const|class) (\w+)", re.MULTILINE)

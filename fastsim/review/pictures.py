@@ -27,6 +27,13 @@ SHOWN = {
 """What browsers show, by the name of the format, and its media type."""
 
 
+NO_PICTURE = (
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="160" height="120"><rect width="160" height="120" fill="#8884"/>'
+    b'<path d="M60 40l40 40m0-40l-40 40" stroke="#888" stroke-width="4"/></svg>'
+)
+"""What stands in place of a picture that can't be shown."""
+
+
 class Memory:
     """The encoded thumbnails that were asked for last, up to `limit` bytes. Used from any thread."""
 

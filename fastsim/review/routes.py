@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from importlib.resources import files as resources
 from typing import Any
 
 import numpy as np
@@ -16,24 +15,20 @@ from fastsim.files.plan import describe
 from fastsim.files.plan_file import plan_digest
 from fastsim.records import Plan
 from fastsim.report.results import in_bytes, plural
+from fastsim.review.advice import Advice
 from fastsim.review.groups import regroup
-from fastsim.review.pictures import SIZES, Pictures
+from fastsim.review.pictures import NO_PICTURE, SIZES, Pictures
 from fastsim.review.planning import Action, Planned, Scope, plan_review
 from fastsim.review.rows import Rows, totals
 from fastsim.review.rules import NAMES, rank_files
 from fastsim.review.runs import Runs
 from fastsim.review.server import Answer, Request
 from fastsim.review.session import Session
+from fastsim.review.static_files import StaticFiles, parts_of
 from fastsim.review.views import View
 
-_KINDS = {".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-          ".svg": "image/svg+xml"}  # fmt: skip
 _FRESH = {"Cache-Control": "private, max-age=86400"}
 """For pictures, whose address has the version of the file in it."""
-_NO_PICTURE = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" width="160" height="120"><rect width="160" height="120" fill="#8884"/>'
-    b'<path d="M60 40l40 40m0-40l-40 40" stroke="#888" stroke-width="4"/></svg>'
-)
 _BINS = 40
 _MOST_STEPS, _MOST_BLOCKED = 200, 60
 
@@ -44,13 +39,14 @@ class Routes:
     def __init__(self, session: Session, runs: Runs, pictures: Pictures) -> None:
         self.session, self.runs, self.pictures = session, runs, pictures
         self.rows = Rows(session)
-        self._static = {one.name: one.read_bytes() for one in (resources("fastsim.review") / "static").iterdir()}
+        self._advice = Advice(session, self.rows)
+        self._static = StaticFiles()
         self._exact: Mapping[tuple[str, str], Callable[[Request], Answer]] = {
-            ("GET", "/"): lambda _request: self._file("index.html"),
             ("GET", "/api/summary"): self._summary,
             ("GET", "/api/rows"): self._rows,
             ("GET", "/api/pair"): self._pair,
             ("GET", "/api/plan"): self._plan,
+            ("GET", "/api/threshold"): self._threshold,
             ("POST", "/api/decide"): self._decide,
             ("POST", "/api/rules"): self._rules,
             ("POST", "/api/apply"): self._apply,
@@ -61,18 +57,13 @@ class Routes:
         """Answer a request."""
         if (exact := self._exact.get((request.method, request.path))) is not None:
             return exact(request)
-        found = re.fullmatch(r"/(static|thumb|full)/([A-Za-z0-9_.-]{1,60})", request.path)
-        if found is None or request.method != "GET":
+        if request.method != "GET":
             raise LookupError(request.path)
-        kind, name = found.groups()
+        kind, name = parts_of(request.path)
         if kind == "static":
-            return self._file(name)
+            return self._static.answer(name)
         number = self._id(name)
         return self._thumbnail(number, request) if kind == "thumb" else self._whole(number, request)
-
-    def _file(self, name: str) -> Answer:
-        suffix = name[name.rfind(".") :]
-        return Answer(self._static[name], _KINDS[suffix], headers={"Cache-Control": "no-cache"})
 
     def _id(self, text: object) -> int:
         if not re.fullmatch(r"\d{1,12}", str(text)):
@@ -88,7 +79,7 @@ class Routes:
             file = self.session.found.files[number]
             data = self.pictures.thumbnail(file, self.session.places.get(number), size)
         except (OSError, UnreadableError):
-            return Answer(_NO_PICTURE, "image/svg+xml")
+            return Answer(NO_PICTURE, "image/svg+xml")
         return Answer(data, "image/jpeg", headers=_FRESH)
 
     def _whole(self, number: int, request: Request) -> Answer:
@@ -98,7 +89,7 @@ class Routes:
         try:
             whole = self.pictures.whole(file, place)
         except (OSError, UnreadableError):
-            return Answer(_NO_PICTURE, "image/svg+xml")
+            return Answer(NO_PICTURE, "image/svg+xml")
         return Answer(whole.data, whole.kind, headers=_FRESH, path=whole.path)
 
     def _summary(self, _request: Request) -> Answer:
@@ -131,6 +122,10 @@ class Routes:
     def _pair(self, request: Request) -> Answer:
         left, right = self._id(request.query.get("left")), self._id(request.query.get("right"))
         return Answer.json(self.rows.pair(left, right) or {})
+
+    def _threshold(self, request: Request) -> Answer:
+        at = float(request.query.get("at", self.session.thres))
+        return Answer.json(self._advice.around(at))
 
     def _plan(self, request: Request) -> Answer:
         action, scope = _words(request.query)

@@ -6,12 +6,13 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from fastsim.config import usable_cpus
 from fastsim.review.pictures import Pictures
 from fastsim.review.routes import Routes
 from fastsim.review.runs import Runs
-from fastsim.review.server import Server
+from fastsim.review.server import Route, Server
 from fastsim.review.session import Session
 from fastsim.review.store import Store
 
@@ -29,6 +30,16 @@ def serve(store: Store, *, outs: str, port: int, browser: bool, say: Callable[[s
             server.serve_forever()
         except KeyboardInterrupt:
             runs.stop()
+
+
+def serve_videos(route: Route, *, port: int, browser: bool, say: Callable[[str], None]) -> None:
+    """Serve a page that only shows, until Ctrl-C. Raises FastsimError."""
+    with Server(route, port) as server:
+        say(server.address)
+        if browser:
+            _open(server.address)
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def _import_decoders() -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hmac
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -170,8 +171,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_file(self, answer: Answer) -> None:
         with open(answer.path or "", "rb") as stream:
-            left = os.fstat(stream.fileno()).st_size
-            self._head(answer, left)
+            left = size = os.fstat(stream.fileno()).st_size
+            wanted = re.fullmatch(r"bytes=(\d{1,18})-(\d{1,18})?", self.headers.get("Range", ""))
+            if wanted is not None and int(wanted[1]) < size:  # players ask for parts of a video
+                first, last = int(wanted[1]), min(int(wanted[2] or size - 1), size - 1)
+                stream.seek(first)
+                left = max(0, last - first + 1)
+                part = {"Content-Range": f"bytes {first}-{last}/{size}"}
+                answer = replace(answer, status=HTTPStatus.PARTIAL_CONTENT, headers={**answer.headers, **part})
+            self._head(replace(answer, headers={"Accept-Ranges": "bytes", **answer.headers}), left)
             while left and (chunk := stream.read(min(_CHUNK, left))):
                 self.wfile.write(chunk)
                 left -= len(chunk)

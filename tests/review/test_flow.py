@@ -131,6 +131,8 @@ def test_threshold_and_rules_take_effect_at_once(photos: Path, served: Callable[
     page.until(f"document.querySelector('#shown-count').textContent !== '{before} groups'")
     assert len(server.rows()) < before
     page.keys("t")
+    page.until("document.querySelectorAll('.borderline').length > 0")
+    page.keys("m")
     page.until("document.querySelector('#effect .figure')")
     page.run(
         "(() => { document.querySelector('#rule-kind').value = 'newest'; document.querySelector('#rule-add').click(); })()"

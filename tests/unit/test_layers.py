@@ -42,7 +42,7 @@ BACKENDS = {
     "tifffile": ["decode/tiff.py"],
     "rawpy": ["decode/readers.py"],
     "pillow_heif": ["decode/libraries.py"],
-    "av": [f"decode/video/{name}.py" for name in ("black_bars", "index", "pixels", "reader", "sparse")],
+    "av": [f"decode/video/{name}.py" for name in ("black_bars", "glimpse", "index", "pixels", "reader", "sparse")],
     "openvino": ["embedding/openvino.py", "embedding/graph/mish.py"],
     "onnxruntime": ["embedding/onnxruntime_import.py"],
     "onnx": [f"embedding/graph/{name}.py" for name in ("device", "half", "normalise", "softplus")],

@@ -20,9 +20,10 @@ from fastsim.files.journal import JOURNAL_NAME
 from fastsim.grouping.keep_words import DEFAULT, KeepRules
 from fastsim.planning import check_libraries
 from fastsim.report.results import plural
-from fastsim.review import build, export, from_plan
+from fastsim.review import build, export, from_plan, videos
 from fastsim.review.rules import NAMES
-from fastsim.review.serve import serve
+from fastsim.review.serve import serve, serve_videos
+from fastsim.review.server import Route
 from fastsim.review.session import Session
 from fastsim.review.store import Store, find_by_outs, path_for
 from fastsim.run.progress import for_stream
@@ -34,19 +35,35 @@ def review(options: ReviewOptions) -> ExitCode:
     _check(options)
     if options.export is not None:
         export.check_target(options.export)
+    if (route := _videos(options)) is not None:
+        serve_videos(route, port=options.port or 0, browser=not options.no_browser, say=_say)
+        return ExitCode.DONE
     with _reopened(options) or _interrupted(options) or _reviewed(options) as store:
         if options.export is not None:
             return _export(store, options.export, options)
 
-        def say(address: str) -> None:
-            out(f"Review: {address}")
-            if not options.output.quiet:
-                out("Ctrl-C ends it. Every decision is kept; the same command opens them again.")
-            sys.stdout.flush()
-
         outs = options.outs or store.setting("outs") or DEFAULT_OUTS
-        serve(store, outs=outs, port=options.port or 0, browser=not options.no_browser, say=say)
+        serve(store, outs=outs, port=options.port or 0, browser=not options.no_browser, say=_say)
     return ExitCode.DONE
+
+
+def _say(address: str) -> None:
+    """Print where the page is."""
+    out(f"Review: {address}")
+    out("Ctrl-C ends it. Every decision is kept; the same command opens them again.")
+    sys.stdout.flush()
+
+
+def _videos(options: ReviewOptions) -> Route | None:
+    """Return what shows videos, if the input is a report of video-duplicates or an output folder of videos."""
+    if len(options.input.named) != 1:
+        return None
+    path = options.input.named[0]
+    if (stretches := videos.read_stretches(path)) is not None:
+        return videos.StretchRoutes(stretches)
+    if (extracts := videos.read_frames(path)) is not None:
+        return videos.FrameRoutes(extracts)
+    return None
 
 
 def _export(store: Store, folder: str, options: ReviewOptions) -> ExitCode:

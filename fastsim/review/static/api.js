@@ -25,6 +25,7 @@ export const api = {
   summary: () => get("/api/summary"),
   rows: (view, from, to, sizes) => get("/api/rows", { ...view, from, to, ...(sizes ? { sizes: 1 } : {}) }),
   pair: (left, right) => get("/api/pair", { left, right }),
+  threshold: (at) => get("/api/threshold", { at }),
   about: (id) => get(`/full/${id}`, { about: 1 }),
   plan: (action, scope) => get("/api/plan", { action, scope }),
   decide: (body) => post("/api/decide", body),

@@ -6,13 +6,15 @@ import { closeCompare, compareKey, isComparing } from "./compare.js";
 import { finishScreen } from "./finish.js";
 import { groupsKey, groupsScreen, undoLast } from "./groups.js";
 import { rulesScreen } from "./rules.js";
+import { thresholdScreen } from "./threshold.js";
+import { framesScreen, stretchesScreen } from "./videos.js";
 
-const SCREENS = { groups: ["Groups", groupsScreen], rules: ["Rules", rulesScreen], finish: ["Finish", finishScreen] };
+const SCREENS = { groups: ["Groups", groupsScreen], threshold: ["Threshold", thresholdScreen], rules: ["Rules", rulesScreen], finish: ["Finish", finishScreen] };
 const KEYS = [
   ["j, k", "next, previous group"], ["h, l or arrows", "previous, next file"], ["1-9 or space", "file stays or goes"], ["a", "keep all files of the group"],
   ["x", "keep the best alone"], ["n", "the file is not a duplicate (remembered)"], ["Shift+N", "none of the group are duplicates"], ["Enter", "decide, go to the next group"], ["c", "compare; Esc closes"],
   ["b", "in compare: blink"], ["s", "in compare: swipe"], ["d", "in compare: difference"], ["z", "in compare: 1:1 or whole"], ["u", "take the last decision back"], ["/", "filter"], ["r", "sort and filter anew"],
-  ["g, t, f", "groups, rules, finish"], ["?", "these keys"],
+  ["g, t, m, f", "groups, threshold, rules, finish"], ["?", "these keys"],
 ];
 
 export function go(screen) {
@@ -81,7 +83,7 @@ function onKey(event) {
     return;
   }
   if (event.key === "?") { showHelp(); event.preventDefault(); return; }
-  const screens = { g: "groups", t: "rules", f: "finish" };
+  const screens = { g: "groups", t: "threshold", m: "rules", f: "finish" };
   if (event.key in screens && !api.isStatic) { go(screens[event.key]); event.preventDefault(); return; }
   if (state.screen === "groups" && groupsKey(event)) event.preventDefault();
   else if (event.key === "u") undoLast();
@@ -96,10 +98,16 @@ async function catchUp() {
   changed("elsewhere");
 }
 
+function startVideos(kind) {
+  for (const id of ["saving", "meter", "undo", "help-button"]) byId(id).hidden = true;
+  byId("main").replaceChildren(...(kind === "stretches" ? stretchesScreen() : framesScreen()));
+}
+
 async function start() {
   const summary = await attempt(() => api.summary());
   if (!summary) return;
   state.summary = summary;
+  if (summary.kind) { startVideos(summary.kind); return; }
   tabs();
   numbers();
   onChange(numbers);

@@ -20,7 +20,7 @@ export function byId(id) {
 export function inBytes(count) {
   let value = count;
   for (const unit of ["B", "kB", "MB", "GB"]) {
-    if (value < 1000) return unit === "B" ? `${value} B` : `${value.toFixed(1)} ${unit}`;
+    if (value < 999.5) return `${unit === "B" || value >= 99.95 ? Math.round(value) : value.toFixed(1)} ${unit}`;
     value /= 1000;
   }
   return `${value.toFixed(1)} TB`;

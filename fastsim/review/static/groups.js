@@ -256,11 +256,13 @@ function groupRow(row, data) {
   const isActive = row === list.active.row;
   const shown = list.expanded.has(row) ? data.files.length : Math.min(data.files.length, MOST_LINES * list.columns);
   const kept = data.files.filter((file) => file.keep).length;
+  const folders = [...new Set(data.files.map((file) => (file.folder === "." ? "" : file.folder)))].filter(Boolean);
   const side = make("div", { class: "side", role: "rowheader" },
     make("span", { class: "state" }, STATES[data.state]),
     make("span", { class: "big" }, data.gain ? inBytes(data.gain) : "\u2013", make("small", {}, data.gain ? " to gain" : " to gain")),
     make("span", {}, `${kept} of ${data.files.length} stay`),
     make("span", {}, `score ${data.score.toFixed(3)}`),
+    make("span", { class: "where", title: folders.join("\n") }, folders.length > 1 ? `${folders.length} folders` : folders[0] ?? ""),
     make("span", { class: "actions" },
       make("button", { type: "button", tabindex: "-1", title: "Decide as it stands (Enter)", onclick: () => { select(row, 0); decide(); } }, data.state === "undecided" ? "Decide" : "Decided \u2713"),
       make("button", { type: "button", tabindex: "-1", title: "Compare (c)", onclick: () => { select(row, list.active.row === row ? list.active.file : 0); compare(); } }, "Compare")),
