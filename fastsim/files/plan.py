@@ -80,7 +80,8 @@ def describe(plan: Plan) -> Iterator[str]:
             line += f" -> {shown(one.target)}"
         if one.keeper is not None:
             why = f", {one.why}" if one.why else ""
-            line += f"  (kept: {shown(one.keeper)}, score {one.score:.4f}{why})"
+            score = f", score {one.score:.4f}" if one.score is not None else ""
+            line += f"  (kept: {shown(one.keeper)}{score}{why})"
         if one.part_of is not None:
             line += f"  (goes with {shown(_name(one.part_of))})"
         yield line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
@@ -11,9 +12,8 @@ import numpy as np
 
 from fastsim.decode.picture import UnreadableError
 from fastsim.errors import UsageError, shown
-from fastsim.files.plan import describe
 from fastsim.files.plan_file import plan_digest
-from fastsim.records import Plan
+from fastsim.records import Operation
 from fastsim.report.results import in_bytes, plural
 from fastsim.review.advice import Advice
 from fastsim.review.groups import regroup
@@ -150,11 +150,21 @@ class Routes:
                 f"{plural(planned.losing, 'file')} of groups that lose every copy would be moved, as you confirmed"
             )
         return {
-            "digest": plan_digest(plan), "operations": len(plan.operations), "bytes": size, "outs": shown(plan.outs),
-            "words": words, "steps": list(describe(Plan(plan.outs, plan.operations[:_MOST_STEPS]))),
+            "digest": plan_digest(plan), "operations": len(plan.operations), "bytes": size, "outs": _here(plan.outs),
+            "words": words, "steps": [self._step(one, plan.outs) for one in plan.operations[:_MOST_STEPS]],
             "blocked": [self.rows.row(members) for members in planned.blocked[:_MOST_BLOCKED]],
             "blocked_groups": len(planned.blocked),
         }  # fmt: skip
+
+    def _step(self, one: Operation, outs: str) -> str:
+        """One operation in words, with paths below the folder of the review."""
+        line = f"{one.op:<6} {shown(self.rows.below(one.source))}"
+        if one.target is not None and (there := os.path.relpath(one.target, outs)) != self.rows.below(one.source):
+            line += f" \u2192 {shown(there)}"
+        if one.keeper is not None:
+            score = "" if one.score is None else f", {one.score:.3f}"
+            line += f"   (kept: {shown(self.rows.below(one.keeper))}{score}{f', {one.why}' if one.why else ''})"
+        return line
 
     def _decide(self, request: Request) -> Answer:
         """Record decisions.
@@ -251,6 +261,12 @@ class Routes:
             label = self.session.undo()
             answer = {"undone": label, "history": self.session.store.history(), "revision": self.session.revision}
             return Answer.json({**answer, **totals(self.session)})
+
+
+def _here(path: str) -> str:
+    """A path as it would be typed, where it lies below the current folder."""
+    below = os.path.relpath(path)
+    return shown(path if below.startswith(os.pardir) else os.path.join(os.curdir, below))
 
 
 def _words(given: Mapping[str, Any]) -> tuple[Action, Scope]:

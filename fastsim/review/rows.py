@@ -93,7 +93,7 @@ class Rows:
         folder, name = os.path.split(one.path)
         keeper = int(session.grouping.keeper[file])
         told: dict[str, Any] = {
-            "id": file, "name": shown(name), "folder": shown(self._below(folder)), "width": width, "height": height,
+            "id": file, "name": shown(name), "folder": shown(self.below(folder)), "width": width, "height": height,
             "bytes": one.snapshot.size, "form": self.forms[file], "date": one.snapshot.mtime_ns // 10**9,
             "score": round(float(session.grouping.score[file]), 4), "keep": stays, "rule": keeper == file,
             "keeper": keeper, "own": int(session.keep[file]) >= 0, "done": bool(session.done[file]),
@@ -147,7 +147,8 @@ class Rows:
             }  # fmt: skip
         return told
 
-    def _below(self, folder: str) -> str:
+    def below(self, folder: str) -> str:
+        """Return a path below the folder that all files have in common."""
         if self.folder and (folder == self.folder or folder.startswith(self.folder.rstrip(os.sep) + os.sep)):
             return os.path.relpath(folder, self.folder)
         return folder

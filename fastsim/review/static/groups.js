@@ -285,7 +285,7 @@ function fileCell(row, i, file, isActive) {
   const stays = file.keep ? "stays" : "goes";
   const label = `${i + 1}: ${file.name}, ${pixels(file).replace("\u00d7", " by ")}, ${inBytes(file.bytes)}, ${file.form}, ${stays}${note ? `, ${note}` : ""}`;
   return make("div", {
-    class: `file ${file.keep ? "keep" : "go"}${isActive ? " current" : ""}${file.own ? " own" : ""}${file.went ? " went" : ""}${file.problem ? " wrong" : ""}`,
+    class: `file ${file.keep ? "keep" : "go"}${isActive ? " current" : ""}${file.own && file.keep !== file.rule ? " own" : ""}${file.went ? " went" : ""}${file.problem ? " wrong" : ""}`,
     role: "gridcell", tabindex: isActive ? "0" : "-1", "aria-selected": file.keep ? "true" : "false", "aria-label": label,
     title: `${file.folder === "." ? "" : `${file.folder}/`}${file.name}\n${facts}  ${file.form}\n${date(file.date)}${file.frames ? `\n${file.frames} frames` : ""}${file.why ? `\n${file.why}` : ""}`,
     onclick: () => { select(row, i); toggle(i); },
