@@ -264,7 +264,7 @@ class Routes:
 
 
 def _here(path: str) -> str:
-    """A path as it would be typed, where it lies below the current folder."""
+    """Return a path as it would be typed, where it lies below the current folder."""
     below = os.path.relpath(path)
     return shown(path if below.startswith(os.pardir) else os.path.join(os.curdir, below))
 

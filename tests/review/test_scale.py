@@ -20,7 +20,7 @@ GROUPS = 10_000
 
 @pytest.fixture
 def many(photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The plan of a stored review of 10,000 groups of 3; the images are few, each under many ids."""
+    """Store a review of 10,000 groups of 3, and return its plan; the images are few, each under many ids."""
     monkeypatch.setenv("FASTSIM_DATA_DIR", str(tmp_path / ".data"))
     pictures = sorted(path for path in photos.rglob("*") if path.is_file())
     shots = [Snapshot.of(str(path)) for path in pictures]
