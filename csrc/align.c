@@ -5,8 +5,9 @@
 #include <string.h>
 
 enum {
-    CERTAIN = 24,                      /* inliers, and */
-    MOST_NUMERATOR = 2, MOST_PARTS = 5 /* share of the features, from which on the mirror image is not tried: symmetric pictures match both ways */
+    CERTAIN = 24, /* inliers, and */
+    MOST_NUMERATOR = 2,
+    MOST_PARTS = 5 /* share of the features, from which on the mirror image is not tried: symmetric images match both ways */
 };
 
 /* The features of one side of a pair. */
@@ -89,7 +90,7 @@ static void align_sides(const struct match_kernel *kernel, const struct side *le
     memcpy(out->matrix, matrix, sizeof matrix);
 }
 
-/* width: of the left picture if its mirror image is meant, else -1. */
+/* width: of the left image if its mirror image is meant, else -1. */
 static void align_way(const struct match_kernel *kernel, const struct side *left, const struct side *right, int32_t width,
                       const struct align_rule *rule, struct scratch *scratch, struct alignment *out) {
     if (rule->step > 1) {
@@ -105,11 +106,13 @@ static void align_way(const struct match_kernel *kernel, const struct side *left
     out->mirrored = width >= 0;
 }
 
-int align(const struct match_kernel *kernel, const struct features *features, size_t left, size_t right, const struct align_rule *rule,
-          struct alignment *out) {
+int align(const struct match_kernel *kernel, const struct features *features, size_t left, size_t right,
+          const struct align_rule *rule, struct alignment *out) {
     const size_t l0 = (size_t)features->start[left], r0 = (size_t)features->start[right];
-    const struct side a = {features->descriptor + l0 * MATCH_BYTES, features->keypoint + l0, (size_t)features->start[left + 1] - l0};
-    const struct side b = {features->descriptor + r0 * MATCH_BYTES, features->keypoint + r0, (size_t)features->start[right + 1] - r0};
+    const struct side a = {features->descriptor + l0 * MATCH_BYTES, features->keypoint + l0,
+                           (size_t)features->start[left + 1] - l0};
+    const struct side b = {features->descriptor + r0 * MATCH_BYTES, features->keypoint + r0,
+                           (size_t)features->start[right + 1] - r0};
     struct scratch scratch;
     memset(out, 0, sizeof *out);
     if (a.count == 0 || b.count == 0)

@@ -9,7 +9,7 @@ enum {
     MARGIN = 8,    /* pixels along the border of a level without features */
     LEAST = 256,   /* response of a feature */
     RADIUS = 12,   /* pixels around a feature that give its orientation */
-    CELLS = 4,     /* the picture has CELLS x CELLS parts */
+    CELLS = 4,     /* the image has CELLS x CELLS parts */
     PATCH = 31,    /* size of a feature on the first level in pixels */
     BUCKETS = 128, /* of responses: four for each power of two */
 };
@@ -28,7 +28,7 @@ struct candidate {
 
 static size_t smaller(size_t a, size_t b) { return a < b ? a : b; }
 
-/* Index i, from -count to 2 count - 1, mirrored at the ends into 0..count - 1; the end itself is not repeated. */
+/* Mirror index i, from -count to 2 count - 1, at the ends into 0..count - 1; the end itself is not repeated. */
 static size_t mirrored(ptrdiff_t i, size_t count) {
     const ptrdiff_t last = (ptrdiff_t)count - 1;
     while (last > 0 && (i < 0 || i > last))
@@ -36,7 +36,7 @@ static size_t mirrored(ptrdiff_t i, size_t count) {
     return last > 0 ? (size_t)i : 0;
 }
 
-/* Shrinks the picture bilinearly, in steps of 1 / 256 of a pixel. `row`: room for width + 1. */
+/* Shrink the image bilinearly, in steps of 1 / 256 of a pixel. `row`: room for width + 1. */
 static void shrink(const uint8_t *from, size_t width, size_t height, struct level *to, uint16_t *row) {
     uint16_t at[FEATURES_SIDE + 1], part[FEATURES_SIDE + 1];
     for (size_t x = 0; x < to->width; x++) {
@@ -58,7 +58,7 @@ static void shrink(const uint8_t *from, size_t width, size_t height, struct leve
     }
 }
 
-/* Binomial filter of 5 x 5 (sigma 1). `row`: room for width + 4. */
+/* Apply a binomial filter of 5 x 5 (sigma 1). `row`: room for width + 4. */
 static void smooth(const uint8_t *from, size_t width, size_t height, uint8_t *to, uint16_t *row) {
     for (size_t y = 0; y < height; y++) {
         const uint8_t *p[5];
@@ -89,7 +89,7 @@ static void pad(const uint8_t *from, size_t width, size_t height, uint8_t *to) {
     }
 }
 
-/* 16 times the determinant of the Hessian by differences over two pixels; what is nearer to the border is not set. */
+/* Compute 16 times the determinant of the Hessian by differences over two pixels; pixels nearer to the border are not set. */
 static void respond(const struct level *level) {
     const size_t w = level->width;
     for (size_t y = 2; y + 2 < level->height; y++) {
@@ -108,7 +108,7 @@ static int is_highest(const int32_t *p, size_t w) {
            p[0] >= p[w - 1] && p[0] >= p[w + 1];
 }
 
-/* The bucket of a response: its magnitude in steps of a quarter of a power of two. */
+/* Return the bucket of a response: its magnitude in steps of a quarter of a power of two. */
 static size_t bucket(int32_t response) {
     size_t power = 0;
     while (response >> power >= 8)
@@ -123,7 +123,7 @@ static int by_response(const void *left, const void *right) {
     return a->y != b->y ? (a->y > b->y ? 1 : -1) : (a->x > b->x) - (a->x < b->x);
 }
 
-/* The local maxima of the response, in no order: all, or the strongest ones, at least `enough` of them. Returns their number. */
+/* Collect the local maxima of the response, unordered: all, or the strongest ones, at least `enough`. Returns their number. */
 static size_t collect(const struct level *level, size_t enough, struct candidate *candidate) {
     size_t histogram[BUCKETS] = {0}, count = 0, kept = 0, total = 0, least = BUCKETS;
     for (size_t y = MARGIN; y + MARGIN < level->height; y++)
@@ -142,8 +142,9 @@ static size_t collect(const struct level *level, size_t enough, struct candidate
     return kept;
 }
 
-/* Moves the `wanted` best candidates to the front: at first no more than a few of each part of the picture. Returns their number. */
-static size_t choose(const struct level *level, struct candidate *candidate, size_t count, size_t wanted, struct candidate *rest) {
+/* Move the `wanted` best candidates to the front: at first no more than a few of each part of the image. Returns their number. */
+static size_t choose(const struct level *level, struct candidate *candidate, size_t count, size_t wanted,
+                     struct candidate *rest) {
     const size_t most = wanted * 5 / (2 * CELLS * CELLS) + 1;
     size_t taken[CELLS * CELLS] = {0}, chosen = 0, left = 0;
     qsort(candidate, count, sizeof *candidate, by_response);
@@ -159,14 +160,14 @@ static size_t choose(const struct level *level, struct candidate *candidate, siz
     return chosen;
 }
 
-/* How far the maximum of a parabola through three values is from the middle one. */
+/* Return how far the maximum of a parabola through three values is from the middle one. */
 static double peak(int32_t before, int32_t at, int32_t after) {
     const double bend = (double)before - 2.0 * at + after;
     const double off = bend < 0.0 ? ((double)before - after) / (2.0 * bend) : 0.0;
     return off < -0.5 ? -0.5 : off > 0.5 ? 0.5 : off;
 }
 
-/* The direction from the middle of a disc to its centre of brightness, in degrees from 0 to 360. */
+/* Return the direction from the middle of a disc to its centre of brightness, in degrees from 0 to 360. */
 static double orientation(const uint8_t *centre, size_t stride, const int *extent) {
     int32_t mx = 0, my = 0;
     for (int v = -RADIUS; v <= RADIUS; v++) {
@@ -207,17 +208,23 @@ static struct feature feature_at(const struct level *level, const struct candida
     return found;
 }
 
-/* Whether there is memory for a level and everything else; `room` bytes for each pixel of the first level. */
-static int take(struct level *level, struct level *next, struct candidate **candidate, uint16_t **row, size_t width, size_t height) {
+/* Return whether there is memory for a level and everything else; `room` bytes for each pixel of the first level. */
+static int take(struct level *level, struct level *next, struct candidate **candidate, uint16_t **row, size_t width,
+                size_t height) {
     const size_t count = width * height;
-    *level = (struct level){width, height, malloc(count), malloc(count), malloc((width + 2 * PAD) * (height + 2 * PAD)), calloc(count, sizeof(int32_t))};
+    *level = (struct level){width,
+                            height,
+                            malloc(count),
+                            malloc(count),
+                            malloc((width + 2 * PAD) * (height + 2 * PAD)),
+                            calloc(count, sizeof(int32_t))};
     *next = (struct level){0, 0, malloc(count), NULL, NULL, NULL};
     *candidate = malloc((count / 2 + 1) * sizeof **candidate);
     *row = malloc((width + 4) * sizeof **row);
     return level->grey && level->smooth && level->soft && level->response && next->grey && *candidate && *row;
 }
 
-/* The features of one level. `wanted`: of them. */
+/* Find up to `wanted` features of one level. */
 static size_t find_on_level(struct level *level, uint8_t *spare, uint16_t *row, struct candidate *candidate, size_t wanted,
                             const struct feature_test *pattern, const double scale[2], struct feature *out) {
     int extent[RADIUS + 1];

@@ -1,4 +1,4 @@
-/* Local features of a grey picture: blobs at several scales, each with an orientation and a binary descriptor. */
+/* Local features of a grey image: blobs at several scales, each with an orientation and a binary descriptor. */
 #ifndef FASTSIM_FEATURES_H
 #define FASTSIM_FEATURES_H
 
@@ -19,11 +19,11 @@ struct feature_test {
     int8_t ax, ay, bx, by;
 };
 
-/* Finds up to `most` features of a picture of width x height <= FEATURES_SIDE^2 pixels and writes them to `out`.
+/* Find up to `most` features of an image of width x height <= FEATURES_SIDE^2 pixels and write them to `out`.
  *
- * Levels of a pyramid (factor 4 / 5) are smoothed; features are the local maxima of the determinant of the Hessian, the strongest ones
- * of each level, and no more than a few of each sixteenth of the picture while others are left. pattern: FEATURES_TURNS x
- * FEATURES_TESTS tests, one row for each orientation. Returns the number of features, SIZE_MAX where memory is short. Depends on
+ * Levels of a pyramid (factor 4 / 5) are smoothed; features are the local maxima of the determinant of the Hessian, the strongest
+ * ones of each level, and no more than a few of each sixteenth of the image while others are left. pattern: FEATURES_TURNS x
+ * FEATURES_TESTS tests, one row for each orientation. Returns the number of features, SIZE_MAX if memory is short. Depends on
  * nothing but the arguments. */
 size_t features_find(const uint8_t *grey, size_t width, size_t height, const struct feature_test *pattern, size_t most,
                      struct feature *out);

@@ -92,7 +92,8 @@ static PyObject *Rows_sketch(PyObject *object, PyObject *args) {
     const int enough = fits && rows_sketch(&self->rows, view.buf, (size_t)k, (size_t)view.shape[1], scale, limit, slack);
     PyBuffer_Release(&view);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "sketch: basis must be float16[k, d], k a multiple of 4 up to %d, scale > 0", SKETCH_MAX);
+        return PyErr_Format(PyExc_ValueError, "sketch: basis must be float16[k, d], k a multiple of 4 up to %d, scale > 0",
+                            SKETCH_MAX);
     if (!enough)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
@@ -137,7 +138,8 @@ static PyObject *Rows_views(PyObject *object, PyObject *args) {
     const int enough = fits && rows_views(&self->rows, kind.buf, start.buf, view.buf, (size_t)view.shape[1]);
     PyBuffer_Release(&view), PyBuffer_Release(&kind), PyBuffer_Release(&start);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "views: kind int32[n], start int64[n + 1] and vectors float16[start[n], d] are needed");
+        return PyErr_Format(PyExc_ValueError,
+                            "views: kind int32[n], start int64[n + 1] and vectors float16[start[n], d] are needed");
     if (!enough)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
@@ -174,7 +176,8 @@ static PyObject *Rows_lowest(PyObject *object, PyObject *args) {
 
 /* ---- pairs of one tile ---- */
 
-static int check_tile(const struct rows *rows, const Py_ssize_t t[4], const Py_buffer *row, const Py_buffer *col, size_t capacity) {
+static int check_tile(const struct rows *rows, const Py_ssize_t t[4], const Py_buffer *row, const Py_buffer *col,
+                      size_t capacity) {
     const size_t n = rows->n;
     return 0 <= t[0] && t[0] <= t[1] && (size_t)t[1] <= n && t[0] % TILE_ROWS == 0 && 0 <= t[2] && t[2] <= t[3] &&
            (size_t)t[3] <= n && t[2] % TILE_COLS == 0 && capacity >= SCAN_ROOM &&
@@ -188,7 +191,8 @@ static PyObject *Rows_scan(PyObject *object, PyObject *args) {
     float thres;
     Py_ssize_t t[4], cursor;
     Py_buffer row, col, left, right, score;
-    if (!PyArg_ParseTuple(args, "f(nnnn)w*w*nw*w*w*:scan", &thres, &t[0], &t[1], &t[2], &t[3], &row, &col, &cursor, &left, &right, &score))
+    if (!PyArg_ParseTuple(args, "f(nnnn)w*w*nw*w*w*:scan", &thres, &t[0], &t[1], &t[2], &t[3], &row, &col, &cursor, &left, &right,
+                          &score))
         return NULL;
     struct pairs pairs = {.left = left.buf, .right = right.buf, .score = score.buf};
     pairs.capacity = least(least((size_t)left.len / 8, (size_t)right.len / 8), (size_t)score.len / 4);
@@ -249,7 +253,8 @@ static PyObject *Rows_nearest(PyObject *object, PyObject *args) {
     Py_ssize_t k, start, stop;
     Py_buffer index, score;
     PyObject *among = object;
-    if (!PyArg_ParseTuple(args, "fnnnw*w*|O!:nearest", &floor, &k, &start, &stop, &index, &score, (PyObject *)Py_TYPE(object), &among))
+    if (!PyArg_ParseTuple(args, "fnnnw*w*|O!:nearest", &floor, &k, &start, &stop, &index, &score, (PyObject *)Py_TYPE(object),
+                          &among))
         return NULL;
     const struct rows *set = &((Rows *)among)->rows;
     const int fits = k >= 1 && start >= 0 && start % TILE_ROWS == 0 && start <= stop && (size_t)stop <= self->rows.n &&
@@ -262,13 +267,16 @@ static PyObject *Rows_nearest(PyObject *object, PyObject *args) {
     }
     PyBuffer_Release(&index), PyBuffer_Release(&score);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "nearest: rows from start (a multiple of %d) to stop, with index int64 and score float32 of k each, among rows of their length", TILE_ROWS);
+        return PyErr_Format(PyExc_ValueError,
+                            "nearest: rows from start (a multiple of %d) to stop, with index int64 and score float32 of k each, "
+                            "among rows of their length",
+                            TILE_ROWS);
     Py_RETURN_NONE;
 }
 
 /* ---- local features ---- */
 
-/* The buffer's length in items of `bytes`, or -1 where it is no whole number of them. */
+/* Return the buffer's length in items of `bytes`, or -1 if it is not a whole number of them. */
 static Py_ssize_t items(const Py_buffer *view, Py_ssize_t bytes) { return view->len % bytes == 0 ? view->len / bytes : -1; }
 
 static PyObject *core_match(PyObject *module, PyObject *args) {
@@ -289,7 +297,8 @@ static PyObject *core_match(PyObject *module, PyObject *args) {
     if (kernel == NULL)
         return PyErr_Format(PyExc_ValueError, "isa: this machine has no \"%s\" matcher", isa);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "match: descriptors of %d bytes, and room for one match for each left one", MATCH_BYTES);
+        return PyErr_Format(PyExc_ValueError, "match: descriptors of %d bytes, and room for one match for each left one",
+                            MATCH_BYTES);
     Py_RETURN_NONE;
 }
 
@@ -318,14 +327,15 @@ static PyObject *core_align(PyObject *module, PyObject *args) {
     double tolerance;
     Py_ssize_t step;
     const char *isa = "";
-    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*fdnw*|s:align", &descriptor, &keypoint, &start, &width, &left, &right, &ratio, &tolerance, &step, &out, &isa))
+    if (!PyArg_ParseTuple(args, "y*y*y*y*y*y*fdnw*|s:align", &descriptor, &keypoint, &start, &width, &left, &right, &ratio,
+                          &tolerance, &step, &out, &isa))
         return NULL;
     const struct match_kernel *kernel = match_named(isa);
     const Py_ssize_t total = items(&descriptor, MATCH_BYTES), pairs = items(&left, 8), pictures = items(&start, 8) - 1;
-    const int fits = kernel != NULL && items(&keypoint, sizeof(struct keypoint)) == total && total >= 0 && right.len == left.len &&
-                     pairs >= 0 && items(&out, sizeof(struct alignment)) == pairs && ascends(start.buf, pictures, total) &&
-                     (width.len == 0 || items(&width, sizeof(int32_t)) == pictures) && step >= 1 &&
-                     all_pictures(&left, pictures) && all_pictures(&right, pictures);
+    const int fits = kernel != NULL && items(&keypoint, sizeof(struct keypoint)) == total && total >= 0 &&
+                     right.len == left.len && pairs >= 0 && items(&out, sizeof(struct alignment)) == pairs &&
+                     ascends(start.buf, pictures, total) && (width.len == 0 || items(&width, sizeof(int32_t)) == pictures) &&
+                     step >= 1 && all_pictures(&left, pictures) && all_pictures(&right, pictures);
     int enough = 1;
     if (fits) {
         const struct features features = {descriptor.buf, keypoint.buf, start.buf, width.len > 0 ? width.buf : NULL};
@@ -362,14 +372,17 @@ static PyObject *core_blocks(PyObject *module, PyObject *args) {
     int enough = 1;
     if (fits) {
         Py_BEGIN_ALLOW_THREADS
-        enough = blocks_compare(left.buf, right.buf, inside.buf, (size_t)width, (size_t)height, (size_t)side, (size_t)reach, out.buf);
+        enough =
+            blocks_compare(left.buf, right.buf, inside.buf, (size_t)width, (size_t)height, (size_t)side, (size_t)reach, out.buf);
         Py_END_ALLOW_THREADS
     }
     Py_buffer *held[] = {&left, &right, &inside, &out};
     for (size_t i = 0; i < sizeof held / sizeof *held; i++)
         PyBuffer_Release(held[i]);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "blocks: pictures of one size, sides of 1 to %d, moves of 0 to %d, and room for each block", BLOCKS_MOST, BLOCKS_REACH);
+        return PyErr_Format(PyExc_ValueError,
+                            "blocks: pictures of one size, sides of 1 to %d, moves of 0 to %d, and room for each block",
+                            BLOCKS_MOST, BLOCKS_REACH);
     if (!enough)
         return PyErr_NoMemory();
     Py_RETURN_NONE;
@@ -398,7 +411,8 @@ static PyObject *core_features(PyObject *module, PyObject *args) {
     }
     PyBuffer_Release(&grey), PyBuffer_Release(&pattern), PyBuffer_Release(&out);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "features: a picture of 1 to %d pixels a side, the pattern, and room for features", FEATURES_SIDE);
+        return PyErr_Format(PyExc_ValueError, "features: a picture of 1 to %d pixels a side, the pattern, and room for features",
+                            FEATURES_SIDE);
     return found == SIZE_MAX ? PyErr_NoMemory() : PyLong_FromSize_t(found);
 }
 
@@ -488,15 +502,20 @@ static PyObject *core_headers(PyObject *module, PyObject *args) {
     PyBuffer_Release(&start);
     PyBuffer_Release(&out);
     if (!fits)
-        return PyErr_Format(PyExc_ValueError, "headers: start must be int64[n + 1] from 0 to the number of bytes, out int32[n, 7]");
+        return PyErr_Format(PyExc_ValueError,
+                            "headers: start must be int64[n + 1] from 0 to the number of bytes, out int32[n, 7]");
     Py_RETURN_NONE;
 }
 
 static PyMethodDef rows_methods[] = {
-    {"sketch", Rows_sketch, METH_VARARGS, NULL}, {"encode", Rows_encode, METH_VARARGS, NULL},
-    {"views", Rows_views, METH_VARARGS, NULL},   {"lowest", Rows_lowest, METH_VARARGS, NULL},
-    {"scan", Rows_scan, METH_VARARGS, NULL},     {"cover", Rows_cover, METH_VARARGS, NULL},
-    {"choose", Rows_choose, METH_VARARGS, NULL}, {"nearest", Rows_nearest, METH_VARARGS, NULL},
+    {"sketch", Rows_sketch, METH_VARARGS, NULL},
+    {"encode", Rows_encode, METH_VARARGS, NULL},
+    {"views", Rows_views, METH_VARARGS, NULL},
+    {"lowest", Rows_lowest, METH_VARARGS, NULL},
+    {"scan", Rows_scan, METH_VARARGS, NULL},
+    {"cover", Rows_cover, METH_VARARGS, NULL},
+    {"choose", Rows_choose, METH_VARARGS, NULL},
+    {"nearest", Rows_nearest, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 
