@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer.main
+from support import Run
 
 from fastsim.cli.app import app as typer_app
 from fastsim.inputs.formats import IMAGES, VIDEOS
@@ -95,6 +96,22 @@ def test_every_page_of_the_site_is_in_its_navigation() -> None:
     assert set(re.findall(r"(\S+\.md)$", navigation, re.MULTILINE)) == {
         path.name for path in (ROOT / "docs").glob("*.md")
     }
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/start.md"])
+def test_the_output_that_a_page_shows_is_that_of_the_program(page: str, run: Run, photos: Path, tmp_path: Path) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    shown = next(
+        block for block in re.findall(r"```text\n(.*?)```", text, re.DOTALL) if "take it back" in block.lower()
+    )
+    mode = "clean_move" if "--mode clean_move" in shown else "group_copy"
+    folder = "removed" if mode == "clean_move" else "similar"
+    (tmp_path / "tests/media").mkdir(parents=True)
+    photos.rename(tmp_path / "tests/media/photos")
+    printed = run("images", "tests/media/photos", "--mode", mode, "--outs", f"./{folder}").stdout
+    printed = re.sub(r"\d", "0", printed.replace(str(tmp_path), "."))
+    for line in re.sub(r"\d", "0", shown).splitlines():
+        assert line.strip() == "..." or line.startswith("$ ") or f"\n{line}" in f"\n{printed}", line
 
 
 def test_the_two_commands_of_the_readme_are_those_of_ci() -> None:
