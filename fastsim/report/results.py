@@ -213,7 +213,7 @@ def summary_frames(embeddings: Embeddings) -> Iterator[str]:
 
 
 def summary_timings(timings: Mapping[str, float]) -> str:
-    """Return `scan 0.1, embed 8.2 (decoding included), ...; 9.0 s in all`."""
+    """Return `9.0 s (load 0.6, embed 8.2)`: the total, and the stages that took at least 0.05 s."""
     parts = [f"{name} {seconds:.1f}" for name, seconds in timings.items() if seconds >= 0.05]
     total = sum(timings.values())
     return f"{total:.1f} s" + (f" ({', '.join(parts)})" if parts else "")
