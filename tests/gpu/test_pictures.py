@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +50,25 @@ def test_pixels_stay_on_the_device(photos: Path) -> None:
     assert isinstance(batch, FrameBatch) and isinstance(batch.pixels, cp.ndarray)
 
 
-@pytest.mark.parametrize("device", DEVICES)
-def test_the_command_finds_the_same_groups(run: Run, photos: Path, device: str) -> None:
-    done = run("images", photos, "--outs", "out", "--device", device, "--runtime", "onnxruntime", "--dry-run")
-    assert "group" in done.stdout
+def test_the_command_finds_the_same_groups(run: Run, photos: Path, tmp_path: Path) -> None:
+    groups = {}
+    for device in DEVICES:
+        run(
+            "images",
+            photos,
+            "--device",
+            device,
+            "--runtime",
+            "onnxruntime",
+            "--dry-run",
+            "--json",
+            f"{device[:4]}.json",
+        )
+        found = json.loads((tmp_path / f"{device[:4]}.json").read_text())
+        assert found["environment"]["device"] == device
+        groups[device] = [[member["path"] for member in group["members"]] for group in found["groups"]]
+    assert len(groups["cpu"]) == 4
+    assert groups["cuda:0"] == groups["cpu"]
 
 
 def test_nothing_is_copied_between_the_decoder_and_the_pairs(photos: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 from oracle import assert_same_pairs, make, oracle
@@ -112,9 +114,12 @@ def test_labels_leave_the_components_as_they_are(thres: float) -> None:
 
 
 def test_stopping_early_leaves_no_thread_behind() -> None:
+    before = set(threading.enumerate())
     blocks = cpu.pair_blocks(make(2000, 24, 4), 0.0, workers=2, room=1)
     next(blocks)
+    assert set(threading.enumerate()) > before
     blocks.close()  # type: ignore[attr-defined]
+    assert set(threading.enumerate()) == before
 
 
 @pytest.mark.parametrize("shared", [0.0, 1.0], ids=["all alike", "alike but for every 500th"])
