@@ -23,7 +23,8 @@ from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules
 from fastsim.inputs.filters import Filters, parse_pixels
 from fastsim.leakage.leaks import Leaks, plan_removal
 from fastsim.planning import check_libraries, groups_for, refuse_losses, settle_units
-from fastsim.records import Float16Array, Int32Array, Plan, Skipped, by_keeper
+from fastsim.quality import parse_flags
+from fastsim.records import Flagged, Float16Array, Int32Array, Plan, Skipped, by_keeper
 from fastsim.report import results
 from fastsim.report.results import Member
 from fastsim.run.progress import Callback, CallbackProgress, NullProgress, Progress, for_stream
@@ -97,6 +98,8 @@ class Found:
     keep_named: bool = field(repr=False)
     """Whether the caller chose the rule, or used the default."""
     findings: pipeline.Findings = field(repr=False)
+    flagged: dict[str, Flagged] = field(default_factory=dict, repr=False)
+    """What `flag` marks, by path: the flags and the measures."""
 
 
 def embed(paths: StrPath | Iterable[StrPath], **options: Unpack[Options]) -> Embedded:
@@ -127,6 +130,7 @@ def find(
     reference: StrPath | Iterable[StrPath] = (),
     scope: str = "all",
     min_pixels: int | str | None = None,
+    flag: str | Iterable[str] | None = None,
     **options: Unpack[Options],
 ) -> Found:
     """Find groups of images with a score of at least `thres`. No file is changed.
@@ -141,6 +145,7 @@ def find(
         reference: Folders to compare against; their files are kept before all others, and never moved or deleted.
         scope: "all", "between" (only files of different `paths`) or "within" (only files of the same).
         min_pixels: Smallest image to take, as a number or as --min-pixels takes it.
+        flag: What to flag images for: "blur", "dark", "bright", "low-information", as one string or one a word.
         **options: See `Options`.
 
     Raises:
@@ -153,11 +158,13 @@ def find(
     settings = Config(
         what, compute, _thres(thres, verify), rules, pairs, verify=verify, scope=config.check_scope(Scope(scope), what),
         min_pixels=0 if min_pixels is None else parse_pixels(str(min_pixels), "min_pixels"),
+        flags=() if flag is None else parse_flags(flag, "flag"),
     )  # fmt: skip
     found = pipeline.find(settings, progress)
     groups = found.groups if group_by == GroupBy.COMPONENT else by_keeper(found.groups)
-    members = results.members(groups, found.files, found.embeddings, found.reasons)
-    return Found(members, list(found.skipped), settings, group_by, keep is not None, found)
+    members = results.members(groups, found.files, found.embeddings, found.reasons, found.flagged)
+    flagged = {found.files[i].path: one for i, one in sorted(found.flagged.items())}
+    return Found(members, list(found.skipped), settings, group_by, keep is not None, found, flagged)
 
 
 def find_groups(
@@ -171,6 +178,7 @@ def find_groups(
     reference: StrPath | Iterable[StrPath] = (),
     scope: str = "all",
     min_pixels: int | str | None = None,
+    flag: str | Iterable[str] | None = None,
     **options: Unpack[Options],
 ) -> list[list[Member]]:
     """Return `find(...).groups` alone: groups of similar images, largest first, in each the kept files first."""
@@ -184,6 +192,7 @@ def find_groups(
         reference=reference,
         scope=scope,
         min_pixels=min_pixels,
+        flag=flag,
         **options,
     ).groups
 

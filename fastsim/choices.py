@@ -64,6 +64,15 @@ class DropMode(StrEnum):
     CLEAN_DELETE = "clean_delete"
 
 
+class Flag(StrEnum):
+    """What --flag marks."""
+
+    BLUR = "blur"
+    DARK = "dark"
+    BRIGHT = "bright"
+    LOW_INFORMATION = "low-information"
+
+
 class Scope(StrEnum):
     """Which pairs of files are compared: all, or those of different inputs, or those of one input."""
 

@@ -7,7 +7,7 @@ import itertools
 import os
 from dataclasses import dataclass, field
 
-from fastsim.choices import DeviceKind, Pairs, Runtime, Scope
+from fastsim.choices import DeviceKind, Flag, Pairs, Runtime, Scope
 from fastsim.device import CPU, Device
 from fastsim.errors import UsageError, pip_install, shown
 from fastsim.grouping.keep_words import DEFAULT, KeepRules
@@ -84,6 +84,8 @@ class Config:
     """Keep pairs apart that a person has called "not a duplicate"."""
     scope: Scope = Scope.ALL
     """Which pairs are compared."""
+    flags: tuple[Flag, ...] = ()
+    """What images are flagged for."""
     min_pixels: int = 0
     """Images with fewer pixels take no part."""
 

@@ -12,7 +12,9 @@ from fastsim.inputs.sidecar_names import is_raw
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.inputs.signatures import HEAD_BYTES
 from fastsim.inputs.system_folders import is_passing
+from fastsim.quality import measure_all
 from fastsim.records import Embeddings, Int64Array, MediaFile, Role
+from fastsim.run.progress import NullProgress
 
 
 def candidates(
@@ -38,6 +40,7 @@ def candidates(
         cropped=cropped,
         formats={one.id: _format(one.path) for one in found} if rules.asks_for("format") else {},
         exif=_exif(found, workers) if rules.asks_for("exif") else {},
+        sharpness=_sharpness(found, workers) if rules.asks_for("sharp") else {},
     )
 
 
@@ -62,3 +65,8 @@ def _exif(found: Iterable[MediaFile], workers: int) -> dict[int, int]:
     with configured(), ThreadPoolExecutor(workers, "fastsim-exif") as pool:
         files = list(found)
         return dict(zip([one.id for one in files], pool.map(count_facts, [one.path for one in files]), strict=True))
+
+
+def _sharpness(found: Sequence[MediaFile], workers: int) -> dict[int, float]:
+    measured = measure_all(found, workers, NullProgress(), {})
+    return {i: quality.sharpness for i, quality in measured.items()}

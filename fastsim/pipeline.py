@@ -26,7 +26,18 @@ from fastsim.inputs.formats import Kind
 from fastsim.inputs.references import References
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.keep_facts import candidates
-from fastsim.records import Embeddings, Group, Int64Array, LeftOut, MediaFile, PairBlock, Skipped, VerifiedPairs
+from fastsim.quality import find_flagged
+from fastsim.records import (
+    Embeddings,
+    Flagged,
+    Group,
+    Int64Array,
+    LeftOut,
+    MediaFile,
+    PairBlock,
+    Skipped,
+    VerifiedPairs,
+)
 from fastsim.remembered import Remembered, only
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
@@ -58,6 +69,8 @@ class Findings:
     apart: int = 0
     """Pairs in groups that a person has called "not a duplicate"."""
     references: References = field(default_factory=lambda: References((), ()))
+    flagged: Mapping[int, Flagged] = field(default_factory=dict)
+    """What --flag marks, by id."""
 
 
 def find(config: Config, progress: Progress) -> Findings:
@@ -100,6 +113,9 @@ def find(config: Config, progress: Progress) -> Findings:
         digests,
         remembered.found,
         References(config.scan.references, (*config.scan.inputs, *config.scan.listed)),
+        find_flagged(
+            [files[i] for i in embeddings.ids.tolist()], config.flags, config.compute.workers, progress, timings
+        ),
     )
 
 

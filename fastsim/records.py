@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -325,6 +325,28 @@ def by_keeper(groups: Sequence[Group]) -> list[Group]:
             if len(rows) > 1
         ]
     return sorted(parts, key=len, reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Measures of one image, at a long side of 512 pixels (`decode.quality`)."""
+
+    sharpness: float
+    """Variance of the Laplacian of the grey values, 0 to 255."""
+    low: float
+    """5th percentile of the grey values, 0 to 1."""
+    high: float
+    """99th percentile of the grey values, 0 to 1."""
+    entropy: float
+    """Of the grey values, 0 to 8 bits."""
+
+
+class Flagged(NamedTuple):
+    """What was flagged of an image, and its measures."""
+
+    flags: tuple[str, ...]
+    """Words of `choices.Flag`."""
+    quality: Quality
 
 
 class Role(StrEnum):

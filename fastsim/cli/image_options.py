@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from fastsim.choices import GroupBy, Mode, Pairs
+from fastsim.choices import Flag, GroupBy, Mode, Pairs
 from fastsim.cli.command import RARE
 from fastsim.cli.options import (
     INPUT,
@@ -114,6 +114,13 @@ class ImagesOptions:
         bool, flag(RARE + OUTPUT, "--null", "-0", help="With --mode list: end each path with NUL, not a newline.")
     ] = False
     outs: Annotated[str | None, path(OUTPUT, "--outs", metavar="DIR", help=OUTS_HELP)] = None
+    flag: Annotated[
+        str | None,
+        option(
+            RARE + OUTPUT, "--flag", metavar="WHAT,...", **completing_list(*Flag),
+            help="Mark images in the report and in JSON: blur, dark, bright, low-information.",
+        ),
+    ] = None  # fmt: skip
     output: OutputOptions
     json: JsonOption
     keep: Annotated[
@@ -121,7 +128,7 @@ class ImagesOptions:
         option(
             SAFETY, "--keep", metavar="RULE,...", **completing_list(*WORDS),
             help="The file of a group to keep: rules in the order in which they decide. intact, reference, uncropped (with "
-            "--verify), resolution, largest (bytes), raw, format:heic>jpeg>png, exif, folder:GLOB, name:original, newest, "
+            "--verify), resolution, largest (bytes), raw, format:heic>jpeg>png, exif, sharp, folder:GLOB, name:original, newest, "
             "oldest, shortest-path, path; best: intact, uncropped, resolution, exif, largest, name:original, oldest. "
             "Default: largest. Unless named, intact comes first.",
         ),

@@ -30,6 +30,7 @@ REASONS = {
     "uncropped": "the others are crops of it",
     "format": "preferred format",
     "exif": "most EXIF: date, position, camera",
+    "sharp": "sharpest",
     "folder": "in a preferred folder",
     "newest": "newest",
     "oldest": "oldest",

@@ -37,6 +37,8 @@ class Candidates:
     """Names in `formats.FORMATS`."""
     exif: Mapping[int, int] = field(default_factory=dict)
     """How many of date taken, position and camera a file records, 0 to 3."""
+    sharpness: Mapping[int, float] = field(default_factory=dict)
+    """`records.Quality.sharpness`."""
 
     def having(self, ids: Collection[int]) -> Int64Array:
         """Return int64[n]: 0 for the files in `ids`, 1 for the others."""
@@ -97,6 +99,11 @@ def by_exif(found: Candidates, _: str) -> Int64Array:
     return found.each(lambda file: -found.exif.get(file.id, 0))
 
 
+def by_sharp(found: Candidates, _: str) -> Int64Array:
+    """Put the sharpest first."""
+    return found.each(lambda file: -round(found.sharpness.get(file.id, 0.0) * 100))
+
+
 def by_folder(found: Candidates, value: str) -> Int64Array:
     """Prefer files in a folder that matches the glob `value`."""
     known: dict[tuple[str, str], bool] = {}
@@ -149,6 +156,7 @@ RULES: Mapping[str, Rule] = {
     "raw": by_raw,
     "format": by_format,
     "exif": by_exif,
+    "sharp": by_sharp,
     "folder": by_folder,
     "name": by_name,
     "newest": by_newest,

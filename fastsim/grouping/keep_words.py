@@ -12,7 +12,7 @@ UNCROPPED = "uncropped"
 """The rule that needs verification: of an image and its crop, the image stays."""
 BEST = "best"
 WORDS = (
-    "intact", "reference", UNCROPPED, "resolution", "largest", "raw", "format:", "exif", "folder:", "name:original",
+    "intact", "reference", UNCROPPED, "resolution", "largest", "raw", "format:", "exif", "sharp", "folder:", "name:original",
     "newest", "oldest", "shortest-path", "path", BEST,
 )  # fmt: skip
 """Values of --keep, as a shell completes them; words that end with a colon take a value."""

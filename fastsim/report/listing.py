@@ -97,7 +97,14 @@ def _notes(member: Member, keeper: str = "") -> str:
     if member.frames_total > 1:
         part = f"{member.frames:,} of " if member.frames < member.frames_total else ""
         frames = f"{part}{member.frames_total:,} frames"
-    words = ["reference" if member.reference else "", member.why, frames, "damaged" if member.damage else "", keeper]
+    words = [
+        "reference" if member.reference else "",
+        member.why,
+        frames,
+        "damaged" if member.damage else "",
+        *member.flags,
+        keeper,
+    ]
     return f"  ({'; '.join(filter(None, words))})" if any(words) else ""
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from fastsim.errors import FastsimError, shown
 from fastsim.files import owned
 from fastsim.grouping.keep_order import NO_REASON, Reason
-from fastsim.records import Embeddings, Group, MediaFile, OpResult, Plan, Skipped
+from fastsim.records import Embeddings, Flagged, Group, MediaFile, OpResult, Plan, Skipped
 from fastsim.run import terminal
 
 _SHOWN_SKIPS = 10
@@ -42,6 +42,8 @@ class Member:
     """The keep rule that decided, as it is typed; empty where none did."""
     reference: bool = False
     """Whether it is in a reference folder."""
+    flags: tuple[str, ...] = ()
+    """What --flag marks of it."""
 
 
 def members(
@@ -49,19 +51,21 @@ def members(
     files: Sequence[MediaFile],
     embeddings: Embeddings,
     why: Mapping[int, Reason] | None = None,
+    flagged: Mapping[int, Flagged] | None = None,
 ) -> list[list[Member]]:
     """Return the groups with everything that is reported of a file. `files[i].id` must be i.
 
-    why: the reason for each file that is kept, by id.
+    why: the reason for each file that is kept, by id; flagged: what --flag marks, by id.
     """
     size_of = dict(zip(embeddings.ids.tolist(), embeddings.sizes.tolist(), strict=True))
-    reason_of = why or {}
+    reason_of, marks = why or {}, flagged or {}
 
     def member(i: int, keeper: int, score: float) -> Member:
         (width, height), (compared, total) = size_of[i], embeddings.frames.get(i, (1, 1))
         return Member(
             files[i].path, i == keeper, round(score, 6), files[i].snapshot.size, width, height, compared, total,
             embeddings.damage.get(i, ""), *reason_of.get(i, NO_REASON), files[i].reference,
+            tuple(marks[i].flags) if i in marks else (),
         )  # fmt: skip
 
     return [[member(*one) for one in group.members()] for group in groups]

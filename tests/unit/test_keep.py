@@ -66,6 +66,7 @@ def test_each_rule_keeps_what_it_says(rule: str, expected: list[str]) -> None:
         ("format:heic>jpeg>png", {"formats": {0: "JPEG", 1: "HEIC"}}),
         ("format:png", {"formats": {0: "JPEG", 1: "PNG"}}),
         ("exif", {"exif": {0: 1, 1: 2}}),
+        ("sharp", {"sharpness": {0: 12.5, 1: 12.75}}),
     ],
 )
 def test_rules_that_need_facts_keep_the_second_file_for_them(rule: str, facts: dict[str, Any]) -> None:
@@ -171,7 +172,7 @@ def test_rules_read_back_from_their_own_words(text: str) -> None:
     ("text", "said"),
     [
         ("bset", "--keep must be one or more of intact, reference, uncropped, resolution, largest, raw, "
-         "format:heic>jpeg>png, exif, folder:GLOB, name:original, newest, oldest, shortest-path, path, best, with commas "
+         "format:heic>jpeg>png, exif, sharp, folder:GLOB, name:original, newest, oldest, shortest-path, path, best, with commas "
          "between (got 'bset')"),
         ("", "(got '')"),
         ("largest,,oldest", "(got '')"),

@@ -18,7 +18,7 @@ LAYERS = (
     {"run"},
     {"inputs", "gpu_probe", "model", "decisions"},
     {"cache", "decode", "embedding", "similarity", "verification", "grouping", "files"},
-    {"config", "report", "tuning"},
+    {"config", "quality", "report", "tuning"},
     {"embed_files", "keep_facts", "verified_pairs", "remembered"},
     {"pipeline", "videos", "doctor"},
     {"planning"},

@@ -35,8 +35,10 @@ from fastsim.grouping.keep_order import Reason
 from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules, read_rules
 from fastsim.inputs.filters import parse_pixels
 from fastsim.planning import Settled, check_libraries, groups_for, refuse_losses, settle_units, unit_lines
+from fastsim.quality import parse_flags
 from fastsim.records import Plan, by_keeper
 from fastsim.report import pairs, results
+from fastsim.report.flagged import flagged_json, flagged_lines
 from fastsim.report.left_out import left_out_json, left_out_lines
 from fastsim.report.listing import Names, planned_groups, summary_groups
 from fastsim.report.results import Member, in_bytes, plural
@@ -121,7 +123,7 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
     plan, outcome = result.plan, result.outcome
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     held = {i: Reason(words, "") for i, words in result.settled.units.held.items()}
-    groups = results.members(told, found.files, found.embeddings, {**found.reasons, **held})
+    groups = results.members(told, found.files, found.embeddings, {**found.reasons, **held}, found.flagged)
     problem = None
     if options.json.json:
         numbers = {
@@ -134,6 +136,8 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
             damaged=results.damaged(found.files, found.embeddings),
         )  # fmt: skip
         as_json["left_out"] = left_out_json(found.left_out)
+        if options.flag is not None:
+            as_json["flagged"] = flagged_json(found.flagged, found.files)
         if found.verified is not None:
             places = pairs.not_different(found.verified)
             as_json["pairs"] = list(pairs.pair_records(found.verified, found.embeddings, found.files, places=places))
@@ -174,9 +178,13 @@ def _check(options: ImagesOptions) -> None:
     keep = _keep(options)
     if keep is not None and keep.requires(UNCROPPED) and not options.match.verify:
         raise UsageError(f"--keep {UNCROPPED} needs --verify, which finds out what is a crop of what; add --verify")
-    unreviewed = options.reference or options.between or options.within or options.min_pixels or options.rules
+    unreviewed = (
+        options.reference or options.between or options.within or options.min_pixels or options.rules or options.flag
+    )
     if options.review and unreviewed:
-        raise UsageError("--review goes without --reference, --between, --within, --min-pixels and --rules for now")
+        raise UsageError(
+            "--review goes without --reference, --between, --within, --min-pixels, --rules and --flag for now"
+        )
     if options.review and (options.dry_run or options.plan or options.json.json):
         raise UsageError("--review goes without --dry-run, --plan and --json: the page shows the plan, and applies it")
     if options.trash and mode != Mode.CLEAN_DELETE:
@@ -235,6 +243,7 @@ def _resolve(options: ImagesOptions, outs: str) -> Config:
         verify=options.match.verify,
         decisions=not options.decided.forget_decisions,
         scope=config.check_scope(_scope(options), scan),
+        flags=() if options.flag is None else parse_flags(options.flag),
         min_pixels=0 if options.min_pixels is None else parse_pixels(options.min_pixels, "--min-pixels"),
     )
 
@@ -325,6 +334,7 @@ def _summary(
     yield from _verified_lines(options, found)
     yield from results.summary_frames(found.embeddings)
     yield from results.summary_damaged(results.damaged(found.files, found.embeddings), options.output.verbose)
+    yield from flagged_lines(found.flagged, found.files, everything=options.output.verbose)
     yield from skipped_lines(found.skipped, options.output.verbose)
     yield from left_out_lines(found.left_out)
     yield where(found.environment)
