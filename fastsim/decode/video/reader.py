@@ -192,8 +192,7 @@ class Video:
             raise UnreadableVideoError(_lower(error.strerror or str(error))) from None
         except (ValueError, MemoryError) as error:
             raise UnreadableVideoError(f"not a video that can be opened ({_lower(str(error))})") from None
-        # PyAV before 14.1 does not distinguish covers from videos.
-        streams = [s for s in self.container.streams.video if not getattr(s, "disposition", 0) & _COVER]
+        streams = [s for s in self.container.streams.video if not _is_cover(s)]
         best = self.container.streams.best("video")
         if not streams:
             audio = bool(self.container.streams.audio)
@@ -313,9 +312,15 @@ class Video:
 def _opened(path: str, options: dict[str, str]) -> Any:
     """Open a container, whatever the encoding of its titles and comments."""
     try:
-        return av.open(path, options=options, metadata_errors="ignore")
+        return av.open(path, container_options=options, metadata_errors="ignore")
     except TypeError:  # PyAV 19 and later: no such argument, and metadata that is not UTF-8 is never an error
-        return av.open(path, options=options)
+        return av.open(path, container_options=options)
+
+
+def _is_cover(stream: Any) -> bool:
+    """Return whether a stream is a cover picture; PyAV before 14.1 does not tell."""
+    disposition = getattr(stream, "disposition", 0)
+    return bool(int(getattr(disposition, "value", disposition)) & _COVER)  # PyAV 15: a Flag, which is no int
 
 
 def _lower(text: str) -> str:
