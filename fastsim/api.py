@@ -20,6 +20,7 @@ from fastsim.files.output_folder import check_outs
 from fastsim.files.run_record import RunRecord
 from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules
+from fastsim.inputs.archives import refuse_archives
 from fastsim.inputs.filters import Filters, parse_pixels
 from fastsim.leakage.leaks import Leaks, plan_removal
 from fastsim.planning import check_libraries, groups_for, refuse_losses, settle_units
@@ -247,6 +248,7 @@ def plan_leaks(leaks: Leaks, outs: StrPath, *, drop: str, mode: str = "clean_mov
     _check_words(("mode", mode, DropMode))
     if mode == DropMode.CLEAN_DELETE:
         config.check_delete(leaks.thres, verified=leaks.verified, forced=force)
+    refuse_archives(split.path for split in leaks.splits)
     folder = os.path.abspath(os.fsdecode(outs))
     check_outs(folder)
     header = {
@@ -298,6 +300,7 @@ def make_plan(
         )
     if mode != Mode.GROUP_COPY:
         check_libraries(found.settings.scan)
+    refuse_archives(found.settings.scan.inputs)
     folder = os.path.abspath(os.fsdecode(outs))
     check_outs(folder)
     settled = settle_units(findings, Mode(mode), GroupBy(found.group_by))

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fastsim.grouping.keep_rules import Candidates
 from fastsim.grouping.keep_words import KeepRules
+from fastsim.inputs.archives import open_source
 from fastsim.inputs.formats import by_content, by_suffix
 from fastsim.inputs.sidecar_names import is_raw
 from fastsim.inputs.sidecars import Sidecars
@@ -47,7 +48,7 @@ def candidates(
 def _format(path: str) -> str:
     """Return the name of the file's format: by its first bytes or, if those tell nothing, by its suffix."""
     try:
-        with open(path, "rb") as stream:
+        with open_source(path) as stream:
             known = by_content(stream.read(HEAD_BYTES))
     except OSError:
         known = None

@@ -23,6 +23,8 @@ Uint8Array = NDArray[np.uint8]
 
 PART_PREFIX = ".fastsim-part-"
 """Prefix of unfinished copies; a run that was killed may leave one."""
+MEMBER = "::"
+"""Separates the path of an archive from the name of a file in it, in the path of that file."""
 ASIDE_PREFIX = ".fastsim-aside-"
 """Prefix of files that are about to be removed; after a kill, such a file may be the only copy."""
 
@@ -72,7 +74,9 @@ class MediaFile:
 
     @property
     def relative(self) -> str:
-        """Return the path below its input folder, or the file's name if the input was the file itself."""
+        """Return the path below its input folder or in its archive, or the file's name if the input was the file itself."""
+        if self.path.startswith(self.root + MEMBER):
+            return self.path[len(self.root + MEMBER) :]
         return os.path.relpath(self.path, self.root) if self.path != self.root else os.path.basename(self.path)
 
 

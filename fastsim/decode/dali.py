@@ -25,6 +25,7 @@ from fastsim.decode.decoder import AT_ONCE, decode_file
 from fastsim.decode.libraries import MAX_PIXELS
 from fastsim.decode.picture import Picture, UnreadableError
 from fastsim.decode.stills import orientation_of
+from fastsim.inputs.archives import open_source
 from fastsim.records import FrameBatch, MediaFile, Skipped
 from fastsim.run.prefetch import prefetch_map
 from fastsim.run.traffic import Traffic
@@ -221,7 +222,7 @@ def _read_small(file: MediaFile) -> bytes | None:
     if not 0 < file.snapshot.size <= AT_ONCE:
         return None
     try:
-        with open(file.path, "rb") as stream:
+        with open_source(file.path) as stream:
             return stream.read(AT_ONCE)
     except OSError:
         return None

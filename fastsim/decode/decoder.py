@@ -11,6 +11,7 @@ import io
 import os
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from typing import IO, Any
 
 from PIL import UnidentifiedImageError
@@ -21,6 +22,7 @@ from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.errors import reason_of
 from fastsim.inputs import formats
+from fastsim.inputs.archives import open_source
 from fastsim.inputs.signatures import HEAD_BYTES
 
 MAX_BYTES = 2 * 2**30
@@ -34,7 +36,8 @@ def decode_file(path: str, choose_size: ChooseSize) -> Picture:
     """Read and decode one file. Raises UnreadableError."""
     try:
         with configured(), opened(path) as file:
-            count = os.fstat(file.fileno()).st_size
+            count = file.seek(0, os.SEEK_END)
+            file.seek(0)
             source: _Source = file.read(count) if count <= AT_ONCE else file
             decode, need = _planned(source, path)
             with BUDGET.take(need + (count if count > AT_ONCE else 0)):
@@ -57,18 +60,21 @@ def decode_file(path: str, choose_size: ChooseSize) -> Picture:
 
 
 def opened(path: str) -> IO[bytes]:
-    """Open a regular file of 1 to MAX_BYTES bytes. Raises UnreadableError for any other, OSError where it can't be opened."""
-    if not stat.S_ISREG(os.stat(path).st_mode):  # a FIFO would wait for a writer
-        raise UnreadableError("not a regular file")
-    file = open(path, "rb")  # noqa: SIM115
-    try:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode):
+    """Open a regular file, or a member of an archive, of 1 to MAX_BYTES bytes.
+
+    Raises UnreadableError for any other, OSError where it cannot be opened.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError):  # it may be a member of an archive
+        if not stat.S_ISREG(os.stat(path).st_mode):  # a FIFO would wait for a writer
             raise UnreadableError("not a regular file")
-        if status.st_size == 0:
+    file = open_source(path)
+    try:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(0)
+        if size == 0:
             raise UnreadableError("empty file")
-        if status.st_size > MAX_BYTES:
-            raise UnreadableError(f"{status.st_size / 2**30:.1f} GiB, more than the limit of {MAX_BYTES // 2**30} GiB")
+        if size > MAX_BYTES:
+            raise UnreadableError(f"{size / 2**30:.1f} GiB, more than the limit of {MAX_BYTES // 2**30} GiB")
     except BaseException:
         file.close()
         raise

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
+from fastsim.inputs.archives import open_source
+
 _CHUNK = 1 << 20
 
 
 def digest_of(path: str) -> bytes:
     """Return BLAKE2b-256 of the bytes of the file `path`. Raises OSError."""
     digest = hashlib.blake2b(digest_size=32)
-    with open(path, "rb") as stream:
+    with open_source(path) as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
     return digest.digest()

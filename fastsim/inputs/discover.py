@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import BinaryIO, NamedTuple
 
 from fastsim.errors import UsageError, reason_of, shown
 from fastsim.inputs import ignore_files
+from fastsim.inputs.archive_files import archive_files
+from fastsim.inputs.archives import is_archive, split_member, unread_archive
 from fastsim.inputs.filters import NO_FILTERS, Filters
 from fastsim.inputs.formats import Format, Kind, plain_suffixes
 from fastsim.inputs.names import folded_name
@@ -19,7 +22,7 @@ from fastsim.inputs.references import References
 from fastsim.inputs.selection import Rules, globs
 from fastsim.inputs.signatures import is_apple_double
 from fastsim.inputs.system_folders import SystemKind, holder, is_trashed
-from fastsim.records import ASIDE_PREFIX, PART_PREFIX, LeftOut, MediaFile, Skipped, Snapshot
+from fastsim.records import ASIDE_PREFIX, MEMBER, PART_PREFIX, LeftOut, MediaFile, Skipped, Snapshot
 from fastsim.run.progress import Bar
 
 RUN_MARK = "fastsim_journal.jsonl"
@@ -146,13 +149,22 @@ class _Scan:
 
         Raises UsageError, or MissingInputError if it cannot be found.
         """
+        if re.match(r"[a-z][a-z0-9+.-]+://", text):
+            raise UsageError(f"{shown(text)}: URLs are not read; copy the files to a folder, a tar or a zip first")
         if not text:
             raise UsageError("INPUT '': it is empty; give folders or files (. is the current folder), or - for a list")
         try:
+            if MEMBER in text and not os.path.lexists(text) and self._rules.kind == Kind.IMAGE:
+                archive, name = split_member(text)
+                archive = os.path.realpath(archive)
+                if not self._add_archive(archive, os.stat(archive), name):
+                    raise FileNotFoundError(2, "no such file in the archive")
+                return
             path = os.path.realpath(text, strict=True)
             status = os.stat(path)
         except (OSError, ValueError) as error:
-            reason = "no such file or folder" if isinstance(error, FileNotFoundError) else reason_of(error)
+            is_missing = isinstance(error, FileNotFoundError) and MEMBER not in text
+            reason = "no such file or folder" if is_missing else reason_of(error)
             raise MissingInputError(text, reason) from None
         if self._rules.in_outs(path):
             raise UsageError(f"{shown(text)}: it lies in the output folder, which is never read; give another --outs")
@@ -165,8 +177,26 @@ class _Scan:
             self._entered |= entered
         elif not stat.S_ISREG(status.st_mode):
             raise UsageError(f"{shown(text)}: neither a file nor a folder; give files or folders")
+        elif self._rules.kind == Kind.IMAGE and (is_archive(path) or unread_archive(path)):
+            self._add_archive(path, status)
         elif not self._rules.excluded(os.path.basename(path), os.path.basename(path), path):
             self._add_named(path, status, listed)
+
+    def _add_archive(self, path: str, status: os.stat_result, only: str = "") -> int:
+        """Add the images of an archive, or one of them; return how many there are, those that are refused included."""
+        count = 0
+        for one in archive_files(path, status, self._rules):
+            name = one.path if isinstance(one, Skipped) else one[0]
+            if only and name not in (path, path + MEMBER + only):
+                continue
+            count += 1
+            if isinstance(one, Skipped):
+                self.skipped[name] = one
+            else:
+                self._found.setdefault((name,), (name, path, one[1]))
+            if self._bar is not None:
+                self._bar.advance()
+        return count
 
     def _add_named(self, path: str, status: os.stat_result, listed: bool) -> None:
         """Add a file that was named itself, whatever it is, except `._` files of macOS in a list."""

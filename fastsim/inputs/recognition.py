@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import IO
 
+from fastsim.inputs.archives import open_source
 from fastsim.inputs.formats import NEVER_LOOKED_INTO, SHARED_SUFFIXES, Format, Kind, by_content, by_suffix, suffix_of
 from fastsim.inputs.signatures import HEAD_BYTES, is_apng, is_apple_double, is_image_sequence
 
@@ -24,7 +25,7 @@ def recognise(path: str, name: str, kind: Kind) -> Format | None:
     shadow = name.startswith("._")
     if found is not None and not shadow and suffix not in SHARED_SUFFIXES and not _may_move(found, kind):
         return found if found.kind == kind else None
-    with open(path, "rb") as stream:
+    with open_source(path) as stream:
         head = stream.read(HEAD_BYTES)
         if is_apple_double(head):
             return None
@@ -39,14 +40,14 @@ def _may_move(found: Format, kind: Kind) -> bool:
     return kind == Kind.VIDEO and found.name in _MOVING
 
 
-def _moves(head: bytes, stream: BinaryIO) -> bool:
+def _moves(head: bytes, stream: IO[bytes]) -> bool:
     if head.startswith(b"GIF8"):
         stream.seek(0)
         return _gif_moves(stream)
     return is_apng(head) or is_image_sequence(head)
 
 
-def _gif_moves(stream: BinaryIO) -> bool:
+def _gif_moves(stream: IO[bytes]) -> bool:
     """Return whether a GIF has a second frame; reads no further than that."""
     header = stream.read(13)
     if len(header) < 13:
@@ -74,7 +75,7 @@ def _gif_moves(stream: BinaryIO) -> bool:
     return False
 
 
-def _skip_colours(stream: BinaryIO, flags: int) -> None:
+def _skip_colours(stream: IO[bytes], flags: int) -> None:
     """Skip a GIF's colour table, if `flags` announce one."""
     if flags & 0x80:
         stream.seek(3 << ((flags & 7) + 1), 1)

@@ -33,6 +33,7 @@ from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_order import Reason
 from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules, read_rules
+from fastsim.inputs.archives import refuse_archives
 from fastsim.inputs.filters import parse_pixels
 from fastsim.planning import Settled, check_libraries, groups_for, refuse_losses, settle_units, unit_lines
 from fastsim.quality import parse_flags
@@ -70,6 +71,8 @@ def images(options: ImagesOptions) -> ExitCode:
     settings = _resolve(options, outs.path)
     if mode != Mode.GROUP_COPY and not options.dry_run:
         check_libraries(settings.scan)
+    if acts or options.plan:
+        refuse_archives((*settings.scan.inputs, *settings.scan.listed))
     if options.plan:
         plan_file.check_plan_target(options.plan)
         if options.json.json and os.path.realpath(options.plan) == os.path.realpath(options.json.json):

@@ -18,6 +18,7 @@ from fastsim.cli.set_options import LeakageOptions
 from fastsim.errors import ExitCode, UsageError, quoted, shown
 from fastsim.files import plan_file
 from fastsim.files.default_output import choose_outs
+from fastsim.inputs.archives import refuse_archives
 from fastsim.leakage import find_leaks
 from fastsim.leakage.leaks import COLUMNS, Between, Leaks, plan_removal
 from fastsim.planning import check_libraries
@@ -38,6 +39,7 @@ def leakage(options: LeakageOptions) -> ExitCode:
     compute, what = compute_of(options.network, options.cache), scan_of(options.input)
     if options.plan:
         check_libraries(what)
+        refuse_archives(what.inputs)
     with our_stderr(options.output.verbose) as stream:
         progress = for_stream(stream, options.output.quiet)
         leaks = find_leaks(what, compute, options.match.threshold, verify=options.match.verify, progress=progress)

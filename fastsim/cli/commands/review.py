@@ -18,6 +18,7 @@ from fastsim.files import plan_file
 from fastsim.files.default_output import DEFAULT as DEFAULT_OUTS
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.grouping.keep_words import DEFAULT, KeepRules
+from fastsim.inputs.archives import refuse_archives
 from fastsim.planning import check_libraries
 from fastsim.report.results import plural
 from fastsim.review import build, export, from_plan, videos
@@ -142,6 +143,7 @@ def _reviewed(options: ReviewOptions) -> Store:
         verify=options.match.verify,
     )
     check_libraries(settings.scan)
+    refuse_archives((*settings.scan.inputs, *settings.scan.listed))
     with our_stderr(options.output.verbose) as stream:
         found = pipeline.find(settings, for_stream(stream, options.output.quiet))
     if not options.output.quiet:
