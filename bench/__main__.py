@@ -1,12 +1,12 @@
-"""Every benchmark that this machine can run, in one go, in under 20 minutes on 2 cores.
+"""Run every benchmark that this machine can run, in under 20 minutes on 2 cores.
 
     python -m bench [--out DIR] [--photos FOLDER] [--vectors FILE] [--fastdup-python PYTHON] [--imagededup-python PYTHON]
 
-Each part is a module of its own, which checks results before their time counts. Their text and JSON are kept in DIR
-(bench/results by default), with DIR/summary.json, and DIR/ratios.svg: how many times as long each rival took. What can't
-run here (no fastdup, no faiss) is said, and the rest goes on. A part is begun only if its budget is left of the whole
-time, and ended when that is used up; what was left out, and why, is told at the end. The budgets are seconds on two
-cores with AVX2, drawing included, and some to spare:
+Each part is a module of its own, which validates results before their time counts. Text and JSON of the parts go to DIR
+(bench/results by default), with DIR/summary.json, and DIR/ratios.svg: how many times as long each rival took. A rival that is
+not installed is reported, and the rest continues. A part starts only if its budget is left of the whole time, and is ended when
+that is used up; the end of the output lists what was left out, and why. The budgets are seconds on two cores with AVX2,
+drawing included, and some to spare:
 
     part          s    what
     startup       25   --help, --version, one picture

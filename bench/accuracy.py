@@ -1,11 +1,11 @@
-"""How well the vectors tell copies from look-alikes: an evaluation set out of any folder of distinct pictures.
+"""Measure how well vectors tell copies from look-alikes, on a set made from any folder of distinct images.
 
     python -m bench.accuracy PICTURES --work DIR [--models a.onnx b.onnx] [--rivals phash,fastdup --fastdup-python PY]
                              [--sizes 128 224] [--edited 300] [--same FILE] [--json OUT] [--show 60] [--verify]
 
-Some pictures are edited in 33 ways (light, middle, strong; seeded), the others only stand by. Every pair of versions
-of one picture is a true pair, every other pair a false one; pairs of pictures that are alike in truth (FILE has two names a
-line, found by looking at the sheets that --show draws) are not counted. The edits are in bench/edits.py.
+Some images are edited in 33 ways (light, middle, strong; seeded), the others are left as they are. Every pair of versions of
+one image is a true pair, every other pair a false one. Pairs of images that are in fact alike are not counted: FILE has two
+names per line, found by looking at the sheets that --show draws. The edits are in bench/edits.py.
 
 --verify: which pairs `fastsim pairs --verify` confirms, retrieval included, beside the recall of the others at precision
 .999 and beside SIFT with RANSAC on the same candidates.

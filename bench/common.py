@@ -1,4 +1,4 @@
-"""What all benchmarks share: the machine in words, whole processes measured, medians, tables, JSON."""
+"""Share what all benchmarks need: the machine in words, measured processes, medians, tables, JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that find all pairs of rows from a threshold on: fastsim, and what else one would take for it."""
+"""Find all pairs of rows from a threshold on, with fastsim and with other programs."""
 
 from __future__ import annotations
 

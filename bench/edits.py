@@ -1,7 +1,7 @@
-"""What people do to pictures before they share them: 33 edits, light, middle and strong.
+"""Edit images as people do before they share them: 33 edits, light, middle and strong.
 
-They are written with OpenCV and Pillow alone, apart from those of model/train/edits.py, so that a network is not examined
-by its own teacher. An edit takes (picture uint8[h, w, 3] BGR, rng, another picture for backgrounds) and gives a picture.
+They are written with OpenCV and Pillow alone, apart from those of model/train/edits.py, so that a network is not tested by its
+own teacher. An edit takes (picture uint8[h, w, 3] BGR, rng, another picture for backgrounds) and returns an image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whole runs of `fastsim images` beside others, on the same photos, in turn: seconds, CPU seconds, peak memory, stages.
+"""Measure whole runs of `fastsim images` and of rivals on the same photos: seconds, CPU seconds, peak memory, stages.
 
     python -m bench.end_to_end                                  # 1,000 drawn photos of 500x375
     python -m bench.end_to_end --photos FOLDER --fastdup-python FD/bin/python --imagededup-python ID/bin/python
@@ -7,9 +7,9 @@
     python -m bench.end_to_end --count 20000 --width 100 --height 75 --rivals --repeats 1
     python -m bench.end_to_end --rerun                          # a second run, with the embedding cache filled
 
-The rivals are in bench/rivals.py. The result of every run is checked before its time counts: fastsim, the hashes and the
-naive baseline must find the planted copies, and each rival must have a feature for each photo. A short run of each comes
-first and is not counted.
+The programs run in turn. The rivals are in bench/rivals.py. The result of every run is checked before its time counts: fastsim,
+the hashes and the naive baseline must find the planted copies, and each rival must have a feature for each photo. A short run of
+each comes first and is not counted.
 """
 
 from __future__ import annotations

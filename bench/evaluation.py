@@ -1,4 +1,4 @@
-"""The pictures of an examination: originals with edited versions, and pairs of small crops."""
+"""Make the images of an evaluation: originals with edited versions, and pairs of small crops."""
 
 from __future__ import annotations
 

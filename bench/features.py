@@ -1,4 +1,4 @@
-"""Unit rows of pictures, by fastsim and by others: what two pictures score is the product of their rows."""
+"""Compute unit rows of images, by fastsim and by others: the score of two images is the product of their rows."""
 
 from __future__ import annotations
 

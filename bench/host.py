@@ -1,11 +1,11 @@
-"""What the host's Python costs an image before a decoder gets it: read, header, digest, one by one and by arenas.
+"""Measure what the host's Python costs per image before a decoder gets it: read, header, digest, alone and by arenas.
 
     python -m bench.host [--count 400] [--json FILE]
 
-All but the work on bytes holds the interpreter's lock, so that no number of threads goes beyond its 1 / time. Each step is
-timed on one thread, on JPEGs of about 1 kB and of about 60 kB: what the smaller ones take hardly depends on bytes, and is an
-upper bound for the time under the lock. Results of both ways are compared before they are timed. Digests by blake3 and
-xxhash where those packages are installed.
+Everything except the work on bytes holds the interpreter's lock, so that no number of threads exceeds its 1 / time. Each step is
+timed on one thread, on JPEGs of about 1 kB and of about 60 kB: the time of the smaller ones hardly depends on bytes, and is an
+upper bound for the time under the lock. Results of both ways are compared before they are timed. Digests by blake3 and xxhash
+are included if those packages are installed.
 """
 
 from __future__ import annotations

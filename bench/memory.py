@@ -1,10 +1,10 @@
-"""Peak memory of runs over large pictures, and over small files that ask for much; under a resource limit.
+"""Measure the peak memory of runs over large images, and over small files that ask for gigabytes.
 
     python -m bench.memory [--count 20] [--megapixels 120] [--limit-gb 6] [--json FILE]
 
-Draws `count` pictures of `megapixels` each as PNG, JPEG (baseline and progressive), PNG with alpha and TIFF, in turn, and
-runs `fastsim images` over them with RLIMIT_AS set. The run must read every picture, within PEAK_MB. Then files of a few
-bytes, whose headers ask for gigabytes, must be skipped or read within SMALL_MB.
+Draws `count` images of `megapixels` each as PNG, JPEG (baseline and progressive), PNG with alpha and TIFF, in turn, and runs
+`fastsim images` over them with RLIMIT_AS set. The run must read every image, within PEAK_MB. Then files of a few bytes, whose
+headers ask for gigabytes, must be skipped or read within SMALL_MB.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""all-pairs similarity on the CPU against faiss, NumPy and scikit-learn, in one run: first the same pairs, then the time.
+"""Measure all-pairs similarity on the CPU against faiss, NumPy and scikit-learn: first the same pairs, then the time.
 
     python -m bench.pairs                                   # 20,000 synthetic rows at .75 and .9
     python -m bench.pairs --vectors photos.npz --rows 20000 100000 --json pairs.json
     python -m bench.pairs --rows 500000 --rivals            # fastsim alone
 
-Rows come from `--vectors` (.npy, or the .npz of `fastsim embed`), in random order. Where more are asked for than it
-holds, and without it, rows are drawn: see bench/rows.py. One row in twenty is a near-duplicate of another.
+Rows come from `--vectors` (.npy, or the .npz of `fastsim embed`), in random order. If more are requested than it holds, and
+without it, rows are drawn: see bench/rows.py. One row in twenty is a near-duplicate of another.
 """
 
 from __future__ import annotations

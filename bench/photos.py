@@ -1,7 +1,7 @@
-"""Sets of photos to be timed: any number, of any size, made from few originals by cheap edits, and streamed.
+"""Make sets of photos to be timed: any number, of any size, from few originals by cheap edits, as a stream.
 
-An original is cropped (45 to 100 % of each side), mirrored half of the time and resized. Where that enlarges it, grain is
-added: a smooth picture is a small JPEG, which decodes sooner than a photo of that size does.
+An original is cropped (45 to 100 % of each side), mirrored half of the time and resized. Grain is added where that enlarges it:
+a smooth image is a small JPEG, which decodes faster than a photo of that size does.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Other programs for the same work, each a whole process: fastdup, imagededup, and the naive baseline.
+"""Run other programs for the same work, each as a whole process: fastdup, imagededup, and the naive baseline.
 
-Each script takes a folder of photos and a work folder, and writes result.json there: how many photos have a feature, and
-what was found to be like the planted copies. fastdup and imagededup need environments of their own, as what they depend
-on excludes what fastsim depends on: `python -m venv ID && ID/bin/python -m pip install imagededup`.
+Each script takes a folder of photos and a work folder, and writes result.json there: how many photos have a feature, and what was
+found to be similar to the planted copies. fastdup and imagededup need environments of their own, because their dependencies
+exclude those of fastsim: `python -m venv ID && ID/bin/python -m pip install imagededup`.
 """
 
 from __future__ import annotations

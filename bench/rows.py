@@ -1,4 +1,4 @@
-"""Rows to be compared: a model's own from a file, more drawn from them, or synthetic ones; one in twenty a duplicate."""
+"""Make rows to be compared: from a file of a model, more drawn from them, or synthetic; one in twenty a duplicate."""
 
 from __future__ import annotations
 

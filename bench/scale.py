@@ -1,12 +1,12 @@
-"""Is a whole run linear in files, but for the all-pairs term? Growing sets of small pictures made from edits, and a fit.
+"""Measure whether a whole run is linear in files, except for the all-pairs term, by growing sets and a fit.
 
     python -m bench.scale [--photos FOLDER] [--counts 1000 5000 20000 100000] [--repeats 1] [--json FILE]
 
-Pictures of 160x120 are drawn once; each set is the one before it and more. Every run is a process of its own without a
-cache, and must find the planted copies. Then seconds = a + b n + c n^2 is fitted to wall and to CPU seconds (no
-coefficient under 0, relative errors): a is the start, b a picture, c the all-pairs term. As a fit with c could hide another
-square term, wall seconds without the stages `compare` and `group` are fitted by a + b n alone: linear means that no run is
-further than TOLERANCE from that. On a machine with other work on it, CPU seconds say more.
+Images of 160x120 are drawn once; each set is the one before it and more. Every run is a process of its own without a cache, and
+must find the planted copies. Then seconds = a + b n + c n^2 is fitted to wall and to CPU seconds (no coefficient under 0,
+relative errors): a is the start, b an image, c the all-pairs term. As a fit with c could hide another square term, wall seconds
+without the stages `compare` and `group` are fitted by a + b n alone: linear means that no run is further than TOLERANCE from
+that. On a machine with other work, CPU seconds are more reliable.
 """
 
 from __future__ import annotations

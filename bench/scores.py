@@ -1,4 +1,4 @@
-"""Scores of true and false pairs, and the figures made from them."""
+"""Score true and false pairs, and compute the figures of the tables."""
 
 from __future__ import annotations
 

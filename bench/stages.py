@@ -1,9 +1,9 @@
-"""Where the time of an image goes: reading, header, decoding, resizing, the network, and what our choices there give.
+"""Measure where the time of an image goes: reading, header, decoding, resizing, the network, and our alternatives.
 
     python -m bench.stages [--photos FOLDER] [--count 300] [--json FILE]
 
-CPU milliseconds an image of this process (all threads), each variant in turn several times; the median and the range. And how
-near the vectors of bfloat16 are to those of float32.
+Prints CPU milliseconds per image of this process (all threads), each variant in turn several times, as median and range, and how
+close the vectors of bfloat16 are to those of float32.
 """
 
 from __future__ import annotations

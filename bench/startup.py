@@ -1,10 +1,10 @@
-"""What fastsim costs before it works: `--help`, `--version`, and `images` on one small picture, as whole processes.
+"""Measure what fastsim costs before it works: `--help`, `--version`, and `images` on one small image.
 
     python -m bench.startup [--repeats 7] [--json FILE]
 
-Median and range of wall and CPU seconds after one run that is not counted (it fills the system's file cache), against the
-bars of 0.3 s (help, version) and 1.5 s (images). `python -P -X importtime -m fastsim --help` tells which imports a
-command pays for.
+Prints median and range of wall and CPU seconds of whole processes, after one run that is not counted (it fills the system's file
+cache), against the bars of 0.3 s (help, version) and 1.5 s (images). `python -P -X importtime -m fastsim --help` shows which
+imports a command pays for.
 """
 
 from __future__ import annotations

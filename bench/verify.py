@@ -1,11 +1,11 @@
-"""What verification costs and what it confirms.
+"""Measure what verification costs and what it confirms.
 
     python -m bench.verify PICTURES [--count 20] [--look 8] [--repeats 5]
 
-Cost, in CPU milliseconds: features of a picture; matching of a pair by each instruction set and by OpenCV's BFMatcher, which
-must find the same neighbours. Then, of the first COUNT pictures: how many copies of each edit (bench/edits.py) are confirmed
-against their original; and of LOOK drawn look-alikes of each kind (bench/lookalikes.py): how many pairs are, all of them
-wrongly. Candidates are given here: what retrieval loses is bench/accuracy.py's to tell.
+Cost, in CPU milliseconds: features of an image; matching of a pair by each instruction set and by OpenCV's BFMatcher, which must
+find the same neighbours. Then, of the first COUNT images: how many copies of each edit (bench/edits.py) are confirmed against
+their original; and of LOOK drawn look-alikes of each kind (bench/lookalikes.py): how many pairs are, all of them wrongly.
+Candidates are given here; bench.accuracy measures what retrieval loses.
 """
 
 from __future__ import annotations

@@ -1,15 +1,14 @@
-"""`fastsim video` beside plain decoding, the limit, and beside the naive baseline.
+"""Measure `fastsim video` against plain decoding, the limit, and against the naive baseline.
 
     python -m bench.video [--minutes 10] [--skips 1 5 10] [--repeats 3] [--rivals ...] [--clip FILE] [--json FILE]
 
-The clip is drawn: 1080p H.264 with B-frames, 25 frames/s, a new scene every 4 s, a slow pan and a little noise. Every run is
-a process of its own, wall time, in turn. "decode" decodes every frame with all threads, and converts none (with FFmpeg's
-libraries; and with the `ffmpeg` program where there is one). The naive baseline: OpenCV `grab` and `retrieve`, the frame resized
-and embedded alone with the same network, then a loop over the kept rows: on ONNX Runtime at 224 pixels;
-at fastsim's size; and on OpenVINO at that size, as fastsim has it, so that only the way differs. All of them write the kept
-frames as JPEG.
+The clip is drawn: 1080p H.264 with B-frames, 25 frames/s, a new scene every 4 s, a slow pan and a little noise. Every run is a
+process of its own, in turn. "decode" decodes every frame with all threads, and converts none (with FFmpeg's libraries, and with
+the `ffmpeg` program if there is one). The naive baseline: OpenCV `grab` and `retrieve`, the frame resized and embedded alone
+with the same network, then a loop over the kept rows; on ONNX Runtime at 224 pixels, at fastsim's size, and on OpenVINO at that
+size, so that only the method differs. All of them write the kept frames as JPEG.
 
-Before anything is timed, fastsim has to keep the same frames of the first minute as a plain loop in this file.
+Before anything is timed, fastsim must keep the same frames of the first minute as a plain loop in this file.
 """
 
 from __future__ import annotations
