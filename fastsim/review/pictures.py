@@ -16,7 +16,7 @@ from fastsim.review.store import Place
 
 SIZES = (160, 320)
 """Long sides of thumbnails, in pixels."""
-MOST_BYTES = 48 * 2**20
+MOST_BYTES = 32 * 2**20
 """Thumbnails that are held in memory; the ones that were not asked for longest go first."""
 LONGEST = 4096
 """Long side in pixels of what is sent in place of a picture that browsers can't show."""

@@ -74,7 +74,7 @@ def plan_review(session: Session, action: Action, scope: Scope, outs: str) -> Pl
     mode = Mode.CLEAN_MOVE if action == Action.MOVE else Mode.CLEAN_DELETE
     settled, kept = settle_units(clean, mode, GroupBy.COMPONENT), settle_units(lost, Mode.GROUP_MOVE, GroupBy.COMPONENT)
     header: dict[str, object] = {
-        "version": __version__, "argv": list(sys.argv), "mode": mode.value, "thres": session.thres, "review": True,
+        "version": __version__, "argv": _argv(session), "mode": mode.value, "thres": session.thres, "review": True,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
     files = dict(enumerate(session.found.files))
@@ -93,6 +93,12 @@ def plan_review(session: Session, action: Action, scope: Scope, outs: str) -> Pl
 def ready(planned: Planned, action: Action) -> Plan:
     """Return the plan as apply needs it: with digests where files are deleted."""
     return with_digests(planned.plan) if action == Action.DELETE else planned.plan
+
+
+def _argv(session: Session) -> list[str]:
+    """Return the command line that found what is reviewed."""
+    argv = session.found.settings.get("argv")
+    return [str(word) for word in argv] if isinstance(argv, list) else list(sys.argv)
 
 
 _Parts = tuple[list[int], list[int]]

@@ -26,7 +26,7 @@ from fastsim.review.rules import NAMES
 from fastsim.review.serve import serve, serve_videos
 from fastsim.review.server import Route
 from fastsim.review.session import Session
-from fastsim.review.store import Store, find_by_outs, path_for
+from fastsim.review.store import Store, find_by_outs, folder, path_for
 from fastsim.run.progress import for_stream
 from fastsim.run.terminal import our_stderr, out
 
@@ -44,8 +44,25 @@ def review(options: ReviewOptions) -> ExitCode:
             return _export(store, options.export, options)
 
         outs = options.outs or store.setting("outs") or DEFAULT_OUTS
+        if "openvino" in sys.modules or "onnxruntime" in sys.modules:
+            _serve_in_a_new_process(store, outs, options)
         serve(store, outs=outs, port=options.port or 0, browser=not options.no_browser, say=_say)
     return ExitCode.DONE
+
+
+def _serve_in_a_new_process(store: Store, outs: str, options: ReviewOptions) -> None:
+    """Replace this process by one that only serves: the network's libraries hold memory as long as a process lives.
+
+    Returns where that cannot be, as on Windows.
+    """
+    if os.name != "posix":
+        return
+    store.close()
+    sys.stdout.flush()
+    command = [sys.executable, "-P", "-m", "fastsim", "review", str(store.path), "--outs", outs]
+    command += ["--port", str(options.port)] if options.port else []
+    command += ["--no-browser"] if options.no_browser else []
+    os.execv(sys.executable, command)
 
 
 def _say(address: str) -> None:
@@ -104,6 +121,8 @@ def _reopened(options: ReviewOptions) -> Store | None:
     if len(options.input.named) != 1:
         return None
     path = options.input.named[0]
+    if Path(path).parent == folder():
+        return Store(Path(path))
     is_outs = any(os.path.isfile(os.path.join(path, name)) for name in (plan_file.PLAN_NAME, JOURNAL_NAME))
     if not is_outs and (not os.path.isfile(path) or plan_file.read_head(path) is None):
         return None

@@ -14,6 +14,7 @@ export function openCompare(files, actions) {
   Object.assign(at, { files, actions, zoom: 1, x: 0.5, y: 0.5, front: 0, pairs: new Map() });
   if (!isOpen) at.mode = "side";
   byId("compare").hidden = false;
+  for (const rest of [document.querySelector("header"), byId("main")]) rest.inert = true;
   draw();
   loadFacts();
   if (!isOpen) byId("compare-close").focus();
@@ -22,6 +23,7 @@ export function openCompare(files, actions) {
 export function closeCompare() {
   clearInterval(at.timer);
   byId("compare").hidden = true;
+  for (const rest of [document.querySelector("header"), byId("main")]) rest.inert = false;
   byId("compare").replaceChildren();
   at.images = [];
   at.actions?.closed();
@@ -142,15 +144,19 @@ function arrange() {
     image.style.width = `${box.width}px`;
     image.style.height = `${box.height}px`;
     const { clientWidth: width, clientHeight: height } = image.frame;
-    const left = width / 2 - at.x * box.width * at.zoom;
-    const top = height / 2 - at.y * box.height * at.zoom;
-    image.style.transform = `translate(${left}px, ${top}px) scale(${at.zoom})${aligned(image, box)}`;
+    const laid = aligned(image, box);
+    const outer = laid ? fitted(at.images.find((one) => one.layer === 0)) : box;
+    const left = width / 2 - at.x * outer.width * at.zoom;
+    const top = height / 2 - at.y * outer.height * at.zoom;
+    image.style.transform = `translate(${left}px, ${top}px) scale(${at.zoom})${laid}`;
     image.style.imageRendering = at.zoom * box.scale * window.devicePixelRatio > 3 ? "pixelated" : "auto";
     image.style.visibility = at.mode === "blink" && image.layer !== at.front ? "hidden" : "visible";
     image.style.clipPath = "";
-    if (at.mode === "swipe" && image.layer === 1) {
-      const edge = (at.swipe * width - left) / (box.width * at.zoom);
-      image.style.clipPath = `inset(0 0 0 ${100 * clamp(edge)}%)`;
+    const edge = (at.swipe * width - left) / (outer.width * at.zoom);
+    if (at.mode === "swipe" && image.layer === 1 && !laid) image.style.clipPath = `inset(0 0 0 ${100 * clamp(edge)}%)`;
+    if (at.mode === "swipe" && image.layer === 0 && at.images.some((one) => one.layer === 1 && aligned(one, fitted(one)))) {
+      image.style.zIndex = "1";  // what is turned can't be cut along the line: the lower one is cut, and lies above
+      image.style.clipPath = `inset(0 ${100 * (1 - clamp(edge))}% 0 0)`;
     }
   }
   const line = byId("stage")?.querySelector(".line");

@@ -267,7 +267,7 @@ function groupRow(row, data) {
       make("button", { type: "button", tabindex: "-1", title: "Decide as it stands (Enter)", onclick: () => { select(row, 0); decide(); } }, data.state === "undecided" ? "Decide" : "Decided \u2713"),
       make("button", { type: "button", tabindex: "-1", title: "Compare (c)", onclick: () => { select(row, list.active.row === row ? list.active.file : 0); compare(); } }, "Compare")),
   );
-  const files = make("div", { class: "files" }, ...data.files.slice(0, shown).map((file, i) => fileCell(row, i, file, isActive && i === list.active.file)));
+  const files = make("div", { class: "files", role: "none" }, ...data.files.slice(0, shown).map((file, i) => fileCell(row, i, file, isActive && i === list.active.file)));
   if (shown < data.files.length) {
     files.append(make("button", { type: "button", class: "more", onclick: () => expand(row) }, `Show ${number(data.files.length - shown)} more`));
   }
