@@ -190,6 +190,13 @@ class ReviewOptions:
     """The options of `fastsim review`."""
 
     input: InputOptions
+    reference: Annotated[
+        tuple[str, ...],
+        path(
+            INPUT, "--reference", metavar="DIR", show_default=False,
+            help="Compare against the images of DIR as well, which always stay; may be repeated.",
+        ),
+    ] = ()  # fmt: skip
     match: MatchOptions
     outs: Annotated[str | None, path(OUTPUT, "--outs", metavar="DIR", help=OUTS_HELP)] = None
     port: Annotated[

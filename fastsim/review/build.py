@@ -57,10 +57,11 @@ def low_pairs(run: Findings, thres: float, *, workers: int, device: Device) -> t
     Where they are more than MOST_PAIRS, the floor rises until so many are left.
     """
     floor = min(FLOOR, thres)
+    fixed = np.fromiter((run.files[i].reference for i in run.embeddings.ids.tolist()), np.bool_, len(run.embeddings))
     parts: list[_Pairs] = []
     count = 0
     for block in similarity.pair_blocks(run.embeddings, floor, device=device, workers=workers):
-        good = block.score >= floor
+        good = (block.score >= floor) & ~(fixed[block.left] & fixed[block.right])  # two references stay both
         parts.append((block.left[good], block.right[good], block.score[good]))
         count += int(good.sum())
         if count > 2 * MOST_PAIRS:

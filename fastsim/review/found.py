@@ -50,6 +50,10 @@ class Found:
     def __len__(self) -> int:
         return len(self.files)
 
+    def references(self) -> NDArray[np.bool_]:
+        """bool[n]: the files of reference folders, which stay."""
+        return np.fromiter((file.reference for file in self.files), np.bool_, len(self.files))
+
     def codes(self) -> Int64Array:
         """int64[k]: one number a pair, ascending."""
         return self.left * len(self.files) + self.right

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim.grouping.components import Components, group_pairs
+from fastsim.grouping.pair_scope import freed
 from fastsim.records import Embeddings, Float32Array, Int64Array, PairBlock
 from fastsim.review.found import Found
 from fastsim.review.rules import Ranking
@@ -85,7 +86,9 @@ def _add(grouping: Grouping, found: Found, good: NDArray[np.bool_], by: tuple[Ra
     components = Components(n)
     components.add(pairs)
     bare = Embeddings(np.arange(n), np.zeros((n, 1), np.float16), np.zeros((n, 2), np.int32))
-    for one in group_pairs(components, bare, ranking.rank, pairs) if n else ():
+    references = found.references()
+    for whole in group_pairs(components, bare, ranking.rank, pairs) if n else ():
+        one = freed(whole, references[whole.ids])
         grouping.group_of[one.ids] = len(grouping.members)
         grouping.keeper[one.ids], grouping.score[one.ids] = one.keeper, one.score
         grouping.members.append(one.ids.tolist())

@@ -21,6 +21,7 @@ from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.grouping.keep_order import Reason
 from fastsim.inputs import formats, raw_pairs
+from fastsim.inputs.references import References
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.planning import Settled, settle_units
 from fastsim.records import Embeddings, Group, LeftOut, MediaFile, Operation, Plan, Snapshot
@@ -185,7 +186,18 @@ def _findings(session: Session, groups: list[Group]) -> pipeline.Findings:
     }
     ran = Environment(RanOn("cpu", "", "not run"), "", "", None, 0)
     kept = {place: Reason(why, "") for place, why in reasons.items() if why}
-    return pipeline.Findings(found.files, (), bare, groups, ran, LeftOut(), _sidecars(session), kept, 0)
+    return pipeline.Findings(
+        found.files,
+        (),
+        bare,
+        groups,
+        ran,
+        LeftOut(),
+        _sidecars(session),
+        kept,
+        0,
+        references=References(session.found.settings.get("references", ()), session.found.settings.get("inputs", ())),
+    )
 
 
 def _sidecars(session: Session) -> Sidecars:

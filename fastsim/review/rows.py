@@ -101,6 +101,8 @@ class Rows:
         }  # fmt: skip
         if session.grouping.group_of[file] < 0:
             told["single"] = True
+        if one.reference:
+            told["reference"] = True
         if file in session.found.damage:
             told["damage"] = session.found.damage[file]
         if file in session.found.frames:

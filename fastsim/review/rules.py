@@ -67,7 +67,7 @@ def rank_files(found: Found, rules: Sequence[str]) -> Ranking:
     files, sizes = found.files, found.sizes
     damaged = np.array([file.id in found.damage for file in files], np.int64)
     passing = np.array([is_passing(file.path) for file in files], np.int64)
-    keys = [("intact", damaged), ("live", passing)]
+    keys = [("intact", damaged), ("reference", 1 - found.references().astype(np.int64)), ("live", passing)]
     removed = np.isin(np.arange(len(files)), found.settings.get("removed", [])).astype(np.int64)
     keys += [
         (name, removed if name == PLANNED else _keys(name, files, sizes))

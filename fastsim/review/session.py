@@ -29,6 +29,7 @@ class Session:
         self.found = store.found()
         n = len(self.found)
         self.bytes = np.array([file.snapshot.size for file in self.found.files], np.int64)
+        self.references = self.found.references()
         self.revision = 1
         self.thres = float(store.setting("thres", 0.75))
         self.rules = check_rules(store.setting("rules", []))
@@ -46,7 +47,7 @@ class Session:
 
     def stays(self) -> NDArray[np.bool_]:
         """bool[n]: what stays, by decision or else by the rules."""
-        return np.where(self.keep >= 0, self.keep == 1, self.grouping.stays())
+        return self.references | np.where(self.keep >= 0, self.keep == 1, self.grouping.stays())
 
     def losing(self) -> NDArray[np.bool_]:
         """bool[groups]: groups of which no file stays."""
@@ -73,6 +74,11 @@ class Session:
         """Decide whether files stay. done: their groups are decided with that."""
         with self.lock:
             self.check_ids(keep)
+            for file, value in keep.items():
+                if self.references[file] and not value:
+                    raise FastsimError(
+                        f"{shown(self.found.files[file].path)}: in a reference folder, where every file stays"
+                    )
             self._commit(label, {file: Decision(value, done or bool(self.done[file])) for file, value in keep.items()})
 
     def finish(self, groups: Iterable[Sequence[int]], label: str = "decide") -> int:

@@ -25,12 +25,14 @@ from fastsim.errors import FastsimError, shown
 from fastsim.records import Float16Array, MediaFile, Snapshot, Transform
 from fastsim.review.found import Found
 
-_VERSION = 1
+_VERSION = 2
+"""2 adds which files lie in reference folders."""
 _SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE files (
     id INTEGER PRIMARY KEY, path BLOB, root BLOB, size INTEGER, mtime_ns INTEGER, inode TEXT, ctime_ns INTEGER,
-    digest BLOB, width INTEGER, height INTEGER, damage TEXT, frames INTEGER, frames_total INTEGER
+    digest BLOB, width INTEGER, height INTEGER, damage TEXT, frames INTEGER, frames_total INTEGER,
+    reference INTEGER
 );
 CREATE TABLE arrays (name TEXT PRIMARY KEY, dtype TEXT, shape TEXT, data BLOB) WITHOUT ROWID;
 CREATE TABLE decisions (file INTEGER PRIMARY KEY, keep INTEGER NOT NULL, done INTEGER NOT NULL, time REAL NOT NULL);
@@ -295,7 +297,7 @@ def _write(base: sqlite3.Connection, found: Found) -> None:
     )
     transforms = [{"place": place, **asdict(one)} for place, one in found.transforms.items()]
     base.execute("INSERT INTO meta VALUES ('transforms', ?)", (json.dumps(transforms),))
-    base.executemany(f"INSERT INTO files VALUES ({', '.join('?' * 13)})", (_row(found, file) for file in found.files))
+    base.executemany(f"INSERT INTO files VALUES ({', '.join('?' * 14)})", (_row(found, file) for file in found.files))
     for name in _ARRAYS:
         array = getattr(found, name)
         if array is not None:
@@ -310,6 +312,7 @@ def _row(found: Found, file: MediaFile) -> Sequence[object]:
     return (
         file.id, os.fsencode(file.path), os.fsencode(file.root), shot.size, shot.mtime_ns, str(shot.inode),
         shot.ctime_ns, shot.digest, width, height, found.damage.get(file.id, ""), *found.frames.get(file.id, (1, 1)),
+        int(file.reference),
     )  # fmt: skip
 
 
@@ -318,9 +321,9 @@ def _read(base: sqlite3.Connection) -> Found:
     transforms = {one.pop("place"): _transform(one) for one in settings.pop("transforms", [])}
     files, damage, frames = [], {}, {}
     for row in base.execute("SELECT * FROM files ORDER BY id"):
-        file, path, root, size, mtime, inode, ctime, digest, _, _, complaint, compared, total = row
+        file, path, root, size, mtime, inode, ctime, digest, _, _, complaint, compared, total, reference = row
         shot = Snapshot(size, mtime, int(inode), ctime, digest)
-        files.append(MediaFile(file, os.fsdecode(path), os.fsdecode(root), shot))
+        files.append(MediaFile(file, os.fsdecode(path), os.fsdecode(root), shot, bool(reference)))
         if complaint:
             damage[file] = complaint
         if total > 1:

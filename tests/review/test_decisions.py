@@ -279,3 +279,17 @@ def test_filters_and_orders_show_what_they_say(photos: Path, served: Begin) -> N
 def test_images_can_open_the_review(photos: Path, run: Run) -> None:
     for words in (["--dry-run"], ["--plan", "p.jsonl"], ["--json", "-"]):
         assert "--review goes without" in run("images", photos, "--review", *words, code=2).stderr
+
+
+def test_files_of_reference_folders_stay_whatever_is_decided(photos: Path, served: Begin) -> None:
+    server = served(photos / "holiday", "--reference", photos / "backup", "--thres", "0.9", "--outs", "gone")
+    rows = server.rows()
+    marked = [file for row in rows for file in row["files"] if file.get("reference")]
+    assert marked
+    assert all(file["keep"] for file in marked)
+    answer = server.post("/api/decide", {"keep": {str(marked[0]["id"]): False}}, status=409)
+    assert "reference" in answer["problem"]
+    before = tree(photos / "backup")
+    told = apply(server, scope="all")
+    assert told["runs"][0]["done"] == sum(not file["keep"] for row in rows for file in row["files"]) > 0
+    assert tree(photos / "backup") == before

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -29,8 +30,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     found.end()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_it_listens_on_loopback_alone(server: Served) -> None:
-    assert urlsplit(server.address).hostname == "127.0.0.1"
+    folder = Path(f"/proc/{server.process.pid}")
+    ours = {os.readlink(entry) for entry in (folder / "fd").iterdir() if entry.is_symlink()}
+    listening = []
+    for family in ("tcp", "tcp6"):
+        for line in (folder / "net" / family).read_text().splitlines()[1:]:
+            _, address, _, state, *_, inode = line.split()[:10]
+            if state == "0A" and f"socket:[{inode}]" in ours:
+                listening.append(address)
+    port = int(urlsplit(server.address).port or 0)
+    assert listening == [f"0100007F:{port:04X}"]
 
 
 def test_the_token_is_long_and_is_exchanged_for_a_cookie(server: Served) -> None:

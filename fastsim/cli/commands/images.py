@@ -168,9 +168,9 @@ def _review(options: ImagesOptions) -> ExitCode:
 
     return review(
         ReviewOptions(
-            input=options.input, match=options.match, outs=options.outs, output=options.output, keep=options.keep,
-            pairs=options.pairs, no_sidecars=options.no_sidecars, decided=options.decided, network=options.network,
-            cache=options.cache,
+            input=options.input, reference=options.reference, match=options.match, outs=options.outs,
+            output=options.output, keep=options.keep, pairs=options.pairs, no_sidecars=options.no_sidecars,
+            decided=options.decided, network=options.network, cache=options.cache,
         )
     )  # fmt: skip
 
@@ -181,13 +181,9 @@ def _check(options: ImagesOptions) -> None:
     keep = _keep(options)
     if keep is not None and keep.requires(UNCROPPED) and not options.match.verify:
         raise UsageError(f"--keep {UNCROPPED} needs --verify, which finds out what is a crop of what; add --verify")
-    unreviewed = (
-        options.reference or options.between or options.within or options.min_pixels or options.rules or options.flag
-    )
+    unreviewed = options.between or options.within or options.min_pixels or options.rules or options.flag
     if options.review and unreviewed:
-        raise UsageError(
-            "--review goes without --reference, --between, --within, --min-pixels, --rules and --flag for now"
-        )
+        raise UsageError("--review goes without --between, --within, --min-pixels, --rules and --flag for now")
     if options.review and (options.dry_run or options.plan or options.json.json):
         raise UsageError("--review goes without --dry-run, --plan and --json: the page shows the plan, and applies it")
     if options.trash and mode != Mode.CLEAN_DELETE:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,7 +154,7 @@ def _interrupted(options: ReviewOptions) -> Store | None:
 def _reviewed(options: ReviewOptions) -> Store:
     """Run the pipeline and store what it finds. Raises FastsimError."""
     settings = Config(
-        scan=scan_of(options.input, options.outs or DEFAULT_OUTS),
+        scan=replace(scan_of(options.input, options.outs or DEFAULT_OUTS), references=options.reference),
         compute=compute_of(options.network, options.cache),
         thres=options.match.threshold,
         keep=_rules(options.keep),
@@ -176,7 +177,8 @@ def _stored(found: pipeline.Findings, settings: Config, options: ReviewOptions) 
     about: Mapping[str, Any] = {
         "thres": settings.thres, "verify": settings.verify, "rules": _known(settings.keep),
         "pairs": settings.pairs == Pairs.KEEP, "sidecars": settings.sidecars, "argv": list(sys.argv), "outs": scan.outs,
-        "title": ", ".join(map(shown, scan.inputs)) or "a list of files",
+        "title": ", ".join(map(shown, scan.inputs)) or "a list of files", "references": list(scan.references),
+        "inputs": [*scan.inputs, *scan.listed],
     }  # fmt: skip
     fresh = build.found_of(found, about, workers=compute.workers, device=compute.device)
     path = path_for(_key((*scan.inputs, *scan.listed)))

@@ -281,13 +281,14 @@ function fileCell(row, i, file, isActive) {
   picture.dataset.src = api.thumb(file, wide ? 320 : 160);
   picture.addEventListener("load", () => picture.classList.add("loaded"));
   const facts = [pixels(file), inBytes(file.bytes)].filter(Boolean).join("  ");
-  const note = file.went ? file.went : file.problem || file.damage ? (file.problem || "damaged") : file.single ? "not a duplicate" : file.rule ? file.why : file.score.toFixed(3);
+  const note = file.went ? file.went : file.problem || file.damage ? (file.problem || "damaged") : file.single ? "not a duplicate" : file.reference ? "reference" : file.rule ? file.why : file.score.toFixed(3);
+  const place = file.reference ? "reference folder" : "";
   const stays = file.keep ? "stays" : "goes";
   const label = `${i + 1}: ${file.name}, ${pixels(file).replace("\u00d7", " by ")}, ${inBytes(file.bytes)}, ${file.form}, ${stays}${note ? `, ${note}` : ""}`;
   return make("div", {
     class: `file ${file.keep ? "keep" : "go"}${isActive ? " current" : ""}${file.own && file.keep !== file.rule ? " own" : ""}${file.went ? " went" : ""}${file.problem ? " wrong" : ""}`,
     role: "gridcell", tabindex: isActive ? "0" : "-1", "aria-selected": file.keep ? "true" : "false", "aria-label": label,
-    title: `${file.folder === "." ? "" : `${file.folder}/`}${file.name}\n${facts}  ${file.form}\n${date(file.date)}${file.frames ? `\n${file.frames} frames` : ""}${file.why ? `\n${file.why}` : ""}`,
+    title: `${file.folder === "." ? "" : `${file.folder}/`}${file.name}\n${facts}  ${file.form}\n${date(file.date)}${file.frames ? `\n${file.frames} frames` : ""}${file.why ? `\n${file.why}` : ""}${place ? `\n${place}` : ""}`,
     onclick: () => { select(row, i); toggle(i); },
     ondblclick: () => { toggle(i); compare(); },
     onfocus: () => { if (list.active.row !== row || list.active.file !== i) select(row, i, false); },
@@ -380,7 +381,7 @@ function keepBest() {
   const data = current();
   if (!data) return;
   const best = data.files[0];
-  send({ keep: Object.fromEntries(data.files.map((file) => [file.id, file === best])) }, () => `${best.name} stays alone`);
+  send({ keep: Object.fromEntries(data.files.map((file) => [file.id, file === best || Boolean(file.reference)])) }, () => `${best.name} stays alone`);
 }
 
 function setApart(whole) {
