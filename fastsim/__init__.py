@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         Options,
         apply_plan,
         embed,
+        export_groups,
+        export_pairs,
         find,
         find_groups,
         find_leaks,
@@ -55,6 +57,8 @@ _HOMES = {
         "Options",
         "apply_plan",
         "embed",
+        "export_groups",
+        "export_pairs",
         "find",
         "find_groups",
         "find_leaks",
@@ -79,9 +83,9 @@ _HOMES = {
 """The module of each public name."""
 __all__ = [
     "Between", "Built", "Embedded", "FastsimError", "Found", "Index", "Leaks", "Match", "Member", "Operation",
-    "Options", "Outcome", "Plan", "Skipped", "Split", "Undone", "__version__", "apply_plan", "embed", "find",
-    "find_groups", "find_leaks", "find_pairs", "make_index", "make_plan", "nearest", "plan_leaks", "read_plan",
-    "similar_pairs", "undo_run", "write_plan",
+    "Options", "Outcome", "Plan", "Skipped", "Split", "Undone", "__version__", "apply_plan", "embed",
+    "export_groups", "export_pairs", "find", "find_groups", "find_leaks", "find_pairs", "make_index", "make_plan",
+    "nearest", "plan_leaks", "read_plan", "similar_pairs", "undo_run", "write_plan",
 ]  # fmt: skip
 
 

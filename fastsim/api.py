@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypedDict, Unpack
@@ -27,7 +27,9 @@ from fastsim.planning import check_libraries, groups_for, refuse_losses, settle_
 from fastsim.quality import parse_flags
 from fastsim.records import Flagged, Float16Array, Int32Array, Plan, Skipped, by_keeper
 from fastsim.report import results
+from fastsim.report.exports import image_rows, write_export
 from fastsim.report.results import Member
+from fastsim.report.tables import check_table, write_table
 from fastsim.run.progress import Callback, CallbackProgress, NullProgress, Progress, for_stream
 from fastsim.verified_pairs import Verifier
 
@@ -270,6 +272,29 @@ def _keep(keep: str | Iterable[str] | None, verify: bool) -> KeepRules:
 
 def _thres(thres: float | None, verify: bool) -> float:
     return config.check_thres(thres if thres is not None else 0.0 if verify else config.DEFAULT_THRES)
+
+
+def export_groups(found: Found, path: StrPath) -> None:
+    """Write every image of `found` with its group to a file.
+
+    path: `.csv`, `.json`, `.npz` or `.parquet` (needs pyarrow), or `samples.json`, which FiftyOne reads. A file that fastsim
+    did not write is never replaced. Raises FastsimError.
+    """
+    name, findings = os.fsdecode(path), found.findings
+    check_table("path", name)
+    groups = findings.groups if found.group_by == GroupBy.COMPONENT else by_keeper(findings.groups)
+    write_export("path", name, list(image_rows(groups, found.groups, findings.files, findings.embeddings)))
+
+
+def export_pairs(pairs: Sequence[Mapping[str, Any]], path: StrPath) -> None:
+    """Write what `find_pairs` returned to a file: `.csv`, `.json`, `.npz` or `.parquet` (needs pyarrow).
+
+    A file that fastsim did not write is never replaced. Raises FastsimError.
+    """
+    from fastsim.report.pairs import COLUMNS
+
+    check_table("path", os.fsdecode(path))
+    write_table("path", os.fsdecode(path), pairs, COLUMNS, name="pairs")
 
 
 def make_plan(

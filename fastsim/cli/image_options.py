@@ -121,6 +121,14 @@ class ImagesOptions:
             help="Mark images in the report and in JSON: blur, dark, bright, low-information.",
         ),
     ] = None  # fmt: skip
+    export: Annotated[
+        str | None,
+        path(
+            OUTPUT, "--export", metavar="FILE",
+            help="Write every image with its group: FILE.csv, .json, .npz or .parquet (needs pyarrow), or samples.json for "
+            "FiftyOne.",
+        ),
+    ] = None  # fmt: skip
     output: OutputOptions
     json: JsonOption
     keep: Annotated[
@@ -259,7 +267,12 @@ class PairsOptions:
     match: MatchOptions
     out: Annotated[
         str | None,
-        path(OUTPUT, "--out", metavar="FILE", help="The table to write: FILE.csv, .json or .parquet (needs pyarrow)."),
+        path(
+            OUTPUT,
+            "--out",
+            metavar="FILE",
+            help="The table to write: FILE.csv, .json, .npz or .parquet (needs pyarrow).",
+        ),
     ] = None
     output: OutputOptions
     network: NetworkOptions

@@ -47,7 +47,9 @@ class LeakageOptions:
     match: MatchOptions
     out: Annotated[
         str | None,
-        path(OUTPUT, "--out", metavar="FILE", help="Write the pairs: FILE.csv, .json or .parquet (needs pyarrow)."),
+        path(
+            OUTPUT, "--out", metavar="FILE", help="Write the pairs: FILE.csv, .json, .npz or .parquet (needs pyarrow)."
+        ),
     ] = None
     outs: Annotated[
         str | None,

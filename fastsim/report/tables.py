@@ -7,8 +7,11 @@ import importlib.util
 import io
 import json
 import os
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from fastsim import __version__
 from fastsim.errors import UsageError, pip_install, shown
@@ -16,7 +19,7 @@ from fastsim.files import owned
 
 Columns = Mapping[str, type]
 """The columns of a table, in order, each with the type of its values: str, int, float or bool. Any value may be None."""
-KINDS = {".csv": owned.CSV, ".json": owned.JSON, ".parquet": owned.NEVER_OURS}
+KINDS = {".csv": owned.CSV, ".json": owned.JSON, ".npz": owned.NPZ, ".parquet": owned.NEVER_OURS}
 """What can be written, by suffix."""
 
 
@@ -38,10 +41,10 @@ def write_table(option: str, path: str, rows: Sequence[Mapping[str, Any]], colum
 
 
 def encoded(rows: Sequence[Mapping[str, Any]], columns: Columns, suffix: str, *, name: str) -> bytes:
-    """Encode `rows` as `.json`, `.csv` or `.parquet` (needs pyarrow). What a row has beyond `columns` is left out.
+    """Encode `rows` as `.json`, `.csv`, `.npz` or `.parquet` (needs pyarrow). What a row has beyond `columns` is left out.
 
     A CSV file has a first column more, the version. Names that are not UTF-8 are surrogates in JSON, their own bytes in
-    CSV, and shown with replacement characters in Parquet.
+    CSV, and shown with replacement characters in Parquet. In NumPy's format a missing value is NaN, -1 or an empty text.
     """
     if suffix == ".json":
         told = [{column: row[column] for column in columns} for row in rows]
@@ -52,6 +55,8 @@ def encoded(rows: Sequence[Mapping[str, Any]], columns: Columns, suffix: str, *,
         writer.writerow([owned.CSV.start.decode().rstrip(","), *columns])
         writer.writerows([__version__, *("" if row[one] is None else row[one] for one in columns)] for row in rows)
         return stream.getvalue().encode("utf-8", "surrogateescape")
+    if suffix == ".npz":
+        return _as_npz(rows, columns)
     import pyarrow as arrow
     from pyarrow import parquet
 
@@ -60,6 +65,22 @@ def encoded(rows: Sequence[Mapping[str, Any]], columns: Columns, suffix: str, *,
     told = [{column: _for_parquet(row[column]) for column in columns} for row in rows]
     sink = io.BytesIO()
     parquet.write_table(arrow.Table.from_pylist(told, schema), sink)
+    return sink.getvalue()
+
+
+def _as_npz(rows: Sequence[Mapping[str, Any]], columns: Columns) -> bytes:
+    """Return an array of n values for each column: text, int64, float64, or int8 for what is true or false."""
+    kinds: dict[type, tuple[Any, object]] = {
+        str: (np.str_, ""), int: (np.int64, -1), float: (np.float64, np.nan), bool: (np.int8, -1),
+    }  # fmt: skip
+    arrays = {}
+    for column, kind in columns.items():
+        dtype, missing = kinds[kind]
+        arrays[column] = np.array([missing if row[column] is None else row[column] for row in rows], dtype)
+    sink = io.BytesIO()
+    np.savez(sink, **arrays)  # type: ignore[arg-type]
+    with zipfile.ZipFile(sink, "a") as archive:
+        archive.comment = owned.NPZ.end
     return sink.getvalue()
 
 

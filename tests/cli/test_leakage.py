@@ -164,7 +164,7 @@ def test_splits_of_one_name_are_told_by_their_paths(data: Path, run: Run) -> Non
         (["train", "val", "--drop", "val"], "--drop needs --plan"),
         (["train", "val", "--drop", "xyz", "--plan", "p.jsonl"], "--drop must be one of train, val (got 'xyz')"),
         (["train", "val", "--mode", "clean_delete", "--drop", "val", "--plan", "p"], "refused under 0.9"),
-        (["train", "val", "--out", "r.txt"], "--out must end with one of .csv, .json, .parquet (got 'r.txt')"),
+        (["train", "val", "--out", "r.txt"], "--out must end with one of .csv, .json, .npz, .parquet (got 'r.txt')"),
         (["train", "val", "--out", "r.json", "--json", "r.json"], "name the same file"),
         (["train", "nowhere"], "nowhere: no such file or folder"),
     ],

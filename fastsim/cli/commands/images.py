@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from fastsim import __version__, config, pipeline
 from fastsim.choices import EQUAL_MODES, LINK_MODES, GroupBy, Mode, Scope
@@ -37,12 +38,14 @@ from fastsim.inputs.archives import refuse_archives
 from fastsim.inputs.filters import parse_pixels
 from fastsim.planning import Settled, check_libraries, groups_for, refuse_losses, settle_units, unit_lines
 from fastsim.quality import parse_flags
-from fastsim.records import Plan, by_keeper
+from fastsim.records import Group, Plan, by_keeper
 from fastsim.report import pairs, results
+from fastsim.report.exports import image_rows, write_export
 from fastsim.report.flagged import flagged_json, flagged_lines
 from fastsim.report.left_out import left_out_json, left_out_lines
 from fastsim.report.listing import Names, planned_groups, summary_groups
 from fastsim.report.results import Member, in_bytes, plural
+from fastsim.report.tables import check_table
 from fastsim.run.progress import for_stream
 from fastsim.run.terminal import UnprintableError, complain, our_stderr, out, out_paths
 from fastsim.run.timing import stage
@@ -77,6 +80,8 @@ def images(options: ImagesOptions) -> ExitCode:
         plan_file.check_plan_target(options.plan)
         if options.json.json and os.path.realpath(options.plan) == os.path.realpath(options.json.json):
             raise UsageError(f"--plan and --json {shown(options.json.json)}: the same file; name a file each")
+    if options.export is not None:
+        _check_export(options.export, options)
     check_json(options.json.json, outs.path if acts else None)
     with our_stderr(options.output.verbose) as stream:
         progress = for_stream(stream, options.output.quiet)
@@ -127,27 +132,7 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
     told = found.groups if options.group_by == GroupBy.COMPONENT else by_keeper(found.groups)
     held = {i: Reason(words, "") for i, words in result.settled.units.held.items()}
     groups = results.members(told, found.files, found.embeddings, {**found.reasons, **held}, found.flagged)
-    problem = None
-    if options.json.json:
-        numbers = {
-            **results.counts(found.files, found.skipped, groups), "companions": result.settled.count(),
-            "references": sum(file.reference for file in found.files),
-        }  # fmt: skip
-        as_json = results.as_json(
-            groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
-            numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
-            damaged=results.damaged(found.files, found.embeddings),
-        )  # fmt: skip
-        as_json["left_out"] = left_out_json(found.left_out)
-        if options.flag is not None:
-            as_json["flagged"] = flagged_json(found.flagged, found.files)
-        if found.verified is not None:
-            places = pairs.not_different(found.verified)
-            as_json["pairs"] = list(pairs.pair_records(found.verified, found.embeddings, found.files, places=places))
-        try:
-            results.write_json(as_json, options.json.json)
-        except FastsimError as error:
-            problem = error
+    problem = _write_files(options, found, result, told, groups)
     if options.dry_run:
         for line in planned_groups(groups, plan, Names(found.files)):
             out(line)
@@ -160,6 +145,52 @@ def _tell(options: ImagesOptions, found: pipeline.Findings, result: _Result, out
         for line in outcome_lines(plan, outcome) if outcome is not None and options.output.quiet else ():
             complain(line)  # how to undo the run must be printed all the same
         raise problem
+
+
+def _write_files(
+    options: ImagesOptions, found: pipeline.Findings, result: _Result, told: Sequence[Group],
+    groups: Sequence[Sequence[Member]],
+) -> FastsimError | None:  # fmt: skip
+    """Write --json and --export; return what went wrong, to be raised when all has been printed."""
+    try:
+        if options.json.json:
+            results.write_json(_as_json(options, found, result, groups), options.json.json)
+        if options.export:
+            write_export("--export", options.export, list(image_rows(told, groups, found.files, found.embeddings)))
+    except FastsimError as error:
+        return error
+    return None
+
+
+def _as_json(
+    options: ImagesOptions, found: pipeline.Findings, result: _Result, groups: Sequence[Sequence[Member]]
+) -> dict[str, Any]:
+    """Return the whole result."""
+    plan, outcome = result.plan, result.outcome
+    numbers = {
+        **results.counts(found.files, found.skipped, groups), "companions": result.settled.count(),
+        "references": sum(file.reference for file in found.files),
+    }  # fmt: skip
+    as_json = results.as_json(
+        groups=groups, skipped=found.skipped, plan=plan, results=outcome.results if outcome else (),
+        numbers=numbers, timings=found.timings, environment=environment_of(found.environment),
+        damaged=results.damaged(found.files, found.embeddings),
+    )  # fmt: skip
+    as_json["left_out"] = left_out_json(found.left_out)
+    if options.flag is not None:
+        as_json["flagged"] = flagged_json(found.flagged, found.files)
+    if found.verified is not None:
+        places = pairs.not_different(found.verified)
+        as_json["pairs"] = list(pairs.pair_records(found.verified, found.embeddings, found.files, places=places))
+    return as_json
+
+
+def _check_export(export: str, options: ImagesOptions) -> None:
+    """Raise UsageError if --export cannot be written."""
+    check_table("--export", export)
+    for name, other in (("--plan", options.plan), ("--json", options.json.json)):
+        if other and os.path.realpath(other) == os.path.realpath(export):
+            raise UsageError(f"{name} and --export {shown(export)}: the same file; name a file each")
 
 
 def _review(options: ImagesOptions) -> ExitCode:
@@ -194,8 +225,8 @@ def _check(options: ImagesOptions) -> None:
             "may be merely alike; use --thres 0.95, or --verify, or --mode clean_move (can be undone), or --force if you are sure"
         )
     acts = _acts(options)
-    if mode == Mode.LIST and (options.dry_run or options.plan or options.json.json or options.review):
-        raise UsageError("--mode list prints paths only; leave out --dry-run, --plan, --json and --review")
+    if mode == Mode.LIST and (options.dry_run or options.plan or options.json.json or options.export or options.review):
+        raise UsageError("--mode list prints paths only; leave out --dry-run, --plan, --json, --export and --review")
     if options.null and mode != Mode.LIST:
         raise UsageError(f"--null goes with --mode list, not with {mode}; leave one of them out")
     if options.allow_different and mode not in EQUAL_MODES:
