@@ -9,7 +9,6 @@ other batches. Ids travel through the pipeline with their samples.
 
 from __future__ import annotations
 
-import io
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from functools import cache
@@ -17,14 +16,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from nvidia.dali import Pipeline, fn, types
-from PIL import Image
 
 from fastsim.decode import stacked, views_of
-from fastsim.decode.colour import changes
 from fastsim.decode.decoder import AT_ONCE, decode_file
-from fastsim.decode.libraries import MAX_PIXELS
+from fastsim.decode.device_jpeg import device_size
 from fastsim.decode.picture import Picture, UnreadableError
-from fastsim.decode.stills import orientation_of
 from fastsim.inputs.archives import open_source
 from fastsim.records import FrameBatch, MediaFile, Skipped
 from fastsim.run.prefetch import prefetch_map
@@ -38,11 +34,6 @@ larger image is a batch of its own.
 """
 _LEAST_BYTES = 32 * 2**20
 """If the device runs out of memory, the limit is halved, down to this."""
-_END = b"\xff\xd9"
-"""End marker of a JPEG; without it the file is truncated, and OpenCV decodes what is present."""
-_TAIL = 4096
-"""Bytes at the end of a file that are searched for the marker: some cameras append data."""
-
 _NO_MEMORY = (
     "out of memory", "out_of_memory", "memory allocation", "memoryallocation", "bad_alloc", "allocator_failure",
     "can't allocate", "cannot allocate", "failed to allocate", "alloc_failed",
@@ -239,25 +230,6 @@ def is_out_of_memory(error: Exception) -> bool:
     """
     text = str(error).lower()
     return isinstance(error, MemoryError) or any(word in text for word in _NO_MEMORY)
-
-
-def device_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height, as a viewer shows them, of a JPEG that the device decodes as the cpu backend would.
-
-    Returns None for all other files.
-    """
-    if not data.startswith(b"\xff\xd8") or _END not in data[-_TAIL:]:
-        return None
-    try:
-        header = Image.open(io.BytesIO(data), formats=("JPEG",))
-    except Exception:  # the cpu backend reports what is wrong with it
-        return None
-    width, height = header.size
-    if header.format != "JPEG" or header.mode not in ("RGB", "L") or width * height > MAX_PIXELS:
-        return None
-    if changes(header.info.get("icc_profile"), header.mode):
-        return None
-    return (height, width) if orientation_of(header) >= 5 else (width, height)
 
 
 def build(batch: int, workers: int, device: int | None) -> Any:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageDraw, features
 from PIL.PngImagePlugin import PngInfo
+from support import wide_gamut
 
 from fastsim.decode import decoder, frames, memory
 from fastsim.decode.colour import to_srgb
@@ -338,33 +339,6 @@ def test_a_wide_gamut_copy_looks_like_its_srgb_twin() -> None:
     stored = np.asarray(wide)
     assert differ(stored, np.asarray(image)) > 4
     assert differ(to_srgb(stored, "RGB", profile), np.asarray(image)) < 2.5
-
-
-def wide_gamut() -> bytes:
-    """Return a matrix profile with the primaries of Rec. 2020 and a gamma of 2.2, written by hand."""
-
-    def s15(value: float) -> bytes:
-        return struct.pack(">i", round(value * 65536))
-
-    def xyz(*values: float) -> bytes:
-        return b"XYZ " + bytes(4) + b"".join(map(s15, values))
-
-    text = b"desc" + bytes(4) + struct.pack(">I", 5) + b"wide\0" + bytes(78)
-    curve = b"curv" + bytes(4) + struct.pack(">IH", 1, round(2.2 * 256)) + bytes(2)
-    tags = {
-        b"desc": text, b"cprt": b"text" + bytes(4) + b"none\0\0\0\0", b"wtpt": xyz(0.9642, 1.0, 0.8249),
-        b"rXYZ": xyz(0.6735, 0.2790, -0.0019), b"gXYZ": xyz(0.1657, 0.6753, 0.0300), b"bXYZ": xyz(0.1251, 0.0456, 0.7969),
-        b"rTRC": curve, b"gTRC": curve, b"bTRC": curve,
-    }  # fmt: skip
-    table, body, at = b"", b"", 128 + 4 + 12 * len(tags)
-    for name, data in tags.items():
-        padded = data + bytes(-len(data) % 4)
-        table += name + struct.pack(">II", at + len(body), len(padded))
-        body += padded
-    size = at + len(body)
-    head = struct.pack(">I4sI4s4s4s", size, b"none", 0x02400000, b"mntr", b"RGB ", b"XYZ ") + bytes(12) + b"acsp"
-    head = head.ljust(68, b"\0") + b"".join(map(s15, (0.9642, 1.0, 0.8249)))
-    return head.ljust(128, b"\0") + struct.pack(">I", len(tags)) + table + body
 
 
 # ---- damage ----

@@ -37,7 +37,7 @@ WITHIN = {("files", "inputs"), ("embedding", "cache"), ("rows", "records"), ("ro
 
 BACKENDS = {
     "cv2": ["decode/libraries.py", "verification/opencv.py", "videos/pictures.py"],
-    "PIL": ["decode/colour.py", "decode/dali.py", "decode/decoder.py", "decode/libraries.py"],
+    "PIL": ["decode/colour.py", "decode/decoder.py", "decode/libraries.py"],
     "simplejpeg": ["decode/jpeg.py"],
     "tifffile": ["decode/tiff.py"],
     "rawpy": ["decode/readers.py"],
