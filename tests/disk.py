@@ -138,3 +138,22 @@ def other_file_system(here: Path) -> Iterator[Path]:
         pytest.skip("needs a second file system: /dev/shm is none")
     with tempfile.TemporaryDirectory(dir=shm) as folder:
         yield Path(folder)
+
+
+def has_reflinks(folder: Path) -> bool:
+    """Return whether files of `folder` can share blocks, as on XFS and Btrfs."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return False
+    source, target = folder / "reflink source", folder / "reflink target"
+    source.write_bytes(b"x" * 4096)
+    try:
+        with source.open("rb") as reader, target.open("wb") as writer:
+            fcntl.ioctl(writer.fileno(), 0x40049409, reader.fileno())
+    except OSError:
+        return False
+    finally:
+        source.unlink()
+        target.unlink(missing_ok=True)
+    return True

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from disk import contents, fill, listed, other_file_system, plan_of, state
+from disk import contents, fill, has_reflinks, listed, other_file_system, plan_of, state
 
 from fastsim.choices import Mode
 from fastsim.errors import UsageError
@@ -256,6 +256,14 @@ def test_a_kill_before_any_call_that_changes_the_disk_loses_nothing(
         fast = Path("/dev/shm")
         with tempfile.TemporaryDirectory(dir=fast if fast.is_dir() else tmp_path) as folder:
             sweep(mode, disks, then, Path(folder) / "work", Path(folder) / "out")
+
+
+@posix
+@pytest.mark.parametrize("then", ["undo", "finish", "undo killed", "thrice"])
+def test_nor_does_a_kill_while_reflinks_are_made(tmp_path: Path, then: str) -> None:
+    if not has_reflinks(tmp_path):
+        pytest.skip("needs reflinks: run with --basetemp on XFS or Btrfs")
+    sweep(Mode.LINK_REFLINK, "hard links", then, tmp_path / "work", tmp_path / "out")
 
 
 def sweep(*args: str | Path) -> None:
