@@ -86,7 +86,7 @@ def test_wrong_use_is_one_line_with_the_value_that_was_typed(run: Run) -> None:
 @POSIX
 @pytest.mark.parametrize(
     ("typed", "offered"), [("im", "images"), ("images --th", "--thres"), ("images . --mode clean_d", "clean_delete"),
-                           ("images . --keep n", "newest"), ("images . --group-by k", "keeper"),
+                           ("images . --keep intact,ne", "intact,newest"), ("images . --group-by k", "keeper"),
                            ("tune . --runtime t", "tensorrt"), ("embed . --device cu", "cuda"),
                            ("video a.mp4 --format w", "webp"), ("compare --size 16", "160"),
                            ("images ./p", ""), ("images . --outs ./o", ""), ("undo ./o", "")],

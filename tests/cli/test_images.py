@@ -77,6 +77,9 @@ def test_the_json_holds_what_is_documented(run: Run, photos: Path, tmp_path: Pat
                 "frames_total",
                 "damage",
                 "why",
+                "rule",
+                "reference",
+                "flags",
             ]
             assert member["bytes"] == os.path.getsize(member["path"])
             assert 0.85 <= member["score"] <= 1
