@@ -21,6 +21,15 @@ y = (float16)(v > 15.0f ? v : v * n / (n + 2.0f));
 """Mish in one pass: tanh(ln(1 + e)) = n / (n + 2) with n = e * (e + 2)."""
 
 
+FORMS: dict[str, dict[str, Any]] = {
+    "as by default: Mish as x tanh(softplus(x)), means by pooling, NHWC": {},
+    "Mish as exported": {"softplus": False},
+    "means as exported": {"pooling": False},
+    "NCHW": {"options": {"prefer_nhwc": "0"}},
+}
+"""What is compared: a name, and how CudaNetwork is opened."""
+
+
 class Pictures(NamedTuple):
     """A batch of noise on the device, and the float32 rows that the CPU makes of its first pictures."""
 
@@ -42,9 +51,8 @@ class Pictures(NamedTuple):
 def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
     for side in sizes.sides:
         drawn = Pictures.drawn(sizes, side)
-        for softplus in (True, False):
-            form = "Mish as x tanh(softplus(x))" if softplus else "Mish as exported"
-            yield from _ours(drawn, form, sizes, runtime="onnxruntime", softplus=softplus)
+        for form, options in FORMS.items():
+            yield from _ours(drawn, form, sizes, runtime="onnxruntime", **options)
         rival = "PyTorch, EfficientNet-B0, AMP"
         yield from guarded(f"embed {side}", rival, lambda d=drawn: by_torch(d.pixels, sizes), clock)  # type: ignore[misc]
     yield from mish(sizes)
@@ -52,7 +60,7 @@ def part(sizes: Sizes, clock: Clock) -> Iterator[Row]:
 
 def tensorrt(sizes: Sizes, _clock: Clock) -> Iterator[Row]:
     """Return the same with the TensorRT provider, whose engine takes minutes to build."""
-    yield from _ours(Pictures.drawn(sizes, sizes.side), "TensorRT fuses Mish", sizes, runtime="tensorrt", softplus=True)
+    yield from _ours(Pictures.drawn(sizes, sizes.side), "TensorRT fuses Mish", sizes, runtime="tensorrt")
 
 
 def _exact(batch: FrameBatch) -> np.ndarray[Any, Any]:
@@ -62,13 +70,11 @@ def _exact(batch: FrameBatch) -> np.ndarray[Any, Any]:
     return unit_rows(raw)
 
 
-def _ours(drawn: Pictures, form: str, sizes: Sizes, *, runtime: str, softplus: bool) -> Iterator[Row]:
+def _ours(drawn: Pictures, form: str, sizes: Sizes, *, runtime: str, **options: Any) -> Iterator[Row]:
     from fastsim.embedding.onnxruntime_cuda import CudaNetwork
 
     batch, exact = drawn.batch, drawn.exact
-    net = CudaNetwork(
-        load_model(), device=Device.parse(DEVICE), runtime=runtime, batch=len(batch.ids), softplus=softplus
-    )
+    net = CudaNetwork(load_model(), device=Device.parse(DEVICE), runtime=runtime, batch=len(batch.ids), **options)
     ((_, ours),) = net.run([batch])
     worst = float((unit_rows(ours)[: len(exact)].astype(np.float32) * exact).sum(axis=1).min())
     assert worst > 0.99, f"{form}: cosine to the cpu backend {worst}"

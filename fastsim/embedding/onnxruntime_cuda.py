@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cupy as cp
@@ -45,17 +45,19 @@ class CudaNetwork:
 
     def __init__(
         self, model: Model, *, device: Device, runtime: str, batch: int, cache: str | None = None,
-        traffic: Traffic | None = None, softplus: bool = True,
+        traffic: Traffic | None = None, softplus: bool = True, pooling: bool = True,
+        options: Mapping[str, str] | None = None,
     ) -> None:  # fmt: skip
+        """Open the session. softplus, pooling: see `device_graph`; options: of the provider, in place of our own."""
         self._path, self._batch, self._traffic = model.path, batch, traffic or Traffic()
         self._number = device.first
         self._device = cp.cuda.Device(self._number)
         with self._device:
             self._stream = cp.cuda.Stream(non_blocking=True)
         provider = PROVIDERS[runtime]
-        graph = graph_of(model, softplus)
+        graph = graph_of(model, softplus, pooling)
         self._session, note = open_session(
-            graph.source, provider, options_of(provider, self._number, self._stream.ptr, cache)
+            graph.source, provider, options_of(provider, self._number, self._stream.ptr, cache) | dict(options or {})
         )
         self._input, self._output = self._session.get_inputs()[0], self._session.get_outputs()[0].name
         shape = [axis if isinstance(axis, int) else None for axis in self._input.shape]
@@ -188,13 +190,13 @@ class Graph(NamedTuple):
     ends_in_unit_rows: bool
 
 
-def graph_of(model: Model, softplus: bool = True) -> Graph:
+def graph_of(model: Model, softplus: bool = True, pooling: bool = True) -> Graph:
     """Return the graph in float16 if the onnx package is installed and the graph allows it."""
     try:
         from fastsim.embedding.graph.device import device_graph
     except ImportError:
         return Graph(str(model.path), "float32 (float16 needs the package onnx)", False)
-    return Graph(*device_graph(str(model.path), softplus=softplus), True)
+    return Graph(*device_graph(str(model.path), softplus=softplus, pooling=pooling), True)
 
 
 def options_of(provider: str, device: int, stream: int, cache: str | None) -> dict[str, str]:

@@ -18,6 +18,7 @@ from onnx import TensorProto, helper  # noqa: E402
 
 from fastsim.embedding.graph import device as graphs  # noqa: E402
 from fastsim.embedding.graph.normalise import OUTPUT, end_in_unit_rows  # noqa: E402
+from fastsim.embedding.graph.pooling import pool_means  # noqa: E402
 from fastsim.embedding.graph.softplus import spell_with_softplus  # noqa: E402
 
 
@@ -91,6 +92,47 @@ def test_every_mish_of_the_packaged_network_is_three_steps_and_its_vectors_stay(
         for source in (path, model.SerializeToString())
     )
     assert np.abs(exact - ours).max() < 1e-4
+
+
+def test_the_means_of_the_packaged_network_are_pooled_and_its_vectors_stay() -> None:
+    path = str(load_model().path)
+    model = onnx.load(path)
+    before = Counter(node.op_type for node in model.graph.node)
+    found = pool_means(model)
+    after = Counter(node.op_type for node in model.graph.node)
+    assert found == before["ReduceMean"] - after["ReduceMean"] == after["GlobalAveragePool"] >= 16
+    onnx.checker.check_model(model, full_check=True)
+    pixels = np.random.default_rng(2).integers(0, 256, (2, 96, 64, 3), np.uint8)
+    exact, ours = (
+        session(source).run(None, {"images": pixels})[0]  # type: ignore[attr-defined]
+        for source in (path, model.SerializeToString())
+    )
+    assert np.abs(exact - ours).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("rank", "axes", "keep", "pooled"),
+    [(4, [2, 3], 1, 1), (4, [-1, -2], 1, 1), (4, [1, 2], 1, 0), (4, [2, 3], 0, 0), (5, [2, 3], 1, 0), (4, [3], 1, 0)],
+)
+@pytest.mark.parametrize("opset", [17, 18])
+def test_only_means_over_height_and_width_of_images_are_pooled(
+    rank: int, axes: list[int], keep: int, pooled: int, opset: int
+) -> None:
+    shape = ["n", 3, 5, 6, 2][:rank]
+    if opset < 18:
+        node, constants = helper.make_node("ReduceMean", ["x"], ["y"], axes=axes, keepdims=keep), []
+    else:
+        node = helper.make_node("ReduceMean", ["x", "axes"], ["y"], keepdims=keep)
+        constants = [helper.make_tensor("axes", TensorProto.INT64, [len(axes)], axes)]
+    value = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
+    output = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
+    graph = helper.make_graph([node], "g", value, output, constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    raw = np.random.default_rng(0).normal(size=(2, *shape[1:])).astype(np.float32)  # type: ignore[arg-type]
+    before = session(model.SerializeToString()).run(None, {"x": raw})[0]  # type: ignore[attr-defined]
+    assert pool_means(model) == pooled
+    after = session(model.SerializeToString()).run(None, {"x": raw})[0]  # type: ignore[attr-defined]
+    assert before.shape == after.shape and np.abs(before - after).max() < 1e-6
 
 
 def test_what_only_looks_like_mish_is_left_alone(tmp_path: Path) -> None:

@@ -45,7 +45,9 @@ BACKENDS = {
     "av": [f"decode/video/{name}.py" for name in ("black_bars", "glimpse", "index", "pixels", "reader", "sparse")],
     "openvino": ["embedding/openvino.py", "embedding/graph/mish.py"],
     "onnxruntime": ["embedding/onnxruntime_import.py"],
-    "onnx": [f"embedding/graph/{name}.py" for name in ("device", "half", "normalise", "softplus")],
+    "onnx": [
+        f"embedding/graph/{name}.py" for name in ("constants", "device", "half", "normalise", "pooling", "softplus")
+    ],
     "cupy": ["decode/dali.py", "embedding/onnxruntime_cuda.py", "embedding/row_store.py", "similarity/cuda.py"],
     "nvidia": ["decode/dali.py", "decode/video/dali.py"],
 }

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from onnx import helper, numpy_helper
+from onnx import helper
+
+from fastsim.embedding.graph.constants import constants
 
 
 def spell_with_softplus(model: Any) -> int:
@@ -76,15 +78,7 @@ def _squared(node: Any) -> str | None:
 
 def _ones(graph: Any) -> set[str]:
     """Return the names of the constants that are 1."""
-    tensors = {tensor.name: tensor for tensor in graph.initializer}
-    tensors |= {
-        node.output[0]: attribute.t
-        for node in graph.node
-        if node.op_type == "Constant"
-        for attribute in node.attribute
-        if attribute.name == "value"
-    }
-    return {name for name, tensor in tensors.items() if (numpy_helper.to_array(tensor) == 1).all()}
+    return {name for name, value in constants(graph).items() if (value == 1).all()}
 
 
 def _sweep(graph: Any) -> None:
