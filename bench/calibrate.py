@@ -32,6 +32,8 @@ from fastsim.verification.decision import FEWEST_BLOCKS, NAMES, SIGNS
 
 FOLDS = 5
 ALLOWED = 400
+MORE = 1.5
+"""Added to the limit for large pictures: drawn ones of one layout, which are large, must not be confirmed."""
 SPARE = 40
 NEIGHBOURS, FLOOR, INLIERS = 24, 0.3, 6
 RULE = Path(__file__).resolve().parents[1] / "fastsim" / "verification" / "rule.json"
@@ -109,7 +111,8 @@ def report(
 def write(trees: Trees, least: float, out: Path) -> None:
     limit = [[None if np.isinf(one) else round(float(one), 5) for one in tree] for tree in trees.limit]
     lines = {
-        "names": list(NAMES), "bias": round(trees.bias, 4), "least": round(least, 4), "feature": trees.feature.tolist(),
+        "names": list(NAMES), "bias": round(trees.bias, 4), "least": round(least, 4), "more": MORE,
+        "feature": trees.feature.tolist(),
         "limit": limit, "value": np.round(trees.value, 4).tolist(),
     }  # fmt: skip
     body = ",\n".join(f'"{key}": {json.dumps(value)}' for key, value in lines.items())

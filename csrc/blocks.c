@@ -3,113 +3,91 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Sums over rectangles of the right image: entry (y, x) covers all above and to the left. */
-struct integral {
-    uint32_t *value, *inside; /* modulo 2^32: differences are exact, because a block sums to less */
-    uint64_t *square;
-    size_t stride;
-};
-
 struct pictures {
-    const uint8_t *left, *right;
+    const uint8_t *left, *right, *inside;
     size_t width, height, side;
-    struct integral integral;
 };
 
-static int take_integral(struct integral *integral, const uint8_t *right, const uint8_t *inside, size_t width, size_t height) {
-    const size_t stride = width + 1, count = stride * (height + 1);
-    *integral = (struct integral){calloc(count, sizeof(uint32_t)), calloc(count, sizeof(uint32_t)),
-                                  calloc(count, sizeof(uint64_t)), stride};
-    if (!integral->value || !integral->inside || !integral->square)
-        return 0;
-    for (size_t y = 0; y < height; y++) {
-        uint32_t value = 0, in = 0;
-        uint64_t square = 0;
-        for (size_t x = 0; x < width; x++) {
-            const size_t at = (y + 1) * stride + x + 1;
-            const uint32_t pixel = right[y * width + x];
-            value += pixel, square += pixel * pixel, in += inside[y * width + x] == 255;
-            integral->value[at] = integral->value[at - stride] + value;
-            integral->square[at] = integral->square[at - stride] + square;
-            integral->inside[at] = integral->inside[at - stride] + in;
+/* Sums over a block: of its values, their squares, and their products with the left block. At most 64 * 64 * 255^2 < 2^31. */
+struct sums {
+    int32_t value, square, product;
+};
+
+/* 16 bits: compilers have an instruction for sums of such products. */
+static struct sums sums_of(const uint8_t *left, const uint8_t *block, size_t stride, size_t side) {
+    struct sums sums = {0, 0, 0};
+    for (size_t y = 0; y < side; y++, left += stride, block += stride)
+        for (size_t x = 0; x < side; x++) {
+            const int16_t a = left[x], b = block[x];
+            sums.value += b, sums.square += b * b, sums.product += a * b;
         }
-    }
-    return 1;
-}
-
-static uint32_t sum32(const uint32_t *table, size_t stride, size_t x, size_t y, size_t side) {
-    return table[(y + side) * stride + x + side] - table[y * stride + x + side] - table[(y + side) * stride + x] +
-           table[y * stride + x];
-}
-
-static uint64_t sum64(const uint64_t *table, size_t stride, size_t x, size_t y, size_t side) {
-    return table[(y + side) * stride + x + side] - table[y * stride + x + side] - table[(y + side) * stride + x] +
-           table[y * stride + x];
-}
-
-static uint32_t product(const uint8_t *a, const uint8_t *b, size_t stride, size_t side) {
-    uint32_t total = 0; /* at most 64 * 64 * 255^2 < 2^32 */
-    for (size_t y = 0; y < side; y++, a += stride, b += stride)
-        for (size_t x = 0; x < side; x++)
-            total += (uint32_t)(a[x] * b[x]);
-    return total;
+    return sums;
 }
 
 /* n^2 times the variance: exact. */
-static double spread_of(uint64_t square, uint32_t value, size_t count) {
-    return (double)(square * count - (uint64_t)value * value);
+static double spread_of(const struct sums *sums, size_t count) {
+    return (double)((uint64_t)sums->square * count - (uint64_t)sums->value * (uint64_t)sums->value);
+}
+
+static int is_inside(const struct pictures *p, size_t x, size_t y, size_t width, size_t height) {
+    int all = x + width <= p->width && y + height <= p->height;
+    for (size_t i = 0; i < height && all; i++)
+        for (size_t j = 0; j < width; j++)
+            all &= p->inside[(y + i) * p->width + x + j] == 255;
+    return all;
+}
+
+/* What stays the same for all places of a block. */
+struct block {
+    const uint8_t *left;
+    struct sums own;
+    double spread, most; /* of the left block; the highest correlation so far */
+};
+
+static void try_place(const struct pictures *p, struct block *block, size_t x, size_t y, struct block_agreement *best, int dx, int dy) {
+    const size_t count = p->side * p->side;
+    const struct sums other = sums_of(block->left, p->right + y * p->width + x, p->width, p->side);
+    const double n = (double)count, right = spread_of(&other, count);
+    const double both = n * (double)other.product - (double)block->own.value * (double)other.value;
+    const double correlation = block->spread > 0.0 && right > 0.0 ? both / sqrt(block->spread * right) : 0.0;
+    if (correlation > block->most) {
+        block->most = correlation;
+        best->correlation = (float)correlation, best->spread_right = (float)(sqrt(right) / n);
+        best->mean_right = (float)(other.value / n);
+        best->dx = (int16_t)dx, best->dy = (int16_t)dy;
+    }
 }
 
 /* Compare the block at (x, y) of the left image with all places of the right one. */
 static struct block_agreement compare_block(const struct pictures *p, size_t x, size_t y, size_t reach) {
-    const size_t side = p->side, count = side * side, stride = p->integral.stride;
-    const uint8_t *a = p->left + y * p->width + x;
-    struct block_agreement best = {0};
-    uint32_t value = 0;
-    uint64_t square = 0;
-    if (sum32(p->integral.inside, stride, x, y, side) != count)
-        return best;
-    for (size_t i = 0; i < side; i++)
-        for (size_t j = 0; j < side; j++) {
-            const uint32_t pixel = a[i * p->width + j];
-            value += pixel, square += pixel * pixel;
-        }
-    const double left = spread_of(square, value, count), n = (double)count;
-    double most = -2.0;
+    const size_t side = p->side, wide = side + 2 * reach;
     const int far = (int)reach;
+    struct block_agreement best = {0};
+    if (!is_inside(p, x, y, side, side))
+        return best;
+    struct block block = {.left = p->left + y * p->width + x, .most = -2.0};
+    block.own = sums_of(block.left, block.left, p->width, side);
+    block.spread = spread_of(&block.own, side * side);
     best.seen = 1;
-    best.spread_left = (float)(sqrt(left) / n), best.mean_left = (float)(value / n);
+    best.spread_left = (float)(sqrt(block.spread) / (double)(side * side));
+    best.mean_left = (float)(block.own.value / (double)(side * side));
+    const int is_free = x >= reach && y >= reach && is_inside(p, x - reach, y - reach, wide, wide);
     for (int ring = 0; ring <= far; ring++)
         for (int dy = -ring; dy <= ring; dy++)
             for (int dx = -ring; dx <= ring; dx += abs(dy) == ring ? 1 : (ring > 0 ? 2 * ring : 1)) {
                 if ((dx < 0 && x < (size_t)-dx) || (dy < 0 && y < (size_t)-dy))
                     continue;
                 const size_t bx = dx < 0 ? x - (size_t)-dx : x + (size_t)dx, by = dy < 0 ? y - (size_t)-dy : y + (size_t)dy;
-                if (bx + side > p->width || by + side > p->height || sum32(p->integral.inside, stride, bx, by, side) != count)
-                    continue;
-                const uint32_t other = sum32(p->integral.value, stride, bx, by, side);
-                const double right = spread_of(sum64(p->integral.square, stride, bx, by, side), other, count);
-                const double both =
-                    n * (double)product(a, p->right + by * p->width + bx, p->width, side) - (double)value * (double)other;
-                const double correlation = left > 0.0 && right > 0.0 ? both / sqrt(left * right) : 0.0;
-                if (correlation > most) {
-                    most = correlation;
-                    best.correlation = (float)correlation, best.spread_right = (float)(sqrt(right) / n);
-                    best.mean_right = (float)(other / n);
-                    best.dx = (int16_t)dx, best.dy = (int16_t)dy;
-                }
+                if (is_free || is_inside(p, bx, by, side, side))
+                    try_place(p, &block, bx, by, &best, dx, dy);
             }
     return best;
 }
 
-int blocks_compare(const uint8_t *left, const uint8_t *right, const uint8_t *inside, size_t width, size_t height, size_t side,
-                   size_t reach, struct block_agreement *out) {
-    struct pictures pictures = {.left = left, .right = right, .width = width, .height = height, .side = side};
-    const int enough = take_integral(&pictures.integral, right, inside, width, height);
-    if (enough)
-        for (size_t y = 0; y + side <= height; y += side)
-            for (size_t x = 0; x + side <= width; x += side)
-                *out++ = compare_block(&pictures, x, y, reach);
-    free(pictures.integral.value), free(pictures.integral.inside), free(pictures.integral.square);
-    return enough;
+void blocks_compare(const uint8_t *left, const uint8_t *right, const uint8_t *inside, size_t width, size_t height, size_t side,
+                    size_t reach, struct block_agreement *out) {
+    const struct pictures pictures = {left, right, inside, width, height, side};
+    for (size_t y = 0; y + side <= height; y += side)
+        for (size_t x = 0; x + side <= width; x += side)
+            *out++ = compare_block(&pictures, x, y, reach);
 }

@@ -19,8 +19,8 @@ enum { BLOCKS_MOST = 64, BLOCKS_REACH = 8 };
 
 /* Compare grey images of width x height pixels in blocks of `side` <= BLOCKS_MOST pixels; what is left at the right and lower
  * edge is not compared. inside: 255 where the right image has content, else 0. out: (height / side) x (width / side).
- * Sums are exact integers. Returns 0 if memory is short. */
-int blocks_compare(const uint8_t *left, const uint8_t *right, const uint8_t *inside, size_t width, size_t height, size_t side,
-                   size_t reach, struct block_agreement *out);
+ * Sums are exact integers. */
+void blocks_compare(const uint8_t *left, const uint8_t *right, const uint8_t *inside, size_t width, size_t height, size_t side,
+                    size_t reach, struct block_agreement *out);
 
 #endif

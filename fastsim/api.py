@@ -222,7 +222,8 @@ def find_pairs(
     files, _, _ = pipeline.scan(what, progress, {})
     embeddings, _, _ = to_vectors(files, compute, progress, {})
     if verify:
-        found = Verifier(embeddings, files, compute, progress, {}).neighbours(least)
+        verifier = Verifier(embeddings, files, compute, progress, {})
+        found = verifier.complete(verifier.neighbours(least), least)
     else:
         found = unverified(embeddings, least, workers=compute.workers, device=compute.device)
     return list(pair_records(found, embeddings, files, verified=verify))

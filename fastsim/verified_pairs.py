@@ -23,8 +23,10 @@ from fastsim.run.timing import Timings, stage
 if TYPE_CHECKING:
     from fastsim.verification import Subjects
 
-NEIGHBOURS = 24
-"""Most candidates of each image."""
+NEIGHBOURS = 40
+"""Most candidates of each image: tight crops of faces are often behind twenty other shots of the same person."""
+RELATIVES = 12
+"""Copies of an image, the best ones first, that are candidates of each other as well."""
 FLOOR = 0.3
 """Lowest score of a candidate: copies that were cropped or turned may score little more."""
 
@@ -45,20 +47,30 @@ class Verifier:
         scope: pairs that it does not allow are left out, and are no neighbours.
         """
         from fastsim import verification
-        from fastsim.similarity.neighbours import find_nearest
         from fastsim.similarity.neighbours_within import find_allowed
 
         n, floor = len(self.embeddings), max(FLOOR, min(thres, 1.0 - 1e-6))
         with stage("candidates", self.timings), self.progress.bar("candidates", n, "images") as bar:
             workers = self.compute.workers
             if scope is None:
-                near = find_nearest(
-                    self.embeddings.vectors, NEIGHBOURS, floor, workers=workers, bar=bar, views=self.embeddings.views
+                near = similarity.find_neighbours(
+                    self.embeddings, NEIGHBOURS, floor, device=self.compute.device, workers=workers, bar=bar
                 )
             else:
                 near = find_allowed(self.embeddings, NEIGHBOURS, floor, allowed=scope.allowed, workers=workers, bar=bar)
             pairs = verification.candidate_pairs(near.index, near.score)
         return self.check(pairs)
+
+    def complete(self, known: VerifiedPairs, thres: float) -> VerifiedPairs:
+        """Verify copies of one image against each other where `known` has not, and add them to `known`.
+
+        Strong edits of one image score too little to be neighbours of each other.
+        """
+        one, other = _relatives(confirmed(known, thres))
+        new = similarity.further(self.embeddings, one, other, known)
+        enough = new.score >= min(thres, 1.0 - 1e-6)
+        new = PairBlock(new.left[enough], new.right[enough], new.score[enough])
+        return joined(known, self.check(new)) if len(new) else known
 
     def check(self, pairs: PairBlock) -> VerifiedPairs:
         """Verify the pairs, which are sorted by (left, right)."""
@@ -86,6 +98,20 @@ class Verifier:
             digests={row: self.embeddings.digests[i] for row, i in enumerate(ids) if i in self.embeddings.digests},
             moving=frozenset(np.flatnonzero(views.kind).tolist()) if views is not None else frozenset(),
         )
+
+
+def _relatives(copies: PairBlock) -> tuple[Int64Array, Int64Array]:
+    """Return the pairs of rows that are both among the best RELATIVES copies of a third one."""
+    source, target = np.concatenate([copies.left, copies.right]), np.concatenate([copies.right, copies.left])
+    order = np.lexsort([target, -np.concatenate([copies.score, copies.score]), source])
+    source, target = source[order], target[order]
+    rank = np.arange(len(source)) - np.searchsorted(source, source)
+    source, target = source[rank < RELATIVES], target[rank < RELATIVES]
+    together = [
+        (np.flatnonzero(source[:-step] == source[step:]), step) for step in range(1, min(RELATIVES, len(source)))
+    ]
+    one = np.concatenate([np.empty(0, np.int64), *(target[at] for at, _ in together)])
+    return one, np.concatenate([np.empty(0, np.int64), *(target[at + step] for at, step in together)])
 
 
 def confirmed(pairs: VerifiedPairs, thres: float) -> PairBlock:

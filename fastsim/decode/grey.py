@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 
-from fastsim.decode import containers, jpeg, stills
+from fastsim.decode import jpeg, stills
 from fastsim.decode.decoder import AT_ONCE, decode_file, opened
-from fastsim.decode.libraries import MAX_PIXELS, Image, cv2
+from fastsim.decode.libraries import MAX_PIXELS, cv2
 from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import UnreadableError
+from fastsim.inputs.headers import JPEG, PROGRESSIVE, read_header
 from fastsim.records import Uint8Array
 
 _JPEG = b"\xff\xd8\xff"
+_ENOUGH, _SMALL = 0.9, 512
+"""Share of the wanted size, up to _SMALL, at which a JPEG scaled down by the decoder is enlarged, not decoded in full."""
 
 
 def decode_grey(path: str, longest: int) -> Uint8Array | None:
@@ -29,25 +30,26 @@ def decode_grey(path: str, longest: int) -> Uint8Array | None:
 
 
 def _of_jpeg(path: str, longest: int) -> Uint8Array | None:
-    """None for other files, and for JPEGs that libjpeg-turbo complains about or does not decode to grey."""
+    """Return None for other files, and for JPEGs that libjpeg-turbo complains about or does not decode to grey."""
     try:
         with opened(path) as file:
             head = file.read(len(_JPEG))
             data = head + file.read(AT_ONCE) if head == _JPEG else b""
         if not data or len(data) > AT_ONCE:
             return None
-        header = Image.open(io.BytesIO(data), formats=("JPEG",))
-        width, height = header.size
-        if header.mode not in ("L", "RGB") or width * height > MAX_PIXELS:
+        header = read_header(data)
+        width, height = header.width, header.height
+        if header.kind != JPEG or header.channels not in (1, 3) or width * height > MAX_PIXELS:
             return None
         factor = min(1.0, longest / max(width, height))
         shape = max(1, round(width * factor)), max(1, round(height * factor))
-        scale = next((scale for scale in (8, 4, 2) if max(width, height) >= scale * longest), 1)
-        with BUDGET.take(containers.cost_of(header)):
+        enough = longest * (_ENOUGH if longest <= _SMALL else 1.0)
+        scale = next((scale for scale in (8, 4, 2) if max(width, height) >= scale * enough), 1)
+        with BUDGET.take(width * height * (7 if header.flags & PROGRESSIVE else 1)):
             grey = jpeg.decode_grey(data, (-(-height // scale), -(-width // scale)))
-        return stills.oriented(_to(grey, shape)[..., None], stills.orientation_of(header))[..., 0]
-    except (OSError, ValueError, SyntaxError, MemoryError, Image.DecompressionBombError):
-        return None  # the usual way says what is wrong
+        return stills.oriented(_to(grey, shape)[..., None], header.orientation)[..., 0]
+    except (OSError, ValueError, MemoryError):
+        return None  # decode_file says what is wrong
 
 
 def _of_any(path: str, longest: int) -> Uint8Array:
@@ -63,7 +65,9 @@ def _to(grey: Uint8Array, size: tuple[int, int]) -> Uint8Array:
     """Resize uint8[h, w] or [h, w, 1] to `size` (width, height)."""
     height, width = grey.shape[:2]
     grey = grey.reshape(height, width)
-    return grey if size == (width, height) else cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
+    if size == (width, height):
+        return grey
+    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA if size[0] <= width else cv2.INTER_LINEAR)
 
 
 def same_pixels(path: str, other: str) -> bool:

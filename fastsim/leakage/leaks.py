@@ -60,7 +60,7 @@ class Leaks:
     """Pairs of images of different splits, and pairs of one split in different classes.
 
     split_of: int64[n], the split of each row of `embeddings`; class_of: int64[n], its class in `classes`, -1 for none.
-    pairs: of each image, up to 24 in each other split; with verification only those that are copies or undecided.
+    pairs: of each image, up to 40 in each other split; with verification only those that are copies or undecided.
     """
 
     splits: tuple[Split, ...]

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,9 @@ from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, 
 from fastsim.rows import core_rows
 from fastsim.run.progress import Bar
 from fastsim.run.traffic import Traffic
+
+if TYPE_CHECKING:
+    from fastsim.similarity.neighbours import Neighbours
 
 Labels = Callable[[int, int], Int32Array]
 """labels(start, stop) returns int32[stop - start]: the component to which each row is known to belong so far."""
@@ -143,18 +146,45 @@ def similar_pairs(
 
 def with_first(embeddings: Embeddings, members: Sequence[Int64Array], known: VerifiedPairs) -> PairBlock:
     """Return the pairs of the first row of each of `members` with the others, without those in `known`, sorted."""
-    n = len(embeddings)
     first = np.concatenate([np.empty(0, np.int64), *(np.full(len(part) - 1, part[0]) for part in members)])
     other = np.concatenate([np.empty(0, np.int64), *(part[1:] for part in members)])
-    left, right = np.minimum(first, other), np.maximum(first, other)
-    new = np.flatnonzero(~np.isin(left * n + right, known.left * n + known.right))
-    new = new[np.lexsort([right[new], left[new]])]
-    left, right = left[new], right[new]
+    return further(embeddings, first, other, known)
+
+
+def further(embeddings: Embeddings, one: Int64Array, other: Int64Array, known: VerifiedPairs) -> PairBlock:
+    """Return the pairs one[i], other[i] that are not in `known`, each once, sorted, with their scores."""
+    n = len(embeddings)
+    pair = np.setdiff1d(np.minimum(one, other) * n + np.maximum(one, other), known.left * n + known.right)
+    left, right = np.divmod(pair, n) if n else (pair, pair)
     rows = embeddings.vectors.astype(np.float32)
     norms = np.sqrt(np.einsum("ij,ij->i", rows, rows))
     with np.errstate(all="ignore"):
         score = np.einsum("ij,ij->i", rows[left], rows[right]) / (norms[left] * norms[right])
     return PairBlock(left, right, np.clip(np.nan_to_num(score), -1, 1).astype(np.float32))
+
+
+def find_neighbours(
+    embeddings: Embeddings, k: int, floor: float, *, device: Device, workers: int, bar: Bar | None = None
+) -> Neighbours:
+    """Return the k nearest other rows of each row that score at least `floor`, exactly, on either backend.
+
+    Rows with several views are compared on the CPU. `bar` counts rows.
+    """
+    if device.is_cuda and embeddings.views is None:
+        try:
+            cuda = importlib.import_module("fastsim.similarity.neighbours_cuda")
+            found: Neighbours = cuda.find_nearest(
+                embeddings.vectors, k, floor, device=device, bar=bar, resident=embeddings.device
+            )
+            return found
+        except Exception as error:
+            known = of_device(error, str(device))
+            if known is None:
+                raise
+            raise known from None
+    from fastsim.similarity.neighbours import find_nearest
+
+    return find_nearest(embeddings.vectors, k, floor, workers=workers, bar=bar, views=embeddings.views)
 
 
 def nearest(

@@ -31,6 +31,10 @@ and right are the standard deviations of their blocks.
 
 FIRM = 0.75
 """Correlation from which on the displacement of a block is trusted."""
+_KERNEL = (5, 5)
+"""Pixels of the filter: enough for a sigma of 1, and for one of 1.25 nearly."""
+_STILL = 0.1
+"""Share of the blocks that must be moved for the transform to be corrected."""
 _OFF = 1.5
 """Pixels that a displacement may be off the transform that is fitted to all of them."""
 
@@ -64,7 +68,7 @@ def compare_blocks(
     ground, other = (right, left) if onto_right else (left, right)
     moved, inside = _warp(other, matrix if onto_right else _inverse(matrix), ground.shape)
     if blur > 0:
-        ground, moved = (cv2.GaussianBlur(picture, (0, 0), blur) for picture in (ground, moved))
+        ground, moved = (cv2.GaussianBlur(picture, _KERNEL, blur) for picture in (ground, moved))
     height, width = ground.shape
     blocks = np.zeros((height // side, width // side), BLOCK)
     _core.blocks(np.ascontiguousarray(ground), moved, inside, (width, height), side, reach, blocks)
@@ -117,7 +121,8 @@ def _correction(blocks: Blocks, side: int) -> Matrix | None:
     """
     firm = (blocks["correlation"] > FIRM) & (np.minimum(blocks["left"], blocks["right"]) > 4)
     rows, columns = np.nonzero(firm)
-    if len(rows) < 8 or not (blocks["dx"][firm].any() or blocks["dy"][firm].any()):
+    moves = (blocks["dx"][firm] != 0) | (blocks["dy"][firm] != 0)
+    if len(rows) < 8 or moves.sum() <= _STILL * len(rows):
         return None
     length = float(side * max(blocks.shape))
     unit = np.array([[1 / length, 0, -0.5], [0, 1 / length, -0.5], [0, 0, 1]])

@@ -153,10 +153,11 @@ def _shade(blocks: Blocks, content: NDArray[np.bool_], bad: NDArray[np.bool_]) -
         return 1.0
     left, right = blocks["mean_left"].astype(np.float64) / 255, blocks["mean_right"].astype(np.float64) / 255
     x, y = left[firm], right[firm]
+    powers, ridge = np.vander(x, 3, increasing=True), np.diag([0.0, 1e-3, 1e-2])
     keep, curve = np.ones(len(x), np.bool_), np.zeros(3)
     for _ in range(3):
-        powers = np.vander(x[keep], 3, increasing=True)
-        curve[:] = np.linalg.solve(powers.T @ powers + np.diag([0.0, 1e-3, 1e-2]), powers.T @ y[keep])
-        off = np.abs(np.vander(x, 3, increasing=True) @ curve - y)
+        known = powers[keep]
+        curve[:] = np.linalg.solve(known.T @ known + ridge, known.T @ y[keep])
+        off = np.abs(powers @ curve - y)
         keep = off <= max(0.012, float(np.median(off)) * 2.5)
     return float((np.abs(np.vander(left[even], 3, increasing=True) @ curve - right[even]) <= 0.016).mean())

@@ -68,11 +68,15 @@ def inspect(
     mirrored = bool(alignment["mirrored"])
     turned = _flip(left) if mirrored else left
     aligned = np.vstack([alignment["matrix"], [0.0, 0.0, 1.0]])
-    mid = compare_blocks(turned, right, aligned, side=_BLOCK, reach=3, blur=_BLUR)
-    matrix = mid.matrix
-    if matrix is not aligned and _is_usable(matrix):
-        mid = compare_blocks(turned, right, matrix, side=_BLOCK, reach=2, blur=_BLUR)
-    soft, fine, matrix = _softly(turned, right, matrix), mid.blocks, mid.matrix
+    soft, matrix = _softly(turned, right, aligned)
+    if not _is_usable(matrix):
+        return None
+    mid = compare_blocks(turned, right, matrix, side=_BLOCK, reach=2, blur=_BLUR)
+    if mid.matrix is not matrix and _is_usable(mid.matrix):
+        mid = compare_blocks(turned, right, mid.matrix, side=_BLOCK, reach=2, blur=_BLUR)
+    fine, matrix = mid
+    if matrix is not aligned:
+        soft, _ = _softly(turned, right, matrix)
     shapes = turned.shape, right.shape
     plain = min(plainness(left), plainness(right))
     if not _is_hopeless(mid.blocks, soft) and not (plain < PHOTO and _is_obvious(mid.blocks)):
@@ -99,11 +103,16 @@ def inspect(
     return Inspection(weigh(fine, mid.blocks, soft, known), describe(full, *sizes, mirrored=mirrored))
 
 
-def _softly(left: Uint8Array, right: Uint8Array, matrix: Matrix) -> Blocks:
-    """Compare the large shapes of thumbnails: at half the size, after a strong blur."""
+def _softly(left: Uint8Array, right: Uint8Array, matrix: Matrix) -> tuple[Blocks, Matrix]:
+    """Compare the large shapes of thumbnails: at half the size, after a strong blur. Return the corrected transform, too."""
     halves = _scaled(left, max(left.shape) // 2), _scaled(right, max(right.shape) // 2)
-    matrix = resized(matrix, _factors(left.shape, halves[0].shape), _factors(right.shape, halves[1].shape))
-    return compare_blocks(*halves, matrix, side=_BLOCK // 2, reach=1, blur=_SOFT).blocks
+    factors = _factors(left.shape, halves[0].shape), _factors(right.shape, halves[1].shape)
+    small = resized(matrix, *factors)
+    found = compare_blocks(*halves, small, side=_BLOCK // 2, reach=1, blur=_SOFT)
+    if found.matrix is small:
+        return found.blocks, matrix
+    back = tuple((1 / x, 1 / y) for x, y in factors)
+    return found.blocks, resized(found.matrix, back[0], back[1])
 
 
 def _is_hopeless(mid: Blocks, soft: Blocks) -> bool:

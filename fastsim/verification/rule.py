@@ -12,17 +12,21 @@ from numpy.typing import NDArray
 
 from fastsim.verification.decision import FEWEST_BLOCKS, NAMES, Evidence
 
+LARGE = 448
+"""Long side in pixels, of the smaller of two images, from which on the rule is stricter."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """Complete binary trees: node k has the children 2 k + 1 (if the number is below the limit) and 2 k + 2.
 
     feature: int64[trees, 7], places in NAMES; limit: float64[trees, 7]; value: float64[trees, 8]. A pair whose values
-    and `bias` add up to `least` is a copy.
+    and `bias` add up to `least` is a copy; `more` is added to `least` if images were compared at LARGE pixels or more.
     """
 
     bias: float
     least: float
+    more: float
     feature: NDArray[np.int64]
     limit: NDArray[np.float64]
     value: NDArray[np.float64]
@@ -33,7 +37,8 @@ class Rule:
         trees, node = np.arange(len(self.feature)), np.zeros(len(self.feature), np.int64)
         while node[0] < inner:
             node = 2 * node + 1 + (evidence[self.feature[trees, node]] >= self.limit[trees, node])
-        return self.bias + float(self.value[trees, node - inner].sum()) - self.least
+        least = self.least + (self.more if evidence[NAMES.index("size")] >= np.log2(LARGE) else 0.0)
+        return self.bias + float(self.value[trees, node - inner].sum()) - least
 
 
 @cache
@@ -49,7 +54,7 @@ def read(text: str) -> Rule:
     if tuple(known["names"]) != NAMES:
         raise ValueError("rule.json: its numbers are not those of decision.NAMES; run bench.calibrate")
     return Rule(
-        known["bias"], known["least"], np.array(known["feature"], np.int64),
+        known["bias"], known["least"], known["more"], np.array(known["feature"], np.int64),
         np.array([[-np.inf if limit is None else limit for limit in tree] for tree in known["limit"]], np.float64),
         np.array(known["value"], np.float64),
     )  # fmt: skip

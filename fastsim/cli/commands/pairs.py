@@ -32,7 +32,8 @@ def write_pairs(options: PairsOptions) -> ExitCode:
         progress = for_stream(stream, quiet)
         ready = embed_inputs(scan_of(options.input), compute, progress, timings)
         if verify:
-            pairs = Verifier(ready.embeddings, ready.files, compute, progress, timings).neighbours(thres)
+            verifier = Verifier(ready.embeddings, ready.files, compute, progress, timings)
+            pairs = verifier.complete(verifier.neighbours(thres), thres)
         else:
             pairs = unverified(ready.embeddings, thres, workers=compute.workers, device=compute.device)
     rows = list(pair_records(pairs, ready.embeddings, ready.files, verified=verify))
