@@ -114,12 +114,11 @@ def _unchanged(files: Sequence[MediaFile], before: IndexFile | None) -> dict[int
         return {}
     by_path: dict[bytes, int] = {}
     with suppress(DamagedIndexError):  # what cannot be read is embedded anew
-        for row in range(len(before)):
-            by_path[before.raw_path(row)] = row
+        by_path = {path: row for row, path in enumerate(before.raw_paths())}
     found = {}
     for file in files:
         at = by_path.get(os.fsencode(file.path))
-        if at is not None and before.is_intact(at) and _is_same(before.file(at).snapshot, file.snapshot):
+        if at is not None and _is_same(before.snapshot(at), file.snapshot) and before.is_intact(at):
             found[file.id] = at
     return found
 

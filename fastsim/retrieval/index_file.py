@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Any
 from zlib import crc32
 
@@ -91,10 +91,21 @@ class IndexFile:
     def file(self, row: int) -> MediaFile:
         """Return an image as it was when it was indexed, with `row` as its id. Raises DamagedIndexError."""
         self.check(row)
-        size, mtime_ns, ctime_ns, inode = self._sections["snapshots"][row].tolist()
         path = os.fsdecode(self.raw_path(row))
-        snapshot = Snapshot(size, mtime_ns, inode, None if ctime_ns < 0 else ctime_ns, self.digest(row))
-        return MediaFile(row, path, os.path.dirname(path), snapshot)
+        return MediaFile(row, path, os.path.dirname(path), replace(self.snapshot(row), digest=self.digest(row)))
+
+    def snapshot(self, row: int) -> Snapshot:
+        """Return size, times and inode number of an image when it was indexed."""
+        size, mtime_ns, ctime_ns, inode = self._sections["snapshots"][row].tolist()
+        return Snapshot(size, mtime_ns, inode, None if ctime_ns < 0 else ctime_ns)
+
+    def raw_paths(self) -> list[bytes]:
+        """Return the paths of all images. Raises DamagedIndexError."""
+        whole, ends = self._sections["paths"].tobytes(), self._sections["path_end"].tolist()
+        starts = [0, *ends][:-1]
+        if any(not 0 <= start <= stop <= len(whole) for start, stop in zip(starts, ends, strict=True)):
+            raise DamagedIndexError(self.path, "the index is damaged")
+        return [whole[start:stop] for start, stop in zip(starts, ends, strict=True)]
 
     def digest(self, row: int) -> bytes | None:
         """Return BLAKE2b-256 of an image's bytes; None if it was not hashed."""

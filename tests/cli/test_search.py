@@ -243,3 +243,11 @@ def test_the_python_functions_do_the_same(data: Path) -> None:
         len(index)
     with pytest.raises(fastsim.FastsimError, match="not an index"):
         fastsim.Index(data / "set/0.jpg")
+
+
+def test_an_index_without_images_can_be_made_searched_and_brought_up_to_date(data: Path, run: Run) -> None:
+    (data / "empty").mkdir()
+    run("index", "empty", "--out", "empty.index")
+    assert "no match" in run("search", "query/new.jpg", "--in", "empty.index").stdout
+    run("index", "empty", "--out", "empty.index")
+    assert "8 new, 0 kept" in run("index", "set", "--out", "empty.index").stdout
