@@ -20,7 +20,7 @@ from fastsim.review.groups import regroup
 from fastsim.review.pictures import NO_PICTURE, SIZES, Pictures
 from fastsim.review.planning import Action, Planned, Scope, plan_review
 from fastsim.review.rows import Rows, totals
-from fastsim.review.rules import NAMES, rank_files
+from fastsim.review.rules import NAMES
 from fastsim.review.runs import Runs
 from fastsim.review.server import Answer, Request
 from fastsim.review.session import Session
@@ -220,9 +220,7 @@ class Routes:
                 thres = body.get("thres")
                 session.settle(None if thres is None else float(thres), body.get("rules"))
                 return Answer.json(self.summary())
-            stays = regroup(
-                session.found, session.thres, rank_files(session.found, body["rules"]), session.apart
-            ).stays()
+            stays = regroup(session.found, session.thres, session.ranker.rank(body["rules"]), session.apart).stays()
             if scope == "preview":
                 return Answer.json(self._effect(stays))
             if scope == "shown":

@@ -67,7 +67,7 @@ class Rows:
         stays = session.stays()
         files = [self._file(file, bool(stays[file]), members) for file in members]
         together = [file for file in members if session.grouping.group_of[file] >= 0]
-        going = [file for file in together if not stays[file]]
+        going = [file for file in together if not stays[file] and file not in session.places]
         return {
             "files": files,
             "state": self._state(together, stays),
@@ -135,14 +135,17 @@ class Rows:
         if place < 0:
             return None
         status = int(found.status[place])
+        digest = found.files[low].snapshot.digest
         told: dict[str, Any] = {"left": low, "right": high, "score": round(float(found.score[place]), 4), "words": ""}
+        if digest is not None and digest == found.files[high].snapshot.digest:
+            told["words"] = "equal, byte by byte"
         if status >= 0:
             told["status"] = STATUSES[status].value
         if (transform := found.transforms.get(place)) is not None:
             from fastsim.report.pairs import in_words
 
             names = [shown(os.path.basename(found.files[file].path)) for file in (low, high)]
-            told["words"] = in_words(transform, *names)
+            told["words"] = told["words"] or in_words(transform, *names)
             told["transform"] = {
                 "scale": transform.scale, "rotation": transform.rotation, "mirrored": transform.mirrored,
                 "left": transform.rectangle_left, "right": transform.rectangle_right,
@@ -158,7 +161,7 @@ class Rows:
     def _cards(self) -> list[Card]:
         session = self._session
         stays, grouping = session.stays(), session.grouping
-        going = np.where(stays, 0, session.bytes).tolist()
+        going = np.where(stays | session.gone(), 0, session.bytes).tolist()
         scores, decided = grouping.score.tolist(), session.decided().tolist()
         blocked = set(session.blocked())
         by_hand = (stays != grouping.stays()).tolist()
@@ -201,7 +204,7 @@ def _common_folder(folders: Sequence[str]) -> str:
 def totals(session: Session) -> Mapping[str, Any]:
     """Return the numbers at the top of the page."""
     stays, grouping = session.stays(), session.grouping
-    going = (grouping.group_of >= 0) & ~stays
+    going = (grouping.group_of >= 0) & ~stays & ~session.gone()
     decided = session.decided()
     of_decided = going & decided[grouping.group_of] if len(decided) else going
     groups = sum(map(bool, grouping.members))

@@ -62,23 +62,40 @@ def check_rules(rules: Sequence[object]) -> list[str]:
     return found
 
 
-def rank_files(found: Found, rules: Sequence[str]) -> Ranking:
-    """Return the order in which `rules` keep the files of a review. Raises UsageError for an invalid rule."""
-    files, sizes = found.files, found.sizes
-    damaged = np.array([file.id in found.damage for file in files], np.int64)
-    passing = np.array([is_passing(file.path) for file in files], np.int64)
-    keys = [("intact", damaged), ("reference", 1 - found.references().astype(np.int64)), ("live", passing)]
-    removed = np.isin(np.arange(len(files)), found.settings.get("removed", [])).astype(np.int64)
-    keys += [
-        (name, removed if name == PLANNED else _keys(name, files, sizes))
-        for name in dict.fromkeys([*check_rules(rules), *_TIES])
-    ]
-    keys = [(name, key) for name, key in keys if len(key) and key.min() != key.max()]
-    n = len(files)
-    order = np.lexsort([np.arange(n), *(key for _, key in reversed(keys))])
-    rank = np.empty(n, np.int64)
-    rank[order] = np.arange(n)
-    return Ranking(rank, tuple(keys))
+class Ranker:
+    """Ranks the files of a review by rules. What a rule says of the files is kept: the same rules come again and again."""
+
+    def __init__(self, found: Found) -> None:
+        self._found = found
+        self._known: dict[str, Int64Array] = {}
+
+    def rank(self, rules: Sequence[object]) -> Ranking:
+        """Return the order in which `rules` keep the files. Raises UsageError for an invalid rule."""
+        names = dict.fromkeys(["intact", "reference", "live", *check_rules(rules), *_TIES])
+        keys = [(name, self._keys(name)) for name in names]
+        keys = [(name, key) for name, key in keys if len(key) and key.min() != key.max()]
+        n = len(self._found)
+        order = np.lexsort([np.arange(n), *(key for _, key in reversed(keys))])
+        rank = np.empty(n, np.int64)
+        rank[order] = np.arange(n)
+        return Ranking(rank, tuple(keys))
+
+    def _keys(self, name: str) -> Int64Array:
+        if name not in self._known:
+            self._known[name] = self._fixed(name)
+        return self._known[name]
+
+    def _fixed(self, name: str) -> Int64Array:
+        found, files = self._found, self._found.files
+        if name == "intact":
+            return np.array([file.id in found.damage for file in files], np.int64)
+        if name == "reference":
+            return 1 - found.references().astype(np.int64)
+        if name == "live":
+            return np.array([is_passing(file.path) for file in files], np.int64)
+        if name == PLANNED:
+            return np.isin(np.arange(len(files)), found.settings.get("removed", [])).astype(np.int64)
+        return _keys(name, files, found.sizes)
 
 
 def in_words(rule: str) -> str:

@@ -13,7 +13,7 @@ from fastsim.errors import FastsimError, UsageError, reason_of, shown
 from fastsim.inputs.digest import digest_of
 from fastsim.records import Snapshot
 from fastsim.review.groups import Grouping, regroup, regroup_part
-from fastsim.review.rules import Ranking, check_rules, rank_files
+from fastsim.review.rules import Ranker, Ranking, check_rules
 from fastsim.review.store import Decision, Store
 
 _VIEWS = 8
@@ -41,13 +41,20 @@ class Session:
         self.confirmed[sorted(store.confirmed())] = True
         self._set(store.decisions())
         self.places = store.places()
-        self.ranking: Ranking = rank_files(self.found, self.rules)
+        self.ranker = Ranker(self.found)
+        self.ranking: Ranking = self.ranker.rank(self.rules)
         self.grouping: Grouping = regroup(self.found, self.thres, self.ranking, self.apart)
         self.orders: dict[object, list[Sequence[int]]] = {}
 
     def stays(self) -> NDArray[np.bool_]:
         """bool[n]: what stays, by decision or else by the rules."""
         return self.references | np.where(self.keep >= 0, self.keep == 1, self.grouping.stays())
+
+    def gone(self) -> NDArray[np.bool_]:
+        """Return bool[n]: what was moved or removed by an apply."""
+        found = np.zeros(len(self.found), bool)
+        found[sorted(self.places)] = True
+        return found
 
     def losing(self) -> NDArray[np.bool_]:
         """bool[groups]: groups of which no file stays."""
@@ -153,7 +160,7 @@ class Session:
             floor = float(self.found.settings.get("floor", 0.0))
             if thres is not None and not floor <= thres <= 1.0:
                 raise UsageError(f"the threshold must be between {floor:g} and 1 (got {thres:g})")
-            ranking = self.ranking if rules is None else rank_files(self.found, rules)
+            ranking = self.ranking if rules is None else self.ranker.rank(rules)
             with self.store.change() as change:
                 if thres is not None:
                     change.set("thres", thres)

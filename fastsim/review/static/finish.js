@@ -68,7 +68,7 @@ function drawBlocked() {
   };
   box.append(make("h2", {}, `${plural(plan.blocked_groups, "group")} would lose every copy`),
     make("p", { class: "quiet" }, "Nothing happens to these until you say so for each. Confirmed, their files are moved, never deleted."),
-    ...plan.blocked.map((group) => make("div", { class: "blocked" },
+    ...plan.blocked.map((group) => make("div", { class: "losing" },
       make("span", { class: "strip" }, ...group.files.slice(0, 6).map((file) => make("img", { src: api.thumb(file, 160), alt: file.name, title: file.name }))),
       make("span", { class: "actions" },
         make("button", { type: "button", onclick: () => keep(group) }, `Keep ${group.files[0].name}`),

@@ -281,14 +281,15 @@ function fileCell(row, i, file, isActive) {
   picture.dataset.src = api.thumb(file, wide ? 320 : 160);
   picture.addEventListener("load", () => picture.classList.add("loaded"));
   const facts = [pixels(file), inBytes(file.bytes)].filter(Boolean).join("  ");
-  const note = file.went ? file.went : file.problem || file.damage ? (file.problem || "damaged") : file.single ? "not a duplicate" : file.reference ? "reference" : file.rule ? file.why : file.score.toFixed(3);
+  const went = { move: "moved", trash: "in the trash", delete: "deleted" }[file.went?.split(" ")[0]];
+  const note = file.went ? went : file.problem || file.damage ? (file.problem || "damaged") : file.single ? "not a duplicate" : file.reference ? "reference" : file.rule ? file.why : file.score.toFixed(3);
   const place = file.reference ? "reference folder" : "";
   const stays = file.keep ? "stays" : "goes";
   const label = `${i + 1}: ${file.name}, ${pixels(file).replace("\u00d7", " by ")}, ${inBytes(file.bytes)}, ${file.form}, ${stays}${note ? `, ${note}` : ""}`;
   return make("div", {
     class: `file ${file.keep ? "keep" : "go"}${isActive ? " current" : ""}${file.own && file.keep !== file.rule ? " own" : ""}${file.went ? " went" : ""}${file.problem ? " wrong" : ""}`,
     role: "gridcell", tabindex: isActive ? "0" : "-1", "aria-selected": file.keep ? "true" : "false", "aria-label": label,
-    title: `${file.folder === "." ? "" : `${file.folder}/`}${file.name}\n${facts}  ${file.form}\n${date(file.date)}${file.frames ? `\n${file.frames} frames` : ""}${file.why ? `\n${file.why}` : ""}${place ? `\n${place}` : ""}`,
+    title: `${file.folder === "." ? "" : `${file.folder}/`}${file.name}\n${facts}  ${file.form}\n${date(file.date)}${file.frames ? `\n${file.frames} frames` : ""}${file.why ? `\n${file.why}` : ""}${place ? `\n${place}` : ""}${file.went ? `\n${file.went}` : ""}`,
     onclick: () => { select(row, i); toggle(i); },
     ondblclick: () => { toggle(i); compare(); },
     onfocus: () => { if (list.active.row !== row || list.active.file !== i) select(row, i, false); },
