@@ -3,7 +3,7 @@
     python -m bench.leakage                                  # 50,000 rows against 10,000, and 400 drawn photos embedded
     python -m bench.leakage --rows 500000 50000 --photos DIR --json leakage.json
 
-The comparison is the one that the command makes (`find_nearest_among`, both ways, 24 neighbours); what it finds is first
+The comparison is the one that the command makes (`find_nearest_among`, both ways, as many neighbours); what it finds is first
 checked against NumPy on a part of the rows. One row in twenty of the second split is a near-duplicate of one of the first.
 Embedding is measured on photos of 500x375 without a cache, and scaled to the number of rows: its cost is linear
 (`python -m bench.scale`).
@@ -24,8 +24,7 @@ from bench.common import fastsim, machine, measure, write_json
 from bench.photos import make_photos
 from bench.rows import synthetic, unit
 from fastsim.similarity.neighbours import find_nearest_among
-
-NEIGHBOURS = 24
+from fastsim.verified_pairs import NEIGHBOURS
 
 
 def splits(train: int, val: int) -> tuple[np.ndarray, np.ndarray]:
