@@ -44,7 +44,8 @@ struct block {
     double spread, most; /* of the left block; the highest correlation so far */
 };
 
-static void try_place(const struct pictures *p, struct block *block, size_t x, size_t y, struct block_agreement *best, int dx, int dy) {
+static void try_place(const struct pictures *p, struct block *block, size_t x, size_t y, struct block_agreement *best, int dx,
+                      int dy) {
     const size_t count = p->side * p->side;
     const struct sums other = sums_of(block->left, p->right + y * p->width + x, p->width, p->side);
     const double n = (double)count, right = spread_of(&other, count);
