@@ -10,7 +10,7 @@ from fastsim.decode.libraries import MAX_PIXELS, Image
 from fastsim.inputs.headers import ENDS, JPEG, read_header
 
 _PROFILE, _SEVERAL = b"ICC_", b"MPF\0"
-"""How the APP2 segments of a colour profile, and of a list of further pictures in the file, begin."""
+"""How the APP2 segments of a colour profile, and of a list of further images in the file, begin."""
 _MARK, _APP2, _SCAN = 0xFF, 0xE2, 0xDA
 """Of the markers of a JPEG: their first byte; the second of APP2, and of the start of the image data."""
 
@@ -19,7 +19,7 @@ def device_size(data: bytes) -> tuple[int, int] | None:
     """Return width and height, as a viewer shows them, of a JPEG that the device decodes as the cpu backend would.
 
     Returns None for all other files: other formats, CMYK, files without an end marker (truncated ones) or with several
-    pictures, profiles that change colours, and headers that only a full decoder can judge.
+    images, profiles that change colours, and headers that only a full decoder can judge.
     """
     header = read_header(data)
     if header.kind != JPEG or not header.flags & ENDS or header.channels not in (1, 3) or header.bits != 8:

@@ -1,4 +1,4 @@
-"""Thumbnails and whole pictures for the page, from a memory of bounded size."""
+"""Thumbnails and whole images for the page, from a memory of bounded size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZES = (160, 320)
 MOST_BYTES = 32 * 2**20
 """Thumbnails that are held in memory; the ones that were not asked for longest go first."""
 LONGEST = 4096
-"""Long side in pixels of what is sent in place of a picture that browsers can't show."""
+"""Long side in pixels of what is sent in place of an image that browsers can't show."""
 SHOWN = {
     "JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "GIF": "image/gif", "WebP": "image/webp",
     "AVIF": "image/avif", "BMP": "image/bmp",
@@ -31,7 +31,7 @@ NO_PICTURE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="160" height="120"><rect width="160" height="120" fill="#8884"/>'
     b'<path d="M60 40l40 40m0-40l-40 40" stroke="#888" stroke-width="4"/></svg>'
 )
-"""What stands in place of a picture that can't be shown."""
+"""What stands in place of an image that can't be shown."""
 
 
 class Memory:

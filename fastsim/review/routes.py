@@ -28,7 +28,7 @@ from fastsim.review.static_files import StaticFiles, parts_of
 from fastsim.review.views import View
 
 _FRESH = {"Cache-Control": "private, max-age=86400"}
-"""For pictures, whose address has the version of the file in it."""
+"""For images, whose address has the version of the file in it."""
 _BINS = 40
 _MOST_STEPS, _MOST_BLOCKED = 200, 60
 

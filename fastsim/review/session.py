@@ -122,7 +122,7 @@ class Session:
             self.check_ids({file for pair in new for file in pair})
             known = {file: (self._digest(file), self.found.files[file].path) for pair in new for file in pair}
             records = [decisions.pair_of(known[low], known[high]) for low, high in sorted(new)]
-            records = [one for one in records if one.first != one.second]  # equal bytes are one picture
+            records = [one for one in records if one.first != one.second]  # equal bytes are one image
             decisions.remember(records)
             with self.store.change() as change:
                 change.part(new, apart=True)

@@ -36,10 +36,10 @@ SIGNS = {
 inliers: logarithm of their number; share: of the matches that are inliers; blocks: logarithm of the number with content;
 size: logarithm of the long side compared; plain: see `plainness`. Of the blocks with content, at the finest common
 resolution: close, rough: share that agrees; weighted: correlation weighted by contrast; q05 to q50: quantiles of the
-correlation; mutual, mutual_rough: share that agrees of the blocks with content in both pictures; patches: connected areas of
+correlation; mutual, mutual_rough: share that agrees of the blocks with content in both images; patches: connected areas of
 blocks that do not agree, largest: share of all in the largest one, rest1, rest2: share that agrees outside the largest one
-and two; sided: how much more often one certain picture has more contrast where they do not agree (0: as often, 1: always),
-grainy: the same over all blocks; shade: share of even blocks whose brightness follows that of the other picture. mid_: the
+and two; sided: how much more often one certain image has more contrast where they do not agree (0: as often, 1: always),
+grainy: the same over all blocks; shade: share of even blocks whose brightness follows that of the other image. mid_: the
 same of thumbnails, soft_: of thumbnails after a strong blur.
 """
 NAMES = tuple(SIGNS)

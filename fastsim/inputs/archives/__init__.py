@@ -1,6 +1,6 @@
 """Images inside archives: tar (as WebDataset writes it), zip and cbz, read in place.
 
-A member is named like a file: `shard.tar::000017.jpg`. Its bytes are read from the archive where they lie; nothing is
+A member is named like a file: `shard.tar::000017.jpg`. Its bytes are read from the archive where they are; nothing is
 unpacked, and no name of a member is ever a path on disk.
 """
 
