@@ -264,6 +264,6 @@ def install_session(monkeypatch: object) -> None:
 
 def install_decoder(monkeypatch: object, dali: object) -> None:
     """DALI decodes on the CPU, and its pictures count as the device's."""
-    taken, build = dali._taken, dali.build  # type: ignore[attr-defined]
-    monkeypatch.setattr(dali, "_taken", lambda pictures, _device: taken(pictures, None).view(Array))  # type: ignore[attr-defined]
+    taken, build = dali.taken, dali.build  # type: ignore[attr-defined]
+    monkeypatch.setattr(dali, "taken", lambda pictures, _device: taken(pictures, None).view(Array))  # type: ignore[attr-defined]
     monkeypatch.setattr(dali, "build", lambda batch, workers, _device: build(batch, workers, None))  # type: ignore[attr-defined]

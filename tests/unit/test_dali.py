@@ -113,7 +113,7 @@ def test_a_device_without_memory_is_told_apart_from_broken_files(
     photos: Path, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
     failing = dali.is_out_of_memory(RuntimeError(text))
-    taken, calls = dali._taken, []
+    taken, calls = dali.taken, []
 
     def short(pictures: object, device: object) -> object:
         calls.append(pictures)
@@ -121,7 +121,7 @@ def test_a_device_without_memory_is_told_apart_from_broken_files(
             raise RuntimeError(text)
         return taken(pictures, device)
 
-    monkeypatch.setattr(dali, "_taken", short)
+    monkeypatch.setattr(dali, "taken", short)
     files = media(photos)
     (ours, theirs), counts = both(files, 2)
     assert ours[0].keys() == theirs[0].keys() and ours[2] == theirs[2]
