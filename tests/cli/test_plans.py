@@ -44,7 +44,7 @@ def test_a_y_that_was_typed_before_the_question_is_no_answer(ins: Path, tmp_path
     os.write(terminal, b"y\ny\n")
     process = subprocess.Popen(
         [sys.executable, "-m", "fastsim", "apply", plan],
-        stdin=side, stdout=side, stderr=side, close_fds=True,
+        stdin=side, stdout=side, stderr=side, close_fds=True, cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     os.close(side)
