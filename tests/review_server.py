@@ -95,7 +95,7 @@ class Served:
     def end(self) -> str:
         """End the server as Ctrl-C does, and return what it printed after its address."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.terminate() if sys.platform == "win32" else self.process.send_signal(signal.SIGINT)
         return self.process.communicate(timeout=30)[0]
 
     def _known(self) -> str:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
 from review_page import Page
 from review_server import Served
 from support import tree
@@ -140,6 +143,7 @@ def test_threshold_and_rules_take_effect_at_once(photos: Path, served: Callable[
     page.until("document.querySelectorAll('#rules li').length === 2")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such names")
 def test_hostile_names_stay_text(photos: Path, served: Callable[..., Served], page: Page) -> None:
     hostile = [
         "<img src=x onerror=document.title='owned'>.jpg",
@@ -150,8 +154,7 @@ def test_hostile_names_stay_text(photos: Path, served: Callable[..., Served], pa
     ]
     for name in hostile:
         shutil.copy(photos / "holiday" / "hills.jpg", photos / name)
-    raw = os.fsencode(photos) + b"/\xff\xfe.jpg"
-    with open(raw, "wb") as file:
+    with suppress(OSError), open(os.fsencode(photos) + b"/\xff\xfe.jpg", "wb") as file:  # macOS takes no such name
         file.write((photos / "holiday" / "hills.jpg").read_bytes())
     server = served(photos, "--thres", "0.9")
     page.open(server.address)
@@ -159,7 +162,7 @@ def test_hostile_names_stay_text(photos: Path, served: Callable[..., Served], pa
     shown = page.run("[...document.querySelectorAll('.name')].map((one) => one.textContent)")
     assert hostile[0] in shown
     assert "a\\nb.jpg" in shown
-    assert any("\\udcff" in name for name in shown)
+    assert any("\\udcff" in name for name in shown) or sys.platform == "darwin"
     assert page.run("document.querySelectorAll('.name img').length") == 0
     assert page.run("document.title").endswith("fastsim review")
     page.keys("c")
