@@ -67,6 +67,20 @@ def test_keys_change_what_stays(photos: Path, served: Callable[..., Served], pag
     assert any(all(file["keep"] for file in row["files"]) for row in server.rows())
 
 
+def test_keys_that_follow_each_other_at_once_meet_the_group_that_is_shown(
+    photos: Path, served: Callable[..., Served], page: Page
+) -> None:
+    server = served(photos, "--thres", "0.9")
+    page.open(server.address)
+    groups = len(server.rows())
+    page.until(ACTIVE)
+    page.keys(*["enter"] * (groups - 1), "2")
+    page.until(f"document.querySelector('#counted').textContent.startsWith('{groups - 1} of')")
+    page.until(f"{ACTIVE}.getAttribute('aria-rowindex') === '{groups}'")
+    page.until(f"{ACTIVE}.querySelectorAll('.file.keep').length > 1")
+    assert [row["state"] for row in server.rows()].count("undecided") == 1
+
+
 def test_not_a_duplicate_parts_the_group_and_stays_in_its_place(
     photos: Path, served: Callable[..., Served], page: Page
 ) -> None:

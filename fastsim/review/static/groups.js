@@ -367,10 +367,10 @@ export function toggle(i) {
 async function decide() {
   const data = current();
   if (!data) return;
-  const done = await send({ done: idsOf(data.files.some((file) => file.single) ? { files: data.files } : data) }, () => "Decided");
-  if (!done) return;
-  if (done.state === "blocked") notify("This group would lose every copy. Confirm that under Finish.", true);
-  select(list.active.row + 1, 0);
+  const answer = send({ done: idsOf(data) }, () => "Decided");
+  select(list.active.row + 1, 0);  // at once: the next key is meant for the next group
+  const done = await answer;
+  if (done?.state === "blocked") notify("This group would lose every copy. Confirm that under Finish.", true);
 }
 
 function keepAll() {
