@@ -56,9 +56,11 @@ def create(path: str, where: Path, compute: Compute, progress: Progress) -> Stor
 
 def _scored(plan: Plan, members: _Members, moved: Mapping[str, Entry], compute: Compute, progress: Progress) -> Found:
     """Score the files of a plan with each other; vectors come from the cache where the run has left them."""
+    references = _references(plan)
     files = tuple(
-        MediaFile(i, path, os.path.dirname(path), shot) for i, (path, shot) in enumerate(members.files)
-    )  # fmt: skip
+        MediaFile(i, path, os.path.dirname(path), shot, reference=path.startswith(references))
+        for i, (path, shot) in enumerate(members.files)
+    )
     now = tuple(replace(file, path=_now(file.path, moved)) for file in files)
     embeddings, _, ran = to_vectors(now, compute, progress, {})
     there = set(embeddings.ids.tolist())
@@ -93,6 +95,12 @@ def _scored(plan: Plan, members: _Members, moved: Mapping[str, Entry], compute: 
         status = np.where(copy, STATUSES.index(Status.COPY), STATUSES.index(Status.UNKNOWN)).astype(np.int8)
         return replace(found, status=status, settings={**settings, "verify": True})
     return replace(found, settings=settings)
+
+
+def _references(plan: Plan) -> tuple[str, ...]:
+    """Return the reference folders of the run that made the plan, each with a separator at its end."""
+    folders = plan.header.get("references")
+    return tuple(os.path.join(one, "") for one in folders if isinstance(one, str)) if isinstance(folders, list) else ()
 
 
 def _group(ids: Sequence[int], members: _Members) -> Group:

@@ -293,3 +293,14 @@ def test_files_of_reference_folders_stay_whatever_is_decided(photos: Path, serve
     told = apply(server, scope="all")
     assert told["runs"][0]["done"] == sum(not file["keep"] for row in rows for file in row["files"]) > 0
     assert tree(photos / "backup") == before
+
+
+def test_reference_folders_are_known_from_a_plan(photos: Path, served: Begin, run: Run) -> None:
+    words = ("--reference", photos / "backup", "--thres", "0.9", "--mode", "clean_move", "--plan", "plan.jsonl")
+    run("images", photos / "holiday", *words)
+    server = served("plan.jsonl")
+    files = [file for row in server.rows() for file in row["files"]]
+    marked = [file for file in files if file.get("reference")]
+    assert marked and all(file["keep"] for file in marked)
+    assert not all(file["keep"] for file in files)
+    assert "reference" in server.post("/api/decide", {"keep": {str(marked[0]["id"]): False}}, status=409)["problem"]

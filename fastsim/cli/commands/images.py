@@ -285,6 +285,7 @@ def _header(options: ImagesOptions) -> dict[str, object]:
         "mode": options.mode.value,
         "thres": options.match.threshold,
         **({"verify": True} if options.match.verify else {}),
+        **({"references": [os.path.realpath(one) for one in options.reference]} if options.reference else {}),
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
     }
 
