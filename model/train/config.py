@@ -71,10 +71,12 @@ PRESETS = {
         stages=(Stage(0.6, (96,)), Stage(1.0, (96, 112, 128))),
         rate=6e-4,
         memory=8192,
-        ema=0.998,
+        # An hour has about 1,000 steps: a longer average would hold weights from before the rate fell.
+        ema=0.99,
         warmup=60,
         frozen=6,
         strength=(0.5, 0.9),
+        neighbours=0.375,
     ),
     # One H100 or H200, on from ImageNet's weights or from a model, all layers: fits a loan of 15 minutes with its start and
     # its transfers.

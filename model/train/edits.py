@@ -66,6 +66,24 @@ def happens(rng: Rng, strength: Floats, light: float, much: float) -> NDArray[np
     return rng.random(len(strength)) < light + (much - light) * strength
 
 
+KINDS = 8
+"""Kinds of edits with a strength of their own: geometry, colour, patches, captions, size, blur, noise, compression."""
+
+
+def focus(rng: Rng, strength: Floats) -> Floats:
+    """[KINDS, n], the strength of each kind of edit for each row.
+
+    Most rows get all kinds at their own strength, several edits at once. A third of the strong ones gets one or two kinds
+    at more than half of the full strength, and the others as good as not at all: most real copies differ from their
+    original in one thing, and must score near 1.
+    """
+    n = len(strength)
+    rank = rng.random((KINDS, n)).argsort(0)
+    kept = rank < rng.integers(1, 3, n)
+    few = np.where(kept, np.maximum(strength, rng.uniform(0.5, 1, n)), 0)
+    return np.where((strength > 0) & (rng.random(n) < 0.35), few, strength)
+
+
 def draw_geometry(rng: Rng, aspect: Floats, region: Region, strength: Floats) -> Geometry:
     """Crops, zooms, flips, turns, perspective, shifts and frames: several at once for strong rows, few for light ones."""
     n, strong = len(aspect), strength > 0
@@ -78,9 +96,9 @@ def draw_geometry(rng: Rng, aspect: Floats, region: Region, strength: Floats) ->
     half = np.ones((n, 2))
     centre = np.zeros((n, 2))
 
-    crop = happen(0.15, 0.5) & whole
+    crop = happen(0.15, 0.55) & whole
     # The square: small crops are what is hardest to find, and half of the strong ones keep less than half of the area.
-    area = np.where(strong, 0.22 + 0.78 * rng.random(n) ** 1.5, rng.uniform(0.8, 1, n))
+    area = np.where(strong, 0.2 + 0.8 * rng.random(n) ** 1.5, rng.uniform(0.8, 1, n))
     stretch = np.exp(rng.uniform(-0.3, 0.3, n) * (rng.random(n) < 0.5))
     size = np.minimum(np.sqrt(area)[:, None] * np.stack([stretch, 1 / stretch], 1), 1)
     halves = crop & strong & (rng.random(n) < 0.25)
@@ -101,17 +119,17 @@ def draw_geometry(rng: Rng, aspect: Floats, region: Region, strength: Floats) ->
     zoom = np.where(turned & (rng.random(n) < 0.5), np.cos(angle) - 0.35 * np.abs(np.sin(angle)), 1)
     cos, sin = np.cos(angle) * zoom, np.sin(angle) * zoom
     linear = np.stack([cos, -sin / wide, sin * wide, cos], 1).reshape(n, 2, 2)
-    quarter = happen(0, 0.22) & whole
+    quarter = happen(0, 0.34) & whole
     turns = np.where(quarter, rng.integers(1, 4, n), 0)
     right = np.array([[[1, 0], [0, 1]], [[0, -1], [1, 0]], [[-1, 0], [0, -1]], [[0, 1], [-1, 0]]], float)[turns]
-    flips = np.stack([np.where(happen(0.05, 0.35) & whole, -1, 1), np.where(happen(0, 0.06) & whole, -1, 1)], 1)
+    flips = np.stack([np.where(happen(0.05, 0.4) & whole, -1, 1), np.where(happen(0, 0.06) & whole, -1, 1)], 1)
     linear = linear * half[:, None, :] @ right * flips[:, None, :]
 
     matrix = np.concatenate([linear, centre[:, :, None]], 2)
     matrix = matrix * region.box[:, 2:, None]
     matrix[:, :, 2] += region.box[:, :2]
     tilt = np.where((happen(0.02, 0.08) & whole)[:, None], rng.uniform(-0.25, 0.25, (n, 2)), 0)
-    return Geometry(matrix, tilt, draw_frames(rng, happen(0.06, 0.32) & whole))
+    return Geometry(matrix, tilt, draw_frames(rng, happen(0.06, 0.42) & whole))
 
 
 def draw_frames(rng: Rng, framed: NDArray[np.bool_]) -> Floats:
@@ -174,11 +192,11 @@ def draw_backgrounds(rng: Rng, own: Tensor, others: Tensor, size: int) -> Tensor
         .expand(n, 3, size, size)
         .clone()
     )
-    rows = np.flatnonzero((kind > 0.45) & (kind < 0.85))
+    rows = np.flatnonzero((kind > 0.38) & (kind < 0.9))
     if len(rows):
         at = to_device(rows, device)
         result[at] = nnf.interpolate(others[at % len(others)], (size, size), mode="bilinear", antialias=True)
-    rows = np.flatnonzero(kind >= 0.85)
+    rows = np.flatnonzero(kind >= 0.9)
     if len(rows):
         at = to_device(rows, device)
         coarse = nnf.interpolate(own[at], (7, 7), mode="area")
@@ -196,8 +214,8 @@ def recolour(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
 
     luma = np.array([0.299, 0.587, 0.114])
     grey = np.tile(luma, (3, 1))
-    saturation = np.where(rng.random(n) < 0.1 * much, 0, np.exp(some(0.2, 0.8)))[:, None, None]
-    hue = some(0.12, 0.6)
+    saturation = np.where(rng.random(n) < 0.22 * much, 0, np.exp(some(0.35, 0.8)))[:, None, None]
+    hue = some(0.3, 0.8)
     axis = 1 / math.sqrt(3)
     cross = np.array([[0, -axis, axis], [axis, 0, -axis], [-axis, axis, 0]])
     turn = np.eye(3) + np.sin(hue)[:, None, None] * cross + (1 - np.cos(hue))[:, None, None] * (cross @ cross)
@@ -223,9 +241,9 @@ def recolour(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
 def resample(rng: Rng, x: Tensor, strength: Floats) -> Tensor:
     """Down to a part of the size and back, smoothly or as blocks (pixelation)."""
     n, size, strong = len(x), x.shape[-1], strength > 0
-    chosen = happens(rng, strength, 0.3, 0.25)
+    chosen = happens(rng, strength, 0.3, 0.4)
     bucket = np.where(strong, rng.integers(0, 5, n), rng.integers(3, 5, n))
-    blocks = strong & (rng.random(n) < 0.25)
+    blocks = strong & (rng.random(n) < 0.4)
     for i, factor in enumerate((0.16, 0.25, 0.4, 0.6, 0.8)):
         for blocky in (False, True):
             rows = np.flatnonzero(chosen & (bucket == i) & (blocks == blocky))
@@ -299,7 +317,7 @@ def draw_boxes(rng: Rng, n: int, low: float, high: float) -> Floats:
 
 def patch(rng: Rng, x: Tensor, others: Tensor, strength: Floats) -> Tensor:
     """Cutout, stickers and insets: a rectangle or an ellipse of one colour or of another picture, laid over the view."""
-    rows = np.flatnonzero(happens(rng, strength, 0.02, 0.2))
+    rows = np.flatnonzero(happens(rng, strength, 0.02, 0.28))
     if not len(rows):
         return x
     k, size, device = len(rows), x.shape[-1], x.device
@@ -422,18 +440,19 @@ def make_views(  # noqa: PLR0917 - eight things that a view depends on
     """
     own = pictures.permute(0, 3, 1, 2).float() / 255
     extra = others.permute(0, 3, 1, 2).float() / 255
-    x = warp(own, draw_geometry(rng, aspect, region, strength), size, draw_backgrounds(rng, own, extra, size)).clamp(
+    geometry, colour, over, text, small, soft, grain, file = focus(rng, strength)
+    x = warp(own, draw_geometry(rng, aspect, region, geometry), size, draw_backgrounds(rng, own, extra, size)).clamp(
         0, 1
     )
     steps: list[Callable[[Tensor], Tensor]] = [
-        lambda v: recolour(rng, v, strength),
-        lambda v: patch(rng, v, extra, strength),
-        lambda v: caption(rng, v, masks, strength),
-        lambda v: resample(rng, v, strength),
-        lambda v: blur(rng, v, strength),
-        lambda v: noise(rng, v, strength),
+        lambda v: recolour(rng, v, colour),
+        lambda v: patch(rng, v, extra, over),
+        lambda v: caption(rng, v, masks, text),
+        lambda v: resample(rng, v, small),
+        lambda v: blur(rng, v, soft),
+        lambda v: noise(rng, v, grain),
     ]
     # Copies of copies: no order is the true one, so each batch draws its own; recompression comes last, as a file is saved.
     for i in rng.permutation(len(steps)):
         x = steps[i](x)
-    return jpeg(rng, x, strength).clamp(0, 1)
+    return jpeg(rng, x, file).clamp(0, 1)

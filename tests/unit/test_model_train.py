@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import tarfile
 import warnings
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install 'fastsim-dedup[train]'")
     pytest.importorskip("scipy", reason="SciPy is not installed: pip install 'fastsim-dedup[train]'")
-    from model.train import checkpoint
+    from model.train import ablate, checkpoint
     from model.train.batches import Batches
     from model.train.calibrate import raise_needed, table
     from model.train.config import PRESETS
     from model.train.cpu import speed_up
-    from model.train.edits import Region, jpeg, make_views
+    from model.train.edits import KINDS, Region, focus, jpeg, make_views
     from model.train.export import prepare_network
     from model.train.inference import first_layers, pooled_features
     from model.train.initial import load_lite0, load_onnx, read_weights, unfold_norms
@@ -79,6 +80,19 @@ def test_the_same_seed_draws_the_same_views() -> None:
         masks = torch.from_numpy(pictures.masks)
         results.append(make_views(rng, own, others, masks, pictures.aspect[:8], region, np.full(8, 0.7), 48))
     assert torch.equal(*results)
+
+
+def test_a_third_of_strong_views_gets_one_or_two_kinds_of_edits_and_no_other() -> None:
+    strength = np.r_[np.zeros(500), np.full(3000, 0.3)]
+    kinds = focus(np.random.default_rng(4), strength)
+    assert kinds.shape == (KINDS, 3500)
+    assert not kinds[:, :500].any()
+    few = (kinds[:, 500:] == 0).any(0)
+    assert 0.3 < few.mean() < 0.4
+    kept = (kinds[:, 500:][:, few] > 0).sum(0)
+    assert set(kept) == {1, 2}
+    assert kinds[:, 500:][:, few].max(0).min() >= 0.5
+    assert (kinds[:, 500:][:, ~few] == 0.3).all()
 
 
 def test_views_without_strength_stay_close_to_the_picture() -> None:
@@ -279,6 +293,23 @@ def test_a_run_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     again.step()
     average = checkpoint.load_average(tmp_path)
     assert average["head.weight"].shape == (256, FEATURES)
+
+
+def test_an_ablation_ranks_pairs_and_leaves_the_start_as_it_was(tmp_path: Path) -> None:
+    figures = ablate.rank(np.array([0.2, 0.8, 0.9], np.float32), np.array([0.1, 0.3, 0.5], np.float32))
+    assert figures["micro_ap"] == pytest.approx((1 + 1 + 3 / 5) / 3)
+    assert figures["recall_at_0.999"] == pytest.approx(2 / 3)
+    start = tmp_path / "start.pt"
+    torch.save(Network().state_dict(), start)
+    before = start.read_bytes()
+    options = Namespace(init=start, threads=1)
+    config = replace(PRESETS["tiny"], steps=2, loss=ablate.VARIANTS["no-koleo"])
+    network = ablate.train_variant(config, painted(30), options, tmp_path / "no-koleo")
+    assert start.read_bytes() == before
+    # Run again, it is not trained again: its checkpoint says that it is done.
+    again = ablate.train_variant(config, painted(30), options, tmp_path / "no-koleo")
+    for name, value in network.state_dict().items():
+        assert torch.allclose(again.state_dict()[name].float(), value.float(), atol=0.02)
 
 
 def test_the_rate_rises_stays_and_falls_and_a_longer_run_keeps_it_up() -> None:
