@@ -49,13 +49,13 @@ def rank(true: NDArray[np.float32], false: NDArray[np.float32]) -> dict[str, flo
     return figures | {f"recall_at_{p}": float(found[precision >= p].max(initial=0) / len(best)) for p in PRECISIONS}
 
 
-def judge(network: Network, trained: Pictures, held: Pictures, count: int) -> dict[str, float]:
+def judge(network: Network, trained: Pictures, held: Pictures, count: int, threads: int) -> dict[str, float]:
     """Rank pairs of `held` by a last layer fitted on `count` pictures of `trained`, six views of each."""
-    features, labels = edited_features(network, trained, count, 6, strength=0.6)
+    features, labels = edited_features(network, trained, count, 6, strength=0.6, threads=threads)
     errors = 400**0.5 * rounding_errors(network, trained, 64)
     dim = network.head.out_features
     weight, bias = tune(features, labels, errors, dim=dim, shrink=0.1, power=0.25, steps=300)
-    features, labels = edited_features(network, held, len(held), 4, strength=0.6, seed=2)
+    features, labels = edited_features(network, held, len(held), 4, strength=0.6, seed=2, threads=threads)
     return rank(*pair_scores(nnf.normalize(features @ weight.T + bias, dim=1), labels, held.source))
 
 
@@ -97,7 +97,7 @@ def main() -> None:
             network = read_weights(options.init, trained)
         else:
             network = train_variant(replace(config, loss=VARIANTS[name]), trained, options, options.out / name)
-        results[name] = judge(network, trained, held, options.pictures)
+        results[name] = judge(network, trained, held, options.pictures, options.threads)
         report.write_text(json.dumps(results, indent=1))
         print(name, json.dumps(results[name]), flush=True)
 

@@ -7,8 +7,9 @@ pictures, maps cosine s to (s + c) / (1 + c): order stays, identical pictures st
 pass at `rate` moves up to `target`. It can't move down: where false pairs pass above the target, c is 0, and the
 table that is written says at which rate each threshold is really passed.
 
-False pairs are pairs of held-out pictures (one in 16, which train leaves out) from different sources, as pictures of
-one source may be alike in truth; each is scored in clean and edited versions. Writes RUN/calibrated.pt and
+False pairs are all pairs of different held-out pictures (one in 16, which train leaves out), each in clean and edited
+versions. Pictures of one source are among them: they are alike, and what a user takes for a mistake is mostly one of
+those. `--across-sources` leaves them out, for sources that hold one picture twice. Writes RUN/calibrated.pt and
 RUN/calibrated.json.
 """
 
@@ -34,11 +35,15 @@ THRESHOLDS = (0.75, 0.85, 0.9, 0.95)
 
 
 def pair_scores(
-    vectors: Tensor, labels: NDArray[np.int64], source: NDArray[np.int32]
+    vectors: Tensor, labels: NDArray[np.int64], source: NDArray[np.int32] | None = None
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return (true, false) scores float32 of pairs of rows: of one picture, and of different sources; both ascending."""
+    """Return (true, false) scores float32 of pairs of rows: of one picture, and of different pictures; both ascending.
+
+    source: int32, of each picture; with it, false pairs are those of different sources only.
+    """
     true, false = [], []
-    ids, origin = torch.from_numpy(labels), torch.from_numpy(source[labels])
+    ids = torch.from_numpy(labels)
+    origin = ids if source is None else torch.from_numpy(source[labels])
     for start in range(0, len(vectors), 512):
         scores = vectors[start : start + 512] @ vectors.T
         later = torch.arange(len(vectors))[None] > torch.arange(start, start + len(scores))[:, None]
@@ -70,17 +75,22 @@ def main() -> None:
     parser.add_argument("--target", type=float, default=0.85)
     parser.add_argument("--rate", type=float, default=1e-6)
     parser.add_argument("--views", type=int, default=4)
+    parser.add_argument("--across-sources", action="store_true", help="count false pairs of different sources only")
+    parser.add_argument("--threads", type=int, default=2, help="of a CPU: each makes views and features of its own")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     network = Network()
     network.load_state_dict(torch.load(options.run / "refit.pt", map_location="cpu", weights_only=True))
     _, held = load(options.data, 224, 600).split()
     network.to(device, memory_format=torch.channels_last)
-    features, labels = edited_features(network, held, len(held), options.views, strength=0.4, seed=2)
+    torch.set_num_threads(1)
+    features, labels = edited_features(
+        network, held, len(held), options.views, strength=0.4, seed=2, threads=options.threads
+    )
     network.cpu()
     with torch.no_grad():
         vectors = nnf.normalize(network.head(network.scale(features)), dim=1)
-    true, false = pair_scores(vectors, labels, held.source)
+    true, false = pair_scores(vectors, labels, held.source if options.across_sources else None)
     passed = float(false[int(len(false) * (1 - options.rate))])
     c = raise_needed(passed, options.target)
     notes: dict[str, Any] = {

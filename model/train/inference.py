@@ -32,6 +32,25 @@ def pooled_features(network: Network, device: torch.device) -> Part:
     return _part(_Features(_folded(network)), device)
 
 
+def rounded_features(network: Network) -> Part:
+    """`pooled_features` on the CPU in bfloat16: by OpenVINO, as fastsim runs it, where this CPU has it, else by PyTorch.
+
+    OpenVINO rounds more: means and sums are bfloat16, too.
+    """
+    import openvino as ov
+
+    module = _Features(_folded(network))
+    if "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        return _OnOpenVino(module, "bf16")
+
+    @torch.no_grad()
+    def run(x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return module(x).float()
+
+    return run
+
+
 def _folded(network: Network) -> Network:
     own = copy.deepcopy(network).cpu().eval()
     # The features are what lies before the last layer: its scale is not folded into them.
@@ -71,10 +90,12 @@ class _Features(nn.Module):
 
 
 class _OnOpenVino:
-    """A module of one input, compiled for each size of it, in float32. Not to be called by two threads at a time."""
+    """A module of one input, compiled for each size of it. Not to be called by two threads at a time."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, precision: str = "f32") -> None:
         import openvino as ov
+
+        self._precision = precision
 
         # Here, not at the first call: PyTorch's tracing is not made for several threads.
         with torch.no_grad():
@@ -113,7 +134,7 @@ class _OnOpenVino:
             hints = {
                 "PERFORMANCE_HINT": "THROUGHPUT",
                 "INFERENCE_NUM_THREADS": torch.get_num_threads(),
-                "INFERENCE_PRECISION_HINT": "f32",
+                "INFERENCE_PRECISION_HINT": self._precision,
             }
             compiled = ov.Core().compile_model(self._graph, "CPU", hints)
             self._queues[chunk, side] = ov.AsyncInferQueue(compiled), list(compiled.output(0).shape)

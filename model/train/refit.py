@@ -10,7 +10,9 @@ Linear discriminant analysis: the directions in which pictures differ most again
 from __future__ import annotations
 
 import argparse
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
 import numpy as np
 import torch
@@ -21,7 +23,7 @@ from torch import Tensor
 from . import checkpoint
 from .config import SIZE
 from .edits import Region, make_views
-from .inference import pooled_features
+from .inference import Part, pooled_features, rounded_features
 from .initial import read_weights
 from .loss import infonce
 from .network import Network
@@ -31,47 +33,64 @@ SIZES = (SIZE, SIZE, 160, 112, SIZE, 224)
 """Sides of the views, in turn: what people give to `--size`, the default most often."""
 
 
-@torch.no_grad()
 def edited_features(
-    network: Network, pictures: Pictures, count: int, views: int, *, strength: float, seed: int = 1
+    network: Network,
+    pictures: Pictures,
+    count: int,
+    views: int,
+    *,
+    strength: float,
+    seed: int = 1,
+    threads: int = 1,
 ) -> tuple[Tensor, NDArray[np.int64]]:
     """Pooled features float32[count * views, d] of edited views, on the CPU, and the picture of each.
 
-    The first view of a picture is nearly clean; the others get edits of 0.1 to `strength`.
+    The first view of a picture is nearly clean; the others get edits of 0.1 to `strength`. Batches have edits of their
+    own seeds, so that any number of `threads` gives the same; each runs PyTorch and OpenVINO on the cores that
+    `torch.set_num_threads` allows.
     """
     device = network.head.weight.device
-    run = pooled_features(network, device)
-    rng = np.random.default_rng((seed, count))
-    ids = rng.permutation(len(pictures))[: min(count, len(pictures) - 8)]
+    ids = np.random.default_rng((seed, count)).permutation(len(pictures))[: min(count, len(pictures) - 8)]
     spare = np.setdiff1d(np.arange(len(pictures)), ids)
     masks = torch.from_numpy(pictures.masks).to(device)
-    rows, labels = [], []
+    # A runner is for one thread at a time, and PyTorch's tracing, which makes it, is not for threads at all.
+    runners: SimpleQueue[Part] = SimpleQueue()
+    for _ in range(threads):
+        runners.put(pooled_features(network, device))
     step = 256 if device.type == "cuda" else 16
-    for start in range(0, len(ids), step):
-        chosen = ids[start : start + step]
+
+    @torch.no_grad()
+    def batch(start: int) -> Tensor:
+        rng, chosen, run = np.random.default_rng((seed, count, start)), ids[start : start + step], runners.get()
         own = torch.from_numpy(pictures.pixels[chosen]).to(device)
         others = torch.from_numpy(pictures.pixels[rng.choice(spare, 8)]).to(device)
         region = Region.draw(rng, len(chosen), 0.1)
+        rows = []
         for view in range(views):
             much = rng.uniform(0.1, strength, len(chosen)) if view else np.zeros(len(chosen))
             x = make_views(rng, own, others, masks, pictures.aspect[chosen], region, much, SIZES[view % len(SIZES)])
             rows.append(run(x).float().cpu())
-            labels.append(chosen)
-    return torch.cat(rows), np.concatenate(labels)
+        runners.put(run)
+        return torch.cat(rows)
+
+    starts = range(0, len(ids), step)
+    with ThreadPoolExecutor(threads, "views") as pool:
+        rows = list(pool.map(batch, starts))
+    return torch.cat(rows), np.concatenate([np.tile(ids[start : start + step], views) for start in starts])
 
 
-@torch.no_grad()
-def rounding_errors(network: Network, pictures: Pictures, count: int = 256) -> Tensor:
-    """float32[count + 3000, d]: what bfloat16 does to the features. Runtimes use it where a CPU has it: it is one more edit."""
-    device = network.head.weight.device
-    network.eval()
+def rounding_errors(network: Network, pictures: Pictures, count: int = 512) -> Tensor:
+    """float32[count + 3000, d]: what bfloat16 does to the features of pictures at the default size.
+
+    Runtimes use it where a CPU has it: it is one more edit.
+    """
     rows = np.linspace(0, len(pictures) - 1, count).astype(int)
+    exact, rounded = pooled_features(network, torch.device("cpu")), rounded_features(network)
     errors = []
     for chosen in np.array_split(rows, max(1, count // 16)):
-        x = torch.from_numpy(pictures.pixels[chosen]).to(device).permute(0, 3, 1, 2).float() / 255
-        exact = network.features(x)
-        with torch.autocast(device.type, torch.bfloat16):
-            errors.append((network.features(x).float() - exact).cpu())
+        x = torch.from_numpy(pictures.pixels[chosen]).permute(0, 3, 1, 2).float() / 255
+        x = nnf.interpolate(x, (SIZE, SIZE), mode="area")
+        errors.append(rounded(x) - exact(x))
     real = torch.cat(errors)
     # A few hundred errors span a few hundred directions; the others round just as much.
     drawn = torch.randn(3000, real.shape[1], generator=torch.Generator().manual_seed(0)) * real.std(0)
@@ -181,7 +200,9 @@ def kept_features(
     if options.features is not None and options.features.exists():
         with np.load(options.features) as kept:
             return torch.from_numpy(kept["features"]), kept["labels"], torch.from_numpy(kept["errors"])
-    features, labels = edited_features(network, pictures, options.pictures, options.views, strength=options.strength)
+    features, labels = edited_features(
+        network, pictures, options.pictures, options.views, strength=options.strength, threads=options.threads
+    )
     errors = rounding_errors(network, pictures)
     if options.features is not None:
         np.savez(options.features, features=features.numpy(), labels=labels, errors=errors.numpy())
@@ -204,8 +225,12 @@ def main() -> None:
         "--features", type=Path, help="keep the features in this .npz, or take them from it: another layer in a minute"
     )
     parser.add_argument("--rounding", type=float, default=400, help="weight of bfloat16's rounding errors")
+    parser.add_argument("--threads", type=int, default=2, help="of a CPU: each makes views and features of its own")
     options = parser.parse_args()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    torch.set_num_threads(
+        1
+    )  # threads inside each operation wait for the slower one: several batches side by side are faster
     pictures, _ = load(options.data, 224, 600).split()
     if options.onnx:
         network = read_weights(options.onnx, pictures)
@@ -214,6 +239,7 @@ def main() -> None:
         network.load_state_dict(checkpoint.load_average(options.run / "checkpoint"))
     network.to(device, memory_format=torch.channels_last)
     features, labels, errors = kept_features(network, pictures, options)
+    torch.set_num_threads(options.threads)
     weight, bias = tune(
         features,
         labels,

@@ -20,7 +20,7 @@ with warnings.catch_warnings():
     pytest.importorskip("scipy", reason="SciPy is not installed: pip install 'fastsim-dedup[train]'")
     from model.train import ablate, checkpoint
     from model.train.batches import Batches
-    from model.train.calibrate import raise_needed, table
+    from model.train.calibrate import pair_scores, raise_needed, table
     from model.train.config import PRESETS
     from model.train.cpu import speed_up
     from model.train.edits import KINDS, Region, focus, jpeg, make_views
@@ -39,7 +39,7 @@ with warnings.catch_warnings():
         source_of,
     )
     from model.train.procedural import PAINTERS, paint
-    from model.train.refit import discriminants, draw_batch, look_alikes
+    from model.train.refit import discriminants, draw_batch, edited_features, look_alikes
     from model.train.sampler import Sampler
     from model.train.train import Trainer
     from model.train.worker import gather, spread
@@ -183,6 +183,20 @@ def test_discriminants_keep_what_pictures_differ_in_and_drop_what_edits_change()
     weight, bias = discriminants(torch.tensor(features), labels, 2, shrink=0.01, power=0.0)
     assert weight[:, :2].abs().sum() > 20 * weight[:, 2:].abs().sum()
     assert (torch.tensor(features).float() @ weight.T + bias).mean(0).abs().max() < 1e-4
+
+
+def test_features_of_edited_views_are_the_same_on_any_number_of_threads() -> None:
+    network, pictures = Network().eval(), painted(40)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    (one, ids), (two, same) = (
+        edited_features(network, pictures, 36, 2, strength=0.6, threads=threads) for threads in (1, 2)
+    )
+    torch.set_num_threads(before)
+    assert one.shape == (72, FEATURES)
+    assert np.array_equal(ids, same)
+    assert set(np.bincount(ids)[ids]) == {2}
+    assert torch.allclose(one, two, atol=1e-4 * float(one.abs().max()))
 
 
 def test_a_batch_for_the_last_layer_holds_pictures_beside_their_look_alikes() -> None:
@@ -454,6 +468,16 @@ def test_prepare_names_what_it_lacks_before_it_works(tmp_path: Path, capsys: pyt
     (tmp_path / "broken.ttf").write_bytes(b"no font")
     assert check_needs([tmp_path], tmp_path / "out", [tmp_path]) == []
     assert "no TrueType fonts under" in capsys.readouterr().out
+
+
+def test_false_pairs_are_those_of_other_pictures_or_of_other_sources() -> None:
+    vectors = torch.nn.functional.normalize(torch.tensor([[1.0, 0], [1, 0.1], [1, 0.2], [0, 1]]), dim=1)
+    labels, source = np.array([0, 0, 1, 2]), np.array([5, 5, 6], np.int32)
+    true, false = pair_scores(vectors, labels)
+    assert (len(true), len(false)) == (1, 5)
+    assert (np.diff(false) >= 0).all()
+    true, false = pair_scores(vectors, labels, source)
+    assert (len(true), len(false)) == (1, 3)
 
 
 def test_a_constant_dimension_raises_scores_as_calibrated() -> None:
