@@ -122,6 +122,9 @@ def load_onnx(network: Network, path: Path) -> None:
 
     graph = onnx.load(str(path)).graph
     values = {tensor.name: numpy_helper.to_array(tensor).astype(np.float32) for tensor in graph.initializer}
+    for node in graph.node:  # the exporter keeps one of several equal tensors
+        if node.op_type == "Identity" and node.input[0] in values:
+            values[node.output[0]] = values[node.input[0]]
     convs = [[values[name] for name in node.input[1:]] for node in graph.node if node.op_type == "Conv"]
     gemm = next(node for node in graph.node if node.op_type == "Gemm")
     targets = [module for module in network.body.modules() if isinstance(module, nn.Conv2d)]
