@@ -38,7 +38,7 @@ def shifted(path: Path, source: Path, seconds: float, first: int) -> Path:
     """Return a copy of `source` whose packets from number `first` on are stamped `seconds` later."""
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
         stream = old.streams.video[0]
-        copy = new.add_stream_from_template(stream)
+        copy = new.add_stream_from_template(stream, opaque=True)
         for number, packet in enumerate(packet for packet in old.demux(stream) if packet.dts is not None):
             if number >= first:
                 ticks = round(seconds / stream.time_base)
@@ -102,7 +102,7 @@ def test_a_clock_rises_whatever_the_stream_says(tmp_path: Path, kind: str) -> No
 def with_one_stamp(path: Path, source: Path, number: int, by: int) -> Path:
     """Return a copy of an MKV whose packet `number` is shown `by` ms later than it should be."""
     with av.open(str(source)) as old, av.open(str(path), "w") as new:
-        stream = new.add_stream_from_template(old.streams.video[0])
+        stream = new.add_stream_from_template(old.streams.video[0], opaque=True)
         for count, packet in enumerate(old.demux(old.streams.video[0])):
             if packet.size:
                 if count == number:

@@ -155,7 +155,7 @@ def test_a_stream_that_was_cut_out_of_another_is_numbered_by_what_can_be_decoded
     cut = tmp_path / "cut.mkv"
     with av.open(str(clips["h264.mkv"])) as source, av.open(str(cut), "w") as target:
         stream = source.streams.video[0]
-        copy = target.add_stream_from_template(stream)
+        copy = target.add_stream_from_template(stream, opaque=True)
         keys = 0
         for packet in source.demux(stream):
             keys += packet.is_keyframe
