@@ -3,20 +3,8 @@
 
 #ifdef MATCH_X86
 #include <immintrin.h>
-#include <string.h>
-
-enum { LANES = 4, GROUPS = 128, BLOCK = LANES * GROUPS, WORDS = MATCH_BYTES / 8 };
-
-/* Right descriptors start..start + count - 1 as word[group][word][lane]; lanes past the end are zero. Returns the groups. */
-static size_t transpose(const uint8_t *right, size_t count, uint64_t word[GROUPS][WORDS][LANES]) {
-    const size_t groups = (count + LANES - 1) / LANES;
-    if (count % LANES)
-        memset(word[groups - 1], 0, sizeof word[0]);
-    for (size_t j = 0; j < count; j++)
-        for (size_t w = 0; w < WORDS; w++)
-            memcpy(&word[j / LANES][w][j % LANES], right + j * MATCH_BYTES + 8 * w, 8);
-    return groups;
-}
+#define MATCH_LANES 4
+#include "match_block.h"
 
 static __m256i broadcast(const uint8_t *p) {
     int64_t word;
