@@ -178,7 +178,7 @@ def test_a_damaged_reference_does_not_stand_for_an_intact_file(run: Run, trees: 
         "--reference",
         "ref",
         "--thres",
-        "0.5",
+        "0.8",
         "--outs",
         "out",
         "--json",
