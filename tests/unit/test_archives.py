@@ -189,6 +189,35 @@ def test_too_many_members_and_endless_headers_are_refused(tmp_path: Path, monkey
     assert listed(tmp_path / "c.tar") == ([], {"huge.png": "cut short: the archive ends in it"})
 
 
+def test_a_long_list_of_members_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    """The end of a zip says where its list begins and how long it is; the file may have holes, which take no disk."""
+    length = 1 << 30
+    end = b"PK\5\6" + bytes(6) + (1).to_bytes(2, "little") + length.to_bytes(4, "little") + bytes(6)
+    with (tmp_path / "a.zip").open("wb") as file:
+        file.seek(length)
+        file.write(end)
+    tracemalloc.start()
+    found, refused = listed(tmp_path / "a.zip")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found == []
+    assert "its list of members says that it has 1,073,741,824 bytes" in refused["a.zip"]
+    assert peak < 2**20
+
+
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    make_zip(tmp_path / "a.zip", {"a.png": PICTURE, "b": PICTURE})
+    whole = (tmp_path / "a.zip").read_bytes()
+    last = whole.rindex(b"PK\1\2")
+    shorter = bytearray(whole[: last + 46] + whole[last + 47 :])  # the list without the letter b
+    shorter[last + 28] = 0
+    end = shorter.rindex(b"PK\5\6")
+    shorter[end + 12] -= 1
+    (tmp_path / "a.zip").write_bytes(shorter)
+    members = archives.list_members(str(tmp_path / "a.zip"))
+    assert (list(members.found), members.refused) == (["a.png"], [("", "it has no name")])
+
+
 def test_damage_anywhere_is_a_reason_and_never_another_error(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
     files = {"a/one.png": PICTURE[:3000], f"{'long' * 40}/two.png": PICTURE[:2000], "three.png": PICTURE[:1000]}

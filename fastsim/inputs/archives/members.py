@@ -57,6 +57,8 @@ def collected(members: Iterable[Member | tuple[str, str]]) -> Members:
 
 def _objection(member: Member, found: dict[str, Member]) -> str:
     """Return why a member is refused; empty if it is not."""
+    if not member.name:
+        return "it has no name"
     if _leads_out(member.name):
         return "its name leads out of the archive"
     if member.name in found:

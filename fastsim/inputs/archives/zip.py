@@ -7,27 +7,43 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from itertools import pairwise
-from typing import IO
+from typing import IO, cast
 
 from fastsim.inputs.archives.members import ArchiveError, Member
 
 _LOCAL = struct.Struct("<4s22xHH")
 _ENCRYPTED = 0x1
+_MOST_LIST = 96 * 2**20
+"""Bytes of the list of members: zipfile reads it whole, and takes about eight times as much memory."""
+
+
+class _Bounded:
+    """The stream of an archive as zipfile reads it. A list of members that is too long is refused before it is read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        """Read up to `size` bytes, or all. Raises ArchiveError."""
+        if size > _MOST_LIST:
+            raise ArchiveError(
+                f"its list of members says that it has {size:,} bytes, more than the limit of {_MOST_LIST:,}"
+            )
+        return self._stream.read(size)
 
 
 def members(stream: IO[bytes]) -> Iterator[Member | tuple[str, str]]:
     """Yield the files of a zip, and (name, reason) of what is refused. Raises ArchiveError, OSError."""
     try:
-        with zipfile.ZipFile(stream) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, UnicodeDecodeError) as error:
+        with zipfile.ZipFile(cast(IO[bytes], _Bounded(stream))) as archive:
+            entries = [one for one in archive.infolist() if not one.filename.endswith("/")]  # is_dir needs a name
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error) as error:
         raise ArchiveError(f"not a zip archive, or damaged ({str(error) or type(error).__name__})") from None
-    places = sorted((one.header_offset, one.compress_size) for one in entries if not one.is_dir())
+    places = sorted((one.header_offset, one.compress_size) for one in entries)
     if any(at + _LOCAL.size + size > after for (at, size), (after, _) in pairwise(places)):
         raise ArchiveError("its members lie over each other, as in a bomb")
     for one in entries:
-        if one.is_dir():
-            continue
         if one.flag_bits & _ENCRYPTED:
             yield one.filename, "encrypted"
         elif one.external_attr >> 28 == 0xA:
