@@ -15,6 +15,8 @@ from fastsim.inputs.filters import NO_FILTERS, Filters
 from fastsim.model import card_size
 
 DEFAULT_THRES = 0.75
+FRAME_THRES = 0.9
+"""Frames of two videos from this score on show the same: unrelated colour grids reach 0.89 (`python -m bench.abstract`)."""
 DELETE_THRES = 0.9
 """clean_delete below this threshold needs --force: too many of the pairs there are merely alike."""
 

@@ -24,7 +24,7 @@ from fastsim.cli.options import (
     option,
     path,
 )
-from fastsim.config import DEFAULT_THRES
+from fastsim.config import DEFAULT_THRES, FRAME_THRES
 
 _CROP = option(
     MATCHING, "--crop", metavar="F",
@@ -128,7 +128,7 @@ class VideoDuplicatesOptions:
     ] = 0.5
     thres: Annotated[
         float, option(MATCHING, "--thres", metavar="SCORE", help="Lowest score of frames that show the same, 0 to 1.")
-    ] = 0.8
+    ] = FRAME_THRES
     crop: Annotated[float, _CROP] = 0.85
     least: Annotated[float, option(MATCHING, "--least", metavar="SECONDS", help="Shortest common part to report.")] = (
         5.0

@@ -11,7 +11,7 @@ import numpy as np
 
 from fastsim import embedding, similarity
 from fastsim.cache.frames import CachedFrames
-from fastsim.config import Compute
+from fastsim.config import FRAME_THRES, Compute
 from fastsim.decode.video.sampling import Sampling
 from fastsim.embed_files import Environment, network_key
 from fastsim.grouping.components import Components
@@ -43,7 +43,7 @@ class Asked:
     every: float = 0.5
     least: float = 5.0
     crop: float = 0.85
-    thres: float = 0.8
+    thres: float = FRAME_THRES
 
 
 @dataclass(slots=True)

@@ -436,6 +436,20 @@ def test_a_damaged_video_is_grouped_and_said_to_be_read_in_part_but_not_skipped(
     assert "Read in part, 1 video:" in done.stdout and "Skipped 1 file" in done.stdout
 
 
+def test_different_colour_grids_between_black_bars_are_strangers(run: Run, tmp_path: Path) -> None:
+    """The network sees little but the grid in them; unrelated ones score up to 0.89."""
+    (tmp_path / "clips").mkdir()
+    for video in range(1, 7):
+        inner = []
+        for number in range(6):
+            colours = np.random.default_rng(100 * video + number).integers(0, 255, (7, 3, 3)).astype(np.uint8)
+            inner += [cv2.resize(colours, (90, 240), interpolation=cv2.INTER_NEAREST)] * 8
+        frames = [cv2.copyMakeBorder(one, 0, 0, 115, 115, cv2.BORDER_CONSTANT) for one in inner]
+        encode(tmp_path / f"clips/{video}.mp4", frames, rate=4)
+    run("video-duplicates", "clips", "--json", "r.json")
+    assert load(tmp_path / "r.json")["groups"] == []
+
+
 def test_different_clips_between_black_bars_are_strangers(run: Run, tmp_path: Path) -> None:
     (tmp_path / "clips").mkdir()
     for name, numbers in (("a", (0, 3, 5)), ("b", (1, 2, 7))):
