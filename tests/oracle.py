@@ -66,3 +66,29 @@ def make(n: int, d: int, seed: int) -> np.ndarray:
     centres = draw.normal(size=(max(1, n // 4), d))
     rows = centres[draw.integers(0, len(centres), n)] + draw.normal(size=(n, d)) * draw.choice([0, 0.2, 0.7, 2], (n, 1))
     return (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)).astype(np.float16)
+
+
+Groups = list[list[tuple[int, int, float]]]
+"""(row, its keeper's row, score) of each member, keepers first."""
+
+
+def grouped(rank: np.ndarray, pairs: dict[tuple[int, int], float]) -> Groups:
+    """Return groups of rows by their definition: components of the similar `pairs`, and greedy keepers by rank."""
+    n = len(rank)
+    similar = {**pairs, **{(b, a): s for (a, b), s in pairs.items()}}
+    component = list(range(n))
+    for a, b in pairs:
+        old, new = component[a], component[b]
+        component = [new if c == old else c for c in component]
+    groups = []
+    for name in sorted(set(component)):
+        keepers: list[int] = []
+        rows = []
+        for member in sorted((i for i in range(n) if component[i] == name), key=lambda i: rank[i]):
+            cover = next((k for k in keepers if (member, k) in similar), None)
+            if cover is None:
+                keepers.append(member)
+            rows.append((member, member if cover is None else cover, 1.0 if cover is None else similar[member, cover]))
+        if len(rows) > 1:
+            groups.append(sorted(rows, key=lambda row: row[0] != row[1]))
+    return sorted(groups, key=lambda rows: (-len(rows), min(rank[row[0]] for row in rows)))

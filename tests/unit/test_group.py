@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,30 +26,11 @@ def grouped(
     return find_groups(components, embeddings, rank, thres, workers=workers, isa=isa)
 
 
-def reference(vectors: np.ndarray, rank: np.ndarray, thres: float) -> list[list[tuple[int, int, float]]]:
+def reference(vectors: np.ndarray, rank: np.ndarray, thres: float) -> oracle.Groups:
     """Return groups by their definition: (id, keeper's id, score) of each member."""
-    n = len(vectors)
     left, right, score = similar_pairs(vectors, thres)
     table = {(a, b): s for a, b, s in zip(left.tolist(), right.tolist(), score.tolist(), strict=True)}
-    similar = {**table, **{(b, a): s for (a, b), s in table.items()}}
-    component = list(range(n))
-    for a, b in table:
-        old, new = component[a], component[b]
-        component = [new if c == old else c for c in component]
-    groups = []
-    for name in sorted(set(component)):
-        members = sorted((i for i in range(n) if component[i] == name), key=lambda i: rank[i])
-        keepers: list[int] = []
-        rows = []
-        for member in members:
-            cover = next((k for k in keepers if (member, k) in similar), None)
-            if cover is None:
-                keepers.append(member)
-            rows.append((member, member if cover is None else cover, 1.0 if cover is None else similar[member, cover]))
-        if len(members) > 1:
-            groups.append(sorted(rows, key=lambda row: row[0] != row[1]))
-    groups.sort(key=lambda rows: (-len(rows), min(rank[row[0]] for row in rows)))
-    return [[(a * 10 + 5, k * 10 + 5, s) for a, k, s in rows] for rows in groups]
+    return [[(a * 10 + 5, k * 10 + 5, s) for a, k, s in rows] for rows in oracle.grouped(rank, table)]
 
 
 @given(st.integers(0, 80), st.integers(2, 40), st.sampled_from([0.3, 0.6, 0.8, 0.95]), st.integers(0, 2**32 - 1))

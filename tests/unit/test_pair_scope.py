@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,31 +34,11 @@ def may(scope: PairScope, a: int, b: int) -> bool:
     return bool(scope.side[a] == scope.side[b]) == (scope.scope == Scope.WITHIN)
 
 
-def plain(vectors: np.ndarray, rank: np.ndarray, thres: float, scope: PairScope) -> list[list[tuple[int, int, float]]]:
-    """Components and greedy keepers of the allowed pairs, in loops."""
-    n = len(vectors)
+def plain(vectors: np.ndarray, rank: np.ndarray, thres: float, scope: PairScope) -> oracle.Groups:
+    """Return components and greedy keepers of the allowed pairs, in loops."""
     left, right, score = similar_pairs(vectors, thres)
     pairs = zip(left.tolist(), right.tolist(), score.tolist(), strict=True)
-    table = {(a, b): s for a, b, s in pairs if may(scope, a, b)}
-    similar = {**table, **{(b, a): s for (a, b), s in table.items()}}
-    component = list(range(n))
-    for a, b in table:
-        old, new = component[a], component[b]
-        component = [new if c == old else c for c in component]
-    groups = []
-    for name in sorted(set(component)):
-        members = sorted((i for i in range(n) if component[i] == name), key=lambda i: rank[i])
-        keepers: list[int] = []
-        rows = []
-        for member in members:
-            cover = next((k for k in keepers if (member, k) in similar), None)
-            if cover is None:
-                keepers.append(member)
-            rows.append((member, member if cover is None else cover, 1.0 if cover is None else similar[member, cover]))
-        if len(members) > 1:
-            groups.append(sorted(rows, key=lambda row: row[0] != row[1]))
-    groups.sort(key=lambda rows: (-len(rows), min(rank[row[0]] for row in rows)))
-    return groups
+    return oracle.grouped(rank, {(a, b): s for a, b, s in pairs if may(scope, a, b)})
 
 
 @given(
