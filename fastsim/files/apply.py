@@ -188,6 +188,9 @@ class _PlanRun:
         if entry.done and not entry.undoing:
             return True
         one, names = entry.operation, names_beside(self._log.digest, i, entry.operation)
+        if one.op in MOVES:
+            with suppress(CannotUndoError, OSError):  # killed while it had another name for a moment
+                bring_back(names.probe, one.source, one.snapshot)
         if one.op in LINKS:
             return self._resume_link(entry, names)
         if one.target is not None:
@@ -287,6 +290,9 @@ class _PlanRun:
             removal.set_aside(one.source, aside)
             self._begun[i] = None, None
         else:
+            if witness is not None and one.op in MOVES and _crosses(one.source, one.target):
+                self._begun[i] = None, None
+                removal.probe(one.source, self._names(i).probe, witness)
             self._begun[i] = self._transfer(i, one, one.target)
         if witness is not None and one.op != Op.COPY:
             witness.check(one.source, aside)
@@ -393,3 +399,11 @@ def _witnesses(operations: Sequence[Operation]) -> dict[int, str]:
                 found[i] = following[key]
             following[key] = one.source
     return found
+
+
+def _crosses(source: str, target: str) -> bool:
+    """Return whether a move leads to another file system."""
+    folder = os.path.dirname(target)
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return os.lstat(source).st_dev != os.stat(folder).st_dev

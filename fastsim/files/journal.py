@@ -261,16 +261,19 @@ class Names(NamedTuple):
     """In the folder of a file that is about to be removed (a source to delete, a target whose original is back): the
     file itself. It may be the only one.
     """
+    probe: str
+    """In the source's folder: the file itself, for a moment, before it is moved to another file system."""
 
 
 def names_beside(digest: str, i: int, one: Operation) -> Names:
     """Return the names for operation `i` of the plan with this digest."""
     label, source = f"{digest[:12]}-{i}", os.path.dirname(one.source)
-    there = source if one.target is None else os.path.dirname(one.target)
+    there, suffix = source if one.target is None else os.path.dirname(one.target), os.path.splitext(one.source)[1][:20]
     return Names(
         os.path.join(there, f"{PART_PREFIX}{label}"),
         os.path.join(source, f"{PART_PREFIX}{label}-undo"),
-        os.path.join(there, f"{ASIDE_PREFIX}{label}{os.path.splitext(one.source)[1][:20]}"),
+        os.path.join(there, f"{ASIDE_PREFIX}{label}{suffix}"),
+        os.path.join(source, f"{ASIDE_PREFIX}{label}-probe{suffix}"),
     )
 
 

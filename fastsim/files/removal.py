@@ -161,6 +161,19 @@ def set_aside(source: str, aside: str) -> None:
     transfer.rename(source, aside)
 
 
+def probe(source: str, aside: str, witness: Witness) -> None:
+    """Check that the keeper survives when `source` has another name for a moment; it has its own again then.
+
+    A move to another file system cannot be taken back in place: a pool of disks may store the file on another disk.
+    Raises KeeperLostError, OSError or ChangedError.
+    """
+    set_aside(source, aside)
+    try:
+        witness.check(source, aside)
+    finally:
+        put_back(aside, source)
+
+
 def put_back(aside: str, source: str) -> None:
     """Undo `set_aside`."""
     transfer.rename(aside, source)

@@ -206,6 +206,8 @@ def take_back(entry: Entry, names: Names, stop: Callable[[], bool]) -> Fate:
         return _take_from_aside(one, names.aside)
     if not entry.done:
         transfer.remove_leftover(names.part)
+    if one.op in MOVES:
+        bring_back(names.probe, one.source, one.snapshot)
     bring_back(names.aside, one.target, entry.result or one.snapshot)  # of an undo that was killed
     if one.op in LINKS:
         transfer.remove_leftover(names.undo_part)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from disk import fill, listed, reasons, run, state
 
-from fastsim.choices import GroupBy, Mode
+from fastsim.choices import LINK_MODES, GroupBy, Mode
 from fastsim.files import removal
 from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import Checker, with_digests
@@ -104,6 +104,18 @@ def test_a_pool_and_the_disk_under_it_lose_nothing(
     lower = f"{disk}=RW" if mount[0] == "unionfs" else str(disk)
     with mounted([*mount, lower, str(pool)], pool):
         assert_stopped_and_untouched(pairs_plan(disk, pool, tmp_path / "out", mode), disk, trash)
+
+
+@posix
+@pytest.mark.parametrize("mode", [*REMOVING, *LINK_MODES])
+def test_a_pool_of_disks_keeps_each_file_on_its_disk(tmp_path: Path, disk: Path, trash: Path, mode: str) -> None:
+    """A file that was moved out of the pool and back might come to lie on the other disk."""
+    pool, other = tmp_path / "pool", tmp_path / "other"
+    pool.mkdir()
+    other.mkdir()
+    with mounted(["mergerfs", "-o", "category.create=lus", f"{disk}:{other}", str(pool)], pool):
+        assert_stopped_and_untouched(pairs_plan(pool, disk, tmp_path / "out", mode), disk, trash)
+        assert os.listdir(other) == []
 
 
 @posix
