@@ -21,23 +21,12 @@ TYPE_CHECKING = False
 __version__ = "0.2.0"
 
 if TYPE_CHECKING:
-    from fastsim.api import (
-        Embedded,
-        Found,
-        Options,
-        apply_plan,
-        embed,
-        export_groups,
-        export_pairs,
-        find,
-        find_groups,
-        find_leaks,
-        find_pairs,
-        make_plan,
-        plan_leaks,
-        undo_run,
-    )
-    from fastsim.api_index import Index, make_index
+    from fastsim.api.actions import apply_plan, make_plan, undo_run
+    from fastsim.api.exports import export_groups, export_pairs
+    from fastsim.api.images import Embedded, Found, embed, find, find_groups, find_pairs
+    from fastsim.api.index import Index, make_index
+    from fastsim.api.options import Options
+    from fastsim.api.sets import find_leaks, plan_leaks
     from fastsim.errors import FastsimError
     from fastsim.files.apply import Outcome
     from fastsim.files.plan_file import read_plan, write_plan
@@ -51,23 +40,12 @@ if TYPE_CHECKING:
     from fastsim.similarity import nearest, similar_pairs
 
 _HOMES = {
-    "api": (
-        "Embedded",
-        "Found",
-        "Options",
-        "apply_plan",
-        "embed",
-        "export_groups",
-        "export_pairs",
-        "find",
-        "find_groups",
-        "find_leaks",
-        "find_pairs",
-        "make_plan",
-        "plan_leaks",
-        "undo_run",
-    ),
-    "api_index": ("Index", "make_index"),
+    "api.actions": ("apply_plan", "make_plan", "undo_run"),
+    "api.exports": ("export_groups", "export_pairs"),
+    "api.images": ("Embedded", "Found", "embed", "find", "find_groups", "find_pairs"),
+    "api.index": ("Index", "make_index"),
+    "api.options": ("Options",),
+    "api.sets": ("find_leaks", "plan_leaks"),
     "files.apply": ("Outcome",),
     "errors": ("FastsimError",),
     "files.plan_file": ("read_plan", "write_plan"),

@@ -24,7 +24,6 @@ LAYERS = (
     {"planning"},
     {"leakage", "retrieval"},
     {"api", "review"},
-    {"api_index"},
     {"cli"},
     {"__main__"},
 )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim import config
-from fastsim.api import Options, StrPath, resolve_options
+from fastsim.api.options import Options, StrPath, resolve_options
 from fastsim.errors import FastsimError, UsageError
 from fastsim.records import Float16Array, Float32Array, Int64Array
 from fastsim.retrieval.building import Built, build_index, check_network
