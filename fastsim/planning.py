@@ -21,7 +21,7 @@ from fastsim.grouping.losses import Losses, find_losses, has_equal_raws
 from fastsim.grouping.pair_scope import freed
 from fastsim.inputs.digest import digest_of
 from fastsim.inputs.system_folders import SystemKind, holder
-from fastsim.records import Companion, Role
+from fastsim.records.files import Companion, Role
 from fastsim.report.results import plural
 
 _HELD = "stays, as its RAW file has no copy beside the file that would be kept"
@@ -119,10 +119,14 @@ def refuse_losses(losses: Losses, found: pipeline.Findings) -> None:
     """Stop a deletion in which the default of --keep loses something. Raises UsageError."""
     if losses.fewer_pixels and losses.example is not None:
         stays, goes = (shown(found.files[i].path) for i in losses.example)
+        if found.files[losses.example[0]].reference:
+            kept, advice = "a reference file", "add --keep largest if that is right, or use --mode clean_move"
+        else:
+            kept = "the file with the most bytes"
+            advice = "add --keep resolution, or --keep largest if bytes are what counts"
         raise UsageError(
-            f"--mode clean_delete stops: in {plural(losses.fewer_pixels, 'group')} the file with the most bytes has "
-            f"fewer pixels than one that would go ({stays} for {goes}); add --keep resolution, or --keep largest if "
-            "bytes are what counts; no file was changed"
+            f"--mode clean_delete stops: in {plural(losses.fewer_pixels, 'group')} {kept} has fewer pixels than one that "
+            f"would go ({stays} for {goes}); {advice}; no file was changed"
         )
     if losses.companions:
         role, n = next(iter(losses.companions.items()))
@@ -152,10 +156,11 @@ def unit_lines(settled: Settled, found: pipeline.Findings) -> Iterator[str]:
     elif settled.units.held:
         yield f"{plural(len(settled.units.held), 'file')} kept: each has a RAW file without a copy beside its keeper"
     losses = settled.losses
-    if losses.fewer_pixels:
+    if losses.fewer_pixels and losses.example is not None:
+        reference = found.files[losses.example[0]].reference  # which stays whatever the rules say
         yield (
             f"In {plural(losses.fewer_pixels, 'group')} the file that stays has fewer pixels than one that goes; "
-            "--keep resolution keeps the most pixels"
+            + ("files of reference folders always stay" if reference else "--keep resolution keeps the most pixels")
         )
     for role, n in losses.companions.items():
         yield f"In {plural(n, 'group')} {_WORDS[role]}"
