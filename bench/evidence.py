@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.edits import EDITS
 from bench.lookalikes import KINDS
-from fastsim.records import PairBlock
+from fastsim.records.pairs import PairBlock
 from fastsim.verification import Examined, Subjects, examine
 from fastsim.verification.features import extract, thumbnail
 from fastsim.verification.matching import FeatureTable, align_pairs

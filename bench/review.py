@@ -96,7 +96,7 @@ def draw(folder: Path, groups: int) -> list[Path]:
 
 def make_store(paths: list[Path], where: Path) -> None:
     """Store a review of `paths`, three a group."""
-    from fastsim.records import MediaFile, Snapshot
+    from fastsim.records.files import MediaFile, Snapshot
     from fastsim.review.found import UNVERIFIED, Found
     from fastsim.review.store import Store
 

@@ -23,7 +23,7 @@ import numpy as np
 from bench.edits import EDITS
 from bench.lookalikes import KINDS, draw_kind
 from fastsim import _core
-from fastsim.records import PairBlock, Status
+from fastsim.records.pairs import PairBlock, Status
 from fastsim.verification import Subjects, verify
 from fastsim.verification.features import extract, thumbnail
 from fastsim.verification.matching import MATCH

@@ -113,7 +113,7 @@ def reference(clip: Path, skip: int, seconds: float) -> list[int]:
     from fastsim.decode.video.pixels import Squarer
     from fastsim.embedding import unit_rows
     from fastsim.model import load_model
-    from fastsim.records import FrameBatch
+    from fastsim.records.rows import FrameBatch
 
     network = embedding.open_network(load_model(), runtime="openvino", device=CPU, batch=1, threads=2)
     kept: dict[int, np.ndarray] = {}

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from fastsim.files.undo import Undone
     from fastsim.leakage.leaks import Between, Leaks
     from fastsim.leakage.splits import Split
-    from fastsim.records import Operation, Plan, Skipped
+    from fastsim.records.files import Skipped
+    from fastsim.records.plans import Operation, Plan
     from fastsim.report.results import Member
     from fastsim.retrieval.building import Built
     from fastsim.retrieval.matching import Match
@@ -51,7 +52,8 @@ _HOMES = {
     "files.plan_file": ("read_plan", "write_plan"),
     "leakage.leaks": ("Between", "Leaks"),
     "leakage.splits": ("Split",),
-    "records": ("Operation", "Plan", "Skipped"),
+    "records.files": ("Skipped",),
+    "records.plans": ("Operation", "Plan"),
     "report.results": ("Member",),
     "retrieval.building": ("Built",),
     "retrieval.matching": ("Match",),

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Float16Array, Float32Array, Int32Array, Int64Array, Uint8Array
+from fastsim.records.arrays import Float16Array, Float32Array, Int32Array, Int64Array, Uint8Array
 
 ROOM: Final[int]
 """Least capacity, in pairs, of the buffers that `Rows.scan` writes to."""

@@ -18,7 +18,9 @@ from fastsim.device import CPU
 from fastsim.embedding import Network, RanOn
 from fastsim.inputs import equal_files
 from fastsim.model import Model, load_model
-from fastsim.records import INTACT_STILL, Embeddings, Float16Array, FrameBatch, MediaFile, Skipped, joined
+from fastsim.records.arrays import Float16Array
+from fastsim.records.files import INTACT_STILL, MediaFile, Skipped
+from fastsim.records.rows import Embeddings, FrameBatch, joined
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 from fastsim.run.traffic import Traffic

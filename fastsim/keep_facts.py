@@ -14,7 +14,9 @@ from fastsim.inputs.sidecars import Sidecars
 from fastsim.inputs.signatures import HEAD_BYTES
 from fastsim.inputs.system_folders import is_passing
 from fastsim.quality import measure_all
-from fastsim.records import Embeddings, Int64Array, MediaFile, Role
+from fastsim.records.arrays import Int64Array
+from fastsim.records.files import MediaFile, Role
+from fastsim.records.rows import Embeddings
 from fastsim.run.progress import NullProgress
 
 

@@ -27,17 +27,10 @@ from fastsim.inputs.references import References
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.keep_facts import candidates
 from fastsim.quality import find_flagged
-from fastsim.records import (
-    Embeddings,
-    Flagged,
-    Group,
-    Int64Array,
-    LeftOut,
-    MediaFile,
-    PairBlock,
-    Skipped,
-    VerifiedPairs,
-)
+from fastsim.records.arrays import Int64Array
+from fastsim.records.files import Flagged, LeftOut, MediaFile, Skipped
+from fastsim.records.pairs import Group, PairBlock, VerifiedPairs
+from fastsim.records.rows import Embeddings
 from fastsim.remembered import Remembered, only
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage

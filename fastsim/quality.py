@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from fastsim.choices import Flag
 from fastsim.errors import UsageError, shown
-from fastsim.records import Flagged, MediaFile, Quality
+from fastsim.records.files import Flagged, MediaFile, Quality
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 

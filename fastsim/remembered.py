@@ -11,7 +11,10 @@ import numpy as np
 from fastsim.decisions import Pair
 from fastsim.grouping.components import Components, group_pairs
 from fastsim.inputs.digest import digest_of
-from fastsim.records import Embeddings, Group, Int64Array, MediaFile, PairBlock
+from fastsim.records.arrays import Int64Array
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import Group, PairBlock
+from fastsim.records.rows import Embeddings
 
 Within = Callable[[Int64Array], PairBlock]
 """within(rows): the similar pairs of these rows, ascending, as rows of the embeddings."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from fastsim import _core
-from fastsim.records import Float16Array, Views
+from fastsim.records.arrays import Float16Array
+from fastsim.records.rows import Views
 
 
 def core_rows(vectors: Float16Array, views: Views | None = None, isa: str | None = None) -> _core.Rows:

@@ -16,7 +16,10 @@ from fastsim import similarity
 from fastsim.config import Compute
 from fastsim.device import Device
 from fastsim.grouping.pair_scope import PairScope
-from fastsim.records import Embeddings, Int64Array, MediaFile, PairBlock, Status, Uint8Array, VerifiedPairs
+from fastsim.records.arrays import Int64Array, Uint8Array
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import PairBlock, Status, VerifiedPairs
+from fastsim.records.rows import Embeddings
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 

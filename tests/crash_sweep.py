@@ -27,7 +27,7 @@ from fastsim.choices import LINK_MODES, Mode
 from fastsim.files.apply import apply_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.files.undo import undo
-from fastsim.records import Op, Plan
+from fastsim.records.plans import Op, Plan
 
 CALLS = (
     "link", "unlink", "replace", "rename", "symlink", "write", "mkdir", "rmdir", "open", "fsync", "ftruncate", "utime",

@@ -19,7 +19,9 @@ from fastsim.files.apply import Outcome, apply_plan
 from fastsim.files.plan import make_plan
 from fastsim.inputs.discover import discover
 from fastsim.inputs.formats import Kind
-from fastsim.records import Group, MediaFile, Plan, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.pairs import Group
+from fastsim.records.plans import Plan
 
 ODD_NAMES = ("plain.jpg", "new\nline.jpg", "tab\t and 'quotes\".jpg", "ümläut 写真.jpg", os.fsdecode(b"\xff\xfe.jpg"))
 State = dict[str, tuple[object, ...]]

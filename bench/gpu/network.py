@@ -12,7 +12,7 @@ from bench.gpu.measuring import DEVICE, Clock, Row, Sizes, timed
 from fastsim.device import Device
 from fastsim.embedding import unit_rows
 from fastsim.model import load_model
-from fastsim.records import FrameBatch
+from fastsim.records.rows import FrameBatch
 
 FUSED = """
 float v = x, e = __expf(v), n = e * (e + 2.0f);

@@ -10,7 +10,8 @@ import numpy as np
 
 from bench.gpu.measuring import DEVICE, Clock, Row, Sizes, timed
 from fastsim.device import Device
-from fastsim.records import DeviceRows, PairBlock
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import DeviceRows
 
 THRES = 0.9
 BAND = 1e-5

@@ -17,7 +17,8 @@ from bench.gpu.network import guarded
 from fastsim import decode
 from fastsim.device import Device
 from fastsim.model import load_model
-from fastsim.records import FrameBatch, MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.rows import FrameBatch
 
 
 def jpegs(folder: Path, n: int) -> list[MediaFile]:

@@ -13,7 +13,7 @@ import numpy as np
 from bench.gpu.measuring import DEVICE, Clock, Row, Sizes, timed
 from fastsim.decode.video.sampling import Sampling
 from fastsim.device import Device
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 from fastsim.videos import frames
 
 

@@ -17,7 +17,7 @@ from fastsim.files.run_record import RunRecord
 from fastsim.files.unchanged import with_digests
 from fastsim.inputs.archives import refuse_archives
 from fastsim.planning import check_libraries, groups_for, refuse_losses, settle_units
-from fastsim.records import Plan
+from fastsim.records.plans import Plan
 from fastsim.report import results
 from fastsim.run.progress import Callback
 

@@ -9,7 +9,7 @@ from typing import Any
 from fastsim.api.images import Found
 from fastsim.api.options import StrPath
 from fastsim.choices import GroupBy
-from fastsim.records import by_keeper
+from fastsim.records.pairs import by_keeper
 from fastsim.report.exports import image_rows, write_export
 from fastsim.report.tables import check_table, write_table
 

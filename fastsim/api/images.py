@@ -15,7 +15,9 @@ from fastsim.errors import UsageError
 from fastsim.grouping.keep_words import DEFAULT, UNCROPPED, KeepRules
 from fastsim.inputs.filters import parse_pixels
 from fastsim.quality import parse_flags
-from fastsim.records import Flagged, Float16Array, Int32Array, Skipped, by_keeper
+from fastsim.records.arrays import Float16Array, Int32Array
+from fastsim.records.files import Flagged, Skipped
+from fastsim.records.pairs import by_keeper
 from fastsim.report import results
 from fastsim.report.results import Member
 from fastsim.verified_pairs import Verifier
@@ -108,7 +110,7 @@ def find(
     compute, what, progress = resolve_options(paths, options)
     what = replace(what, references=paths_of(reference))
     settings = Config(
-        what, compute, _thres(thres, verify), rules, pairs, verify=verify, scope=config.check_scope(Scope(scope), what),
+        what, compute, thres_of(thres, verify), rules, pairs, verify=verify, scope=config.check_scope(Scope(scope), what),
         min_pixels=0 if min_pixels is None else parse_pixels(str(min_pixels), "min_pixels"),
         flags=() if flag is None else parse_flags(flag, "flag"),
     )  # fmt: skip
@@ -166,7 +168,7 @@ def find_pairs(
     from fastsim.report.pairs import pair_records
     from fastsim.verified_pairs import unverified
 
-    least = _thres(thres, verify)
+    least = thres_of(thres, verify)
     compute, what, progress = resolve_options(paths, options)
     files, _, _ = pipeline.scan(what, progress, {})
     embeddings, _, _ = to_vectors(files, compute, progress, {})
@@ -187,5 +189,6 @@ def _keep(keep: str | Iterable[str] | None, verify: bool) -> KeepRules:
     return rules
 
 
-def _thres(thres: float | None, verify: bool) -> float:
+def thres_of(thres: float | None, verify: bool) -> float:
+    """Return the threshold, or its default, which is 0 with `verify`. Raises UsageError."""
     return config.check_thres(thres if thres is not None else 0.0 if verify else config.DEFAULT_THRES)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastsim import config
 from fastsim.api.options import Options, StrPath, resolve_options
 from fastsim.errors import FastsimError, UsageError
-from fastsim.records import Float16Array, Float32Array, Int64Array
+from fastsim.records.arrays import Float16Array, Float32Array, Int64Array
 from fastsim.retrieval.building import Built, build_index, check_network
 from fastsim.retrieval.index_file import open_index
 from fastsim.retrieval.matching import Match, Searcher

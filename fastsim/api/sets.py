@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from typing import Unpack
 
 from fastsim import config, leakage
-from fastsim.api.images import _thres
+from fastsim.api.images import thres_of
 from fastsim.api.options import Options, StrPath, check_words, resolve_options
 from fastsim.choices import DropMode
 from fastsim.files.output_folder import check_outs
 from fastsim.inputs.archives import refuse_archives
 from fastsim.leakage.leaks import Leaks, plan_removal
-from fastsim.records import Plan
+from fastsim.records.plans import Plan
 
 
 def find_leaks(
@@ -27,7 +27,7 @@ def find_leaks(
     options: see `Options`. No file is changed. Raises FastsimError.
     """
     compute, what, progress = resolve_options(splits, options)
-    return leakage.find_leaks(what, compute, _thres(thres, verify), verify=verify, progress=progress)
+    return leakage.find_leaks(what, compute, thres_of(thres, verify), verify=verify, progress=progress)
 
 
 def plan_leaks(leaks: Leaks, outs: StrPath, *, drop: str, mode: str = "clean_move", force: bool = False) -> Plan:

@@ -23,7 +23,8 @@ import numpy as np
 
 from fastsim.cache import compiled_networks, frames
 from fastsim.errors import FastsimError, shown
-from fastsim.records import INTACT_STILL, Content, Float16Array, MediaFile, Snapshot
+from fastsim.records.arrays import Float16Array
+from fastsim.records.files import INTACT_STILL, Content, MediaFile, Snapshot
 
 NAME = "embeddings.sqlite"
 FEATURES = "features.sqlite"

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Float16Array, Int64Array
+from fastsim.records.arrays import Float16Array, Int64Array
 
 FOLDER = "videos"
 _VERSION = 2

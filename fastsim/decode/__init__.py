@@ -9,7 +9,9 @@ import numpy as np
 
 from fastsim.decode.picture import Picture
 from fastsim.device import CPU, Device
-from fastsim.records import INTACT_STILL, Content, FrameBatch, MediaFile, Skipped, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.files import INTACT_STILL, Content, MediaFile, Skipped
+from fastsim.records.rows import FrameBatch
 from fastsim.run.prefetch import prefetch_map
 from fastsim.run.traffic import Traffic
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastsim.decode.libraries import cv2
 from fastsim.decode.shrink import Array, Band, in_bands, square
-from fastsim.records import Float32Array, Uint8Array
+from fastsim.records.arrays import Float32Array, Uint8Array
 
 _SEEN = 0.15
 """An image is shown on white, unless it differs from white by less than this fraction of its difference from black."""

@@ -7,7 +7,7 @@ import struct
 import numpy as np
 
 from fastsim.decode.picture import UnreadableError
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _FIELDS = (3, 6)
 """Values of `compression`: three masks, or four."""

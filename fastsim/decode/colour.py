@@ -11,7 +11,7 @@ import numpy as np
 from PIL import ImageCms
 
 from fastsim.decode.libraries import Image
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _SAME = 3
 """In 8-bit levels: a profile that changes no colour by more is treated as sRGB and not applied."""

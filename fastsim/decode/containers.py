@@ -14,7 +14,8 @@ from fastsim.decode.damage import held
 from fastsim.decode.libraries import MAX_PIXELS, Image, cv2, opencv
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError
 from fastsim.decode.shrink import square
-from fastsim.records import INTACT_STILL, Content, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.files import INTACT_STILL, Content
 
 _COST = {"JPEG2000": 20, "WEBP": 14, "AVIF": 20, "HEIF": 20, "JXL": 20, "GIF": 12, "TIFF": 12}
 _USUAL_COST = 8

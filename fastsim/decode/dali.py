@@ -22,7 +22,8 @@ from fastsim.decode.decoder import AT_ONCE, decode_file
 from fastsim.decode.device_jpeg import device_size
 from fastsim.decode.picture import Picture, UnreadableError
 from fastsim.inputs.archives import open_source
-from fastsim.records import FrameBatch, MediaFile, Skipped
+from fastsim.records.files import MediaFile, Skipped
+from fastsim.records.rows import FrameBatch
 from fastsim.run.prefetch import prefetch_map
 from fastsim.run.traffic import Traffic
 

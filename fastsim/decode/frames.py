@@ -7,7 +7,8 @@ from typing import Any
 
 from fastsim.decode.damage import held
 from fastsim.decode.picture import UnreadableError, first_line
-from fastsim.records import Content, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.files import Content
 
 MOST_FRAMES = 16
 """Pages or frames that are compared: all, or this many, evenly spaced, with the first and the last."""

@@ -10,7 +10,7 @@ from fastsim.decode.libraries import MAX_PIXELS, cv2
 from fastsim.decode.memory import BUDGET
 from fastsim.decode.picture import UnreadableError
 from fastsim.inputs.headers import JPEG, PROGRESSIVE, read_header
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _JPEG = b"\xff\xd8\xff"
 _ENOUGH, _SMALL = 0.9, 512

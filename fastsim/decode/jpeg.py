@@ -12,7 +12,7 @@ import numpy as np
 import simplejpeg
 
 from fastsim.decode.damage import checked
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _END = b"\xff\xd9"
 _HARMLESS = re.compile(r"extraneous bytes before marker 0xd[0-9a]|unknown JFIF revision|unknown Adobe color transform")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fastsim.records import INTACT_STILL, Content, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.files import INTACT_STILL, Content
 
 ChooseSize = Callable[[int, int], int]
 """choose_size(width, height): side in pixels of the square to which an image is resized."""

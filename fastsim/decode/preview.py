@@ -8,7 +8,7 @@ from fastsim.decode.decoder import decode_file
 from fastsim.decode.jpeg import encode
 from fastsim.decode.libraries import cv2
 from fastsim.decode.picture import Picture
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _SQUARE = 8
 """Pixels of a square of the checkerboard."""

@@ -16,7 +16,7 @@ from fastsim.decode.picture import ChooseSize, Picture, UnreadableError
 from fastsim.decode.shrink import square
 from fastsim.decode.stills import of_values
 from fastsim.decode.values import to_8_bits
-from fastsim.records import INTACT_STILL, Content
+from fastsim.records.files import INTACT_STILL, Content
 
 _HEADER = ">4sHxxxxxxHIIHH"
 _GREY, _RGB, _CMYK, _MULTI, _DUOTONE = 1, 3, 4, 7, 8

@@ -11,7 +11,8 @@ import numpy as np
 
 from fastsim.decode.grey import decode_grey
 from fastsim.decode.libraries import cv2
-from fastsim.records import Quality, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.files import Quality
 
 SIDE = 512
 """Long side in pixels at which images are measured; smaller ones are not enlarged."""

@@ -12,7 +12,7 @@ from fastsim.decode import backgrounds, bmp, containers, psd, stills, tiff
 from fastsim.decode.libraries import MAX_PIXELS, TOO_LARGE, cv2, opencv
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.decode.shrink import square
-from fastsim.records import Content
+from fastsim.records.files import Content
 
 NO_PICTURE = "not an image, or of an unknown or broken format"
 Decode = Callable[[bytes, ChooseSize], Picture]

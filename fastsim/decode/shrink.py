@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastsim.decode.libraries import cv2
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _LARGE = 4 * 2**20
 """Pixels: a larger image is shrunk in bands first, so that no second copy of it is made."""

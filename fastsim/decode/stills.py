@@ -12,7 +12,7 @@ from fastsim.decode.damage import checked
 from fastsim.decode.picture import UnreadableError, first_line
 from fastsim.decode.shrink import in_bands, square
 from fastsim.decode.values import to_8_bits
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 ALPHA_MODES = frozenset(("RGBA", "LA", "PA", "La", "RGBa"))
 _ORIENTATION_TAG = 0x0112

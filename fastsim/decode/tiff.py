@@ -15,7 +15,8 @@ from fastsim.decode.libraries import Image, cv2
 from fastsim.decode.picture import ChooseSize, Picture, UnreadableError, first_line
 from fastsim.decode.shrink import square
 from fastsim.decode.values import to_8_bits
-from fastsim.records import INTACT_STILL, Content, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.files import INTACT_STILL, Content
 
 _BITS, _COMPRESSION, _SAMPLES, _OFFSETS, _COUNTS = 258, 259, 277, (273, 324), (279, 325)
 _PHOTOMETRIC, _PLANES, _EXTRA = 262, 284, 338

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 Values = np.ndarray[Any, Any]
 

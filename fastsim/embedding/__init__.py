@@ -13,19 +13,9 @@ from fastsim.cache.compiled_networks import CompiledStore
 from fastsim.device import Device
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
-from fastsim.records import (
-    INTACT_STILL,
-    Content,
-    DeviceRows,
-    Embeddings,
-    Float16Array,
-    Float32Array,
-    FrameBatch,
-    Int32Array,
-    Int64Array,
-    Skipped,
-    Views,
-)
+from fastsim.records.arrays import Float16Array, Float32Array, Int32Array, Int64Array
+from fastsim.records.files import INTACT_STILL, Content, Skipped
+from fastsim.records.rows import DeviceRows, Embeddings, FrameBatch, Views
 from fastsim.run.progress import Bar
 from fastsim.run.traffic import Traffic
 

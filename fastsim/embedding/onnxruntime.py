@@ -11,7 +11,8 @@ from fastsim.embedding import RanOn
 from fastsim.embedding.onnxruntime_import import ort
 from fastsim.errors import UsageError
 from fastsim.model import InputFormat, Model
-from fastsim.records import Float32Array, FrameBatch
+from fastsim.records.arrays import Float32Array
+from fastsim.records.rows import FrameBatch
 
 _FLOATS: dict[str, np.dtype[Any]] = {"tensor(float16)": np.dtype(np.float16), "tensor(double)": np.dtype(np.float64)}
 

@@ -21,7 +21,8 @@ from fastsim.embedding.onnxruntime_import import ort
 from fastsim.embedding.row_store import RowStore, Sent
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
-from fastsim.records import DeviceRows, Float16Array, Float32Array, FrameBatch, Int64Array
+from fastsim.records.arrays import Float16Array, Float32Array, Int64Array
+from fastsim.records.rows import DeviceRows, FrameBatch
 from fastsim.run.traffic import Traffic
 
 IN_FLIGHT = 3

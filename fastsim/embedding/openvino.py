@@ -17,7 +17,8 @@ from fastsim.embedding.graph.mish import fuse_mish
 from fastsim.embedding.openvino_runtime import ov
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import Model
-from fastsim.records import Float32Array, FrameBatch, Uint8Array
+from fastsim.records.arrays import Float32Array, Uint8Array
+from fastsim.records.rows import FrameBatch
 
 
 class OpenVinoNetwork:

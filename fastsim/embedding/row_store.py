@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import cupy as cp
 import numpy as np
 
-from fastsim.records import Float16Array, Float32Array, Int64Array
+from fastsim.records.arrays import Float16Array, Float32Array, Int64Array
 from fastsim.run.traffic import Traffic
 
 SHARE = 0.4

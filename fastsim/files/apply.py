@@ -23,7 +23,8 @@ from fastsim.files.plan_file import PLAN_NAME
 from fastsim.files.trash import to_trash
 from fastsim.files.unchanged import Checker
 from fastsim.files.undo import CannotUndoError, Fate, bring_back, take_back
-from fastsim.records import LINKS, MOVES, Op, Operation, OpResult, Plan, Snapshot, numbered
+from fastsim.records.files import Snapshot
+from fastsim.records.plans import LINKS, MOVES, Op, Operation, OpResult, Plan, numbered
 from fastsim.run.interrupts import held_back
 from fastsim.run.progress import Bar
 

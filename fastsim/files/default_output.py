@@ -10,7 +10,7 @@ from itertools import count
 from fastsim.errors import quoted, shown
 from fastsim.files.earlier_run import EarlierRun
 from fastsim.files.output_folder import OutsTakenError, check_outs, check_same_plan
-from fastsim.records import Plan
+from fastsim.records.plans import Plan
 
 DEFAULT = "./fastsim_outputs"
 

@@ -36,7 +36,8 @@ from fastsim.files.plan_file import (
     snapshot_from_json,
     snapshot_to_json,
 )
-from fastsim.records import ASIDE_PREFIX, MOVES, PART_PREFIX, Operation, Snapshot
+from fastsim.records.files import ASIDE_PREFIX, PART_PREFIX, Snapshot
+from fastsim.records.plans import MOVES, Operation
 
 JOURNAL_NAME = "fastsim_journal.jsonl"
 _FORMAT = "fastsim-journal"

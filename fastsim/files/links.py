@@ -15,7 +15,8 @@ from contextlib import suppress
 
 from fastsim.errors import shown
 from fastsim.files import removal, transfer
-from fastsim.records import Op, Operation, Snapshot
+from fastsim.records.files import Snapshot
+from fastsim.records.plans import Op, Operation
 
 _FICLONE = 0x40049409
 """ioctl of Linux that makes a file share all blocks of another one (ioctl_ficlonerange(2))."""

@@ -15,7 +15,7 @@ from fastsim.files.plan_file import PLAN_NAME, is_plan_of, plan_digest, remove_p
 from fastsim.files.provenance import here
 from fastsim.files.transfer import remove_leftover, sync_folder
 from fastsim.files.undo import remove_empty
-from fastsim.records import Plan
+from fastsim.records.plans import Plan
 
 _DESKTOP_LITTER = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 """Files that file managers leave in a folder that looks empty."""

@@ -9,17 +9,9 @@ from dataclasses import dataclass, field, replace
 from fastsim.choices import LINK_MODES, GroupBy, Mode
 from fastsim.errors import shown
 from fastsim.inputs.names import folded_name
-from fastsim.records import (
-    MOVES,
-    Companion,
-    Group,
-    MediaFile,
-    Op,
-    Operation,
-    Plan,
-    by_keeper,
-    numbered,
-)
+from fastsim.records.files import Companion, MediaFile
+from fastsim.records.pairs import Group, by_keeper
+from fastsim.records.plans import MOVES, Op, Operation, Plan, numbered
 
 _OWN_NAMES = ("fastsim_plan.jsonl", "fastsim_journal.jsonl")
 """Names that apply writes into the output folder (a test compares them with those of plan_file and journal)."""

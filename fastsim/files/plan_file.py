@@ -16,7 +16,8 @@ from dataclasses import replace
 from fastsim.errors import UsageError, shown
 from fastsim.files.owned import is_writable_folder
 from fastsim.files.provenance import here
-from fastsim.records import LINKS, MOVES, Op, Operation, Plan, Snapshot
+from fastsim.records.files import Snapshot
+from fastsim.records.plans import LINKS, MOVES, Op, Operation, Plan
 
 _LONGEST = 300
 """Letters of a path or reason in an error line."""

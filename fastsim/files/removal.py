@@ -14,7 +14,7 @@ from fastsim.errors import UsageError, reason_of, shown
 from fastsim.files import transfer
 from fastsim.files.unchanged import Checker
 from fastsim.inputs.names import folded_name
-from fastsim.records import Op, Operation, Plan
+from fastsim.records.plans import Op, Operation, Plan
 
 
 class OneFileError(Exception):

@@ -13,7 +13,8 @@ from fastsim.errors import UsageError, quoted, shown
 from fastsim.files.journal import JOURNAL_NAME, Journal, read_header
 from fastsim.files.plan_file import PLAN_NAME, is_plan_of, plan_digest, planned_outs, read_head, read_plan, relocated
 from fastsim.files.provenance import stranger
-from fastsim.records import Operation, Plan, Skipped
+from fastsim.records.files import Skipped
+from fastsim.records.plans import Operation, Plan
 
 
 class RunRecord:

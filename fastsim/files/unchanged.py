@@ -11,7 +11,8 @@ import os
 from dataclasses import replace
 
 from fastsim.inputs.digest import digest_of
-from fastsim.records import Plan, Snapshot
+from fastsim.records.files import Snapshot
+from fastsim.records.plans import Plan
 
 _CHANGED = "has changed since it was looked at"
 _MAY_HAVE = "may have changed since it was looked at (its change time is another one, and its content was not hashed)"

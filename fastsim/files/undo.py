@@ -20,7 +20,8 @@ from fastsim.files.journal import Entry, Journal, Names, journal_in, names_besid
 from fastsim.files.lock import StoppedWaitingError, alone
 from fastsim.files.plan_file import remove_plan
 from fastsim.files.run_record import RunRecord
-from fastsim.records import LINKS, MOVES, Op, Operation, Skipped, Snapshot
+from fastsim.records.files import Skipped, Snapshot
+from fastsim.records.plans import LINKS, MOVES, Op, Operation
 from fastsim.run.interrupts import held_back
 from fastsim.run.progress import Bar
 

@@ -9,7 +9,9 @@ import numpy as np
 
 from fastsim import _core
 from fastsim.grouping.pair_scope import PairScope
-from fastsim.records import Embeddings, Float32Array, Group, Int32Array, Int64Array, PairBlock
+from fastsim.records.arrays import Float32Array, Int32Array, Int64Array
+from fastsim.records.pairs import Group, PairBlock
+from fastsim.records.rows import Embeddings
 from fastsim.rows import core_rows
 
 BATCH = 1024

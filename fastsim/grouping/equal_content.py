@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fastsim.records import Group
+from fastsim.records.pairs import Group
 
 
 def of_equal_files(groups: Sequence[Group], digest_of: Callable[[int], bytes | None]) -> list[Group]:

@@ -10,7 +10,8 @@ import numpy as np
 
 from fastsim.grouping.keep_rules import RULES, Candidates
 from fastsim.grouping.keep_words import KeepRule, KeepRules
-from fastsim.records import Group, Int64Array
+from fastsim.records.arrays import Int64Array
+from fastsim.records.pairs import Group
 
 _FIRST = ("intact", "reference", "live", "raw")
 """Rules that precede all others, unless they are named among them."""

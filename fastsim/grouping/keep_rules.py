@@ -11,7 +11,8 @@ import numpy as np
 
 from fastsim.inputs.copy_names import copy_marks
 from fastsim.inputs.names import folded_name
-from fastsim.records import Int32Array, Int64Array, MediaFile
+from fastsim.records.arrays import Int32Array, Int64Array
+from fastsim.records.files import MediaFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Candidates:
     exif: Mapping[int, int] = field(default_factory=dict)
     """How many of date taken, position and camera a file records, 0 to 3."""
     sharpness: Mapping[int, float] = field(default_factory=dict)
-    """`records.Quality.sharpness`."""
+    """`records.files.Quality.sharpness`."""
 
     def having(self, ids: Collection[int]) -> Int64Array:
         """Return int64[n]: 0 for the files in `ids`, 1 for the others."""

@@ -7,7 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from fastsim.records import Companion, Embeddings, Group, Role
+from fastsim.records.files import Companion, Role
+from fastsim.records.pairs import Group
+from fastsim.records.rows import Embeddings
 
 _KINDS = (Role.RAW, Role.FILM, Role.EDITS, Role.SOUND)
 """Kinds that are reported; data such as a Takeout .json is not."""

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim.choices import Scope
-from fastsim.records import Group, Int32Array, Int64Array, MediaFile, PairBlock
+from fastsim.records.arrays import Int32Array, Int64Array
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import Group, PairBlock
 
 BoolArray = NDArray[np.bool_]
 

@@ -10,7 +10,7 @@ from fastsim.inputs.archives import list_members, unread_archive
 from fastsim.inputs.archives.members import ArchiveError
 from fastsim.inputs.recognition import recognise
 from fastsim.inputs.selection import Rules
-from fastsim.records import MEMBER, Skipped, Snapshot
+from fastsim.records.files import MEMBER, Skipped, Snapshot
 
 _OF_MACS = "__MACOSX/"
 """Folder of a zip that macOS packs beside the files, for what it keeps of them elsewhere."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from fastsim.errors import reason_of
 from fastsim.inputs.headers import Header, offsets, read_headers
-from fastsim.records import Int64Array, Uint8Array
+from fastsim.records.arrays import Int64Array, Uint8Array
 
 Digest = Callable[[memoryview], bytes]
 """Digest of a file's bytes; it releases the GIL, like those of hashlib and blake3."""

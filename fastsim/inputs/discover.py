@@ -22,7 +22,7 @@ from fastsim.inputs.references import References
 from fastsim.inputs.selection import Rules, globs
 from fastsim.inputs.signatures import is_apple_double
 from fastsim.inputs.system_folders import SystemKind, holder, is_trashed
-from fastsim.records import ASIDE_PREFIX, MEMBER, PART_PREFIX, LeftOut, MediaFile, Skipped, Snapshot
+from fastsim.records.files import ASIDE_PREFIX, MEMBER, PART_PREFIX, LeftOut, MediaFile, Skipped, Snapshot
 from fastsim.run.progress import Bar
 
 RUN_MARK = "fastsim_journal.jsonl"

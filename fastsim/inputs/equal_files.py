@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from fastsim.inputs.digest import digest_of
-from fastsim.records import Embeddings, MediaFile, Skipped
+from fastsim.records.files import MediaFile, Skipped
+from fastsim.records.rows import Embeddings
 from fastsim.run.prefetch import prefetch_map
 from fastsim.run.progress import Bar
 

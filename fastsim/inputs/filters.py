@@ -15,7 +15,7 @@ from fastsim.errors import UsageError, shown
 from fastsim.inputs.selection import globs
 
 if TYPE_CHECKING:
-    from fastsim.records import MediaFile  # which loads NumPy, and the command line needs this module at once
+    from fastsim.records.files import MediaFile  # which loads NumPy, and the command line needs this module at once
 
 _UNITS = {"": 1} | {
     f"{prefix}{tail}": base**power

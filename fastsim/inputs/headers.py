@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsim import _core
-from fastsim.records import Int64Array, Uint8Array
+from fastsim.records.arrays import Int64Array, Uint8Array
 
 JPEG, PNG = 1, 2
 """Kinds. 0 is everything else, and what only a full decoder can judge (damage, unusual EXIF)."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from fastsim.inputs.sidecar_names import FolderNames, is_raw
-from fastsim.records import MediaFile
+from fastsim.records.files import MediaFile
 
 
 def without_paired_raws(files: Sequence[MediaFile]) -> tuple[tuple[MediaFile, ...], int]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from fastsim.errors import UsageError, shown
-from fastsim.records import MediaFile
+from fastsim.records.files import MediaFile
 
 
 class References:

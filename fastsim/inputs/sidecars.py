@@ -9,7 +9,7 @@ from functools import cached_property
 
 from fastsim.inputs.formats import suffix_of
 from fastsim.inputs.sidecar_names import EDITS, FILMS, SOUND, FolderNames, is_raw
-from fastsim.records import Companion, Role, Snapshot
+from fastsim.records.files import Companion, Role, Snapshot
 
 LONGEST_FILM = 64 * 10**6
 """Bytes: the moving part of a photo is a few seconds long; a larger film is one of its own."""

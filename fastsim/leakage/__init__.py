@@ -12,7 +12,7 @@ from fastsim.embed_files import to_vectors
 from fastsim.leakage.candidates import find_candidates
 from fastsim.leakage.leaks import Leaks
 from fastsim.leakage.splits import Split, find_classes, split_names, split_roots
-from fastsim.records import STATUSES, PairBlock, Status, VerifiedPairs
+from fastsim.records.pairs import STATUSES, PairBlock, Status, VerifiedPairs
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings
 from fastsim.verified_pairs import FLOOR, Verifier

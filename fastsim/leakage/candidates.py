@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsim import similarity
-from fastsim.records import Embeddings, Int64Array, PairBlock
+from fastsim.records.arrays import Int64Array
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Embeddings
 from fastsim.run.timing import stage
 from fastsim.similarity.neighbours import Neighbours, find_nearest, find_nearest_among
 from fastsim.verified_pairs import NEIGHBOURS, Verifier

@@ -19,18 +19,11 @@ from fastsim.grouping.keep_order import Reason
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.leakage.splits import Split
 from fastsim.planning import settle_units
-from fastsim.records import (
-    STATUSES,
-    Embeddings,
-    Group,
-    Int64Array,
-    LeftOut,
-    MediaFile,
-    Plan,
-    Skipped,
-    Status,
-    VerifiedPairs,
-)
+from fastsim.records.arrays import Int64Array
+from fastsim.records.files import LeftOut, MediaFile, Skipped
+from fastsim.records.pairs import STATUSES, Group, Status, VerifiedPairs
+from fastsim.records.plans import Plan
+from fastsim.records.rows import Embeddings
 from fastsim.report.pairs import COLUMNS as PAIR_COLUMNS
 from fastsim.report.pairs import pair_records
 from fastsim.report.tables import Columns

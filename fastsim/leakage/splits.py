@@ -11,7 +11,9 @@ from itertools import combinations
 import numpy as np
 
 from fastsim.errors import UsageError, shown
-from fastsim.records import Embeddings, Int64Array, MediaFile
+from fastsim.records.arrays import Int64Array
+from fastsim.records.files import MediaFile
+from fastsim.records.rows import Embeddings
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,9 @@ from dataclasses import asdict
 from typing import Any
 
 from fastsim.files import owned
-from fastsim.records import Embeddings, Group, MediaFile
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import Group
+from fastsim.records.rows import Embeddings
 from fastsim.report.results import Member
 from fastsim.report.tables import Columns, write_table
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from fastsim.errors import shown
-from fastsim.records import Flagged, MediaFile
+from fastsim.records.files import Flagged, MediaFile
 from fastsim.report.results import plural
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fastsim.errors import shown
 from fastsim.inputs.formats import FORMATS, Reader
-from fastsim.records import LeftOut
+from fastsim.records.files import LeftOut
 from fastsim.report.results import plural
 
 _BY_NAME = {one.name: one for one in FORMATS}

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from fastsim.errors import shown
 from fastsim.files.plan import describe
-from fastsim.records import MediaFile, Operation, Plan
+from fastsim.records.files import MediaFile
+from fastsim.records.plans import Operation, Plan
 from fastsim.report.results import Member, in_bytes, plural
 
 LEGEND = "* stays; a score is the similarity to the file that stays"

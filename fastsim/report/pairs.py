@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from fastsim.records import STATUSES, Embeddings, MediaFile, Status, Transform, VerifiedPairs
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import STATUSES, Status, Transform, VerifiedPairs
+from fastsim.records.rows import Embeddings
 from fastsim.report.tables import Columns
 
 COLUMNS: Columns = {

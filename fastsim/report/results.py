@@ -15,7 +15,10 @@ import numpy as np
 from fastsim.errors import FastsimError, shown
 from fastsim.files import owned
 from fastsim.grouping.keep_order import NO_REASON, Reason
-from fastsim.records import Embeddings, Flagged, Group, MediaFile, OpResult, Plan, Skipped
+from fastsim.records.files import Flagged, MediaFile, Skipped
+from fastsim.records.pairs import Group
+from fastsim.records.plans import OpResult, Plan
+from fastsim.records.rows import Embeddings
 from fastsim.run import terminal
 
 _SHOWN_SKIPS = 10

@@ -17,17 +17,9 @@ from fastsim.errors import UsageError, shown
 from fastsim.files import owned
 from fastsim.inputs import equal_files
 from fastsim.model import load_model
-from fastsim.records import (
-    INTACT_STILL,
-    Embeddings,
-    Float16Array,
-    Int64Array,
-    LeftOut,
-    MediaFile,
-    Skipped,
-    Snapshot,
-    Views,
-)
+from fastsim.records.arrays import Float16Array, Int64Array
+from fastsim.records.files import INTACT_STILL, LeftOut, MediaFile, Skipped, Snapshot
+from fastsim.records.rows import Embeddings, Views
 from fastsim.retrieval.index_file import DamagedIndexError, Entries, IndexFile, is_index, open_index, write_index
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage

@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 
 from fastsim.errors import FastsimError, shown
 from fastsim.files import owned
-from fastsim.records import Content, Float16Array, Int32Array, Int64Array, MediaFile, Snapshot, Uint8Array, Views
+from fastsim.records.arrays import Float16Array, Int32Array, Int64Array, Uint8Array
+from fastsim.records.files import Content, MediaFile, Snapshot
+from fastsim.records.rows import Views
 
 MAGIC = b"fastsim index 1\n"
 _LENGTHS = "<u8"

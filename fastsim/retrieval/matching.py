@@ -11,12 +11,9 @@ import numpy as np
 
 from fastsim import similarity
 from fastsim.config import Compute
-from fastsim.records import (
-    Embeddings,
-    MediaFile,
-    PairBlock,
-    Views,
-)
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Embeddings, Views
 from fastsim.report.pairs import pair_records
 from fastsim.retrieval.sets import Embedded, ImageSet
 from fastsim.run.progress import Progress

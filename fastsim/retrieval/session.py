@@ -14,7 +14,7 @@ from fastsim.config import Compute
 from fastsim.errors import FastsimError, reason_of, shown
 from fastsim.inputs.digest import digest_of
 from fastsim.model import load_model
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 from fastsim.retrieval.sets import Embedded
 from fastsim.run.progress import NullProgress
 

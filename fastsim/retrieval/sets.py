@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from fastsim.records import Embeddings, Float16Array, MediaFile, Snapshot, Views
+from fastsim.records.arrays import Float16Array
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.rows import Embeddings, Views
 from fastsim.retrieval.index_file import IndexFile
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from fastsim.grouping.components import Components
-from fastsim.records import PairBlock
+from fastsim.records.pairs import PairBlock
 from fastsim.review.groups import codes_of
 from fastsim.review.rows import Rows
 from fastsim.review.session import Session

@@ -13,7 +13,8 @@ from fastsim import similarity
 from fastsim.decisions import ordered, read_pairs
 from fastsim.device import CPU, Device
 from fastsim.pipeline import Findings
-from fastsim.records import Float32Array, Int64Array, MediaFile
+from fastsim.records.arrays import Float32Array, Int64Array
+from fastsim.records.files import MediaFile
 from fastsim.review.found import UNVERIFIED, Found
 from fastsim.review.store import Decision, Store
 

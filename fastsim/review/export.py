@@ -17,7 +17,7 @@ from typing import Any
 from fastsim.decode.picture import UnreadableError
 from fastsim.errors import FastsimError, UsageError, reason_of, shown
 from fastsim.files import owned
-from fastsim.records import MediaFile
+from fastsim.records.files import MediaFile
 from fastsim.review.pictures import Pictures
 from fastsim.review.rows import Rows, totals
 from fastsim.review.session import Session

@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import (
-    STATUSES,
-    Float16Array,
-    Float32Array,
-    Int32Array,
-    Int64Array,
-    MediaFile,
-    Status,
-    Transform,
-)
+from fastsim.records.arrays import Float16Array, Float32Array, Int32Array, Int64Array
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import STATUSES, Status, Transform
 
 UNVERIFIED = -1
 """Status of a pair that was not verified."""

@@ -18,7 +18,9 @@ from fastsim.files import plan_file
 from fastsim.files.journal import JOURNAL_NAME, Entry, read_run
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.pipeline import Findings
-from fastsim.records import STATUSES, Group, LeftOut, MediaFile, Op, Operation, Plan, Snapshot, Status
+from fastsim.records.files import LeftOut, MediaFile, Snapshot
+from fastsim.records.pairs import STATUSES, Group, Status
+from fastsim.records.plans import Op, Operation, Plan
 from fastsim.review import build
 from fastsim.review.found import Found
 from fastsim.review.store import Place, Store

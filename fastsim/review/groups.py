@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from fastsim.grouping.components import Components, group_pairs
 from fastsim.grouping.pair_scope import freed
-from fastsim.records import Embeddings, Float32Array, Int64Array, PairBlock
+from fastsim.records.arrays import Float32Array, Int64Array
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Embeddings
 from fastsim.review.found import Found
 from fastsim.review.rules import Ranking
 

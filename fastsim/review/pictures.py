@@ -11,7 +11,7 @@ from typing import Any
 
 from fastsim.inputs import formats
 from fastsim.inputs.signatures import HEAD_BYTES
-from fastsim.records import MediaFile
+from fastsim.records.files import MediaFile
 from fastsim.review.store import Place
 
 SIZES = (160, 320)

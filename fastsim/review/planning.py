@@ -24,7 +24,10 @@ from fastsim.inputs import formats, raw_pairs
 from fastsim.inputs.references import References
 from fastsim.inputs.sidecars import Sidecars
 from fastsim.planning import Settled, settle_units
-from fastsim.records import Embeddings, Group, LeftOut, MediaFile, Operation, Plan, Snapshot
+from fastsim.records.files import LeftOut, MediaFile, Snapshot
+from fastsim.records.pairs import Group
+from fastsim.records.plans import Operation, Plan
+from fastsim.records.rows import Embeddings
 from fastsim.review.session import Session
 
 NO_COPY = "fastsim_no_copy_kept"

@@ -13,7 +13,7 @@ import numpy as np
 from fastsim.decode.picture import UnreadableError
 from fastsim.errors import UsageError, shown
 from fastsim.files.plan_file import plan_digest
-from fastsim.records import Operation
+from fastsim.records.plans import Operation
 from fastsim.report.results import in_bytes, plural
 from fastsim.review.advice import Advice
 from fastsim.review.groups import regroup

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim.errors import shown
-from fastsim.records import STATUSES, Snapshot
+from fastsim.records.files import Snapshot
+from fastsim.records.pairs import STATUSES
 from fastsim.report.results import plural
 from fastsim.review.rules import format_of
 from fastsim.review.session import Session

@@ -18,7 +18,8 @@ from fastsim.grouping.keep_order import REASONS
 from fastsim.grouping.keep_rules import RULES, Candidates
 from fastsim.inputs import formats
 from fastsim.inputs.system_folders import is_passing
-from fastsim.records import Int32Array, Int64Array, MediaFile
+from fastsim.records.arrays import Int32Array, Int64Array
+from fastsim.records.files import MediaFile
 from fastsim.review.found import Found
 
 DEFAULT_FORMATS = "raw>tiff>psd>png>heic>jpeg"

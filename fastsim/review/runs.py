@@ -15,7 +15,7 @@ from fastsim.files.apply import Outcome, apply_plan
 from fastsim.files.journal import JOURNAL_NAME, read_run
 from fastsim.files.output_folder import check_outs
 from fastsim.files.undo import Undone, undo
-from fastsim.records import Op, Plan
+from fastsim.records.plans import Op, Plan
 from fastsim.review.planning import Action, Scope, plan_review, ready
 from fastsim.review.session import Session
 from fastsim.review.store import Place, Run

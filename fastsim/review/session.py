@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastsim import decisions
 from fastsim.errors import FastsimError, UsageError, reason_of, shown
 from fastsim.inputs.digest import digest_of
-from fastsim.records import Snapshot
+from fastsim.records.files import Snapshot
 from fastsim.review.groups import Grouping, regroup, regroup_part
 from fastsim.review.rules import Ranker, Ranking, check_rules
 from fastsim.review.store import Decision, Store

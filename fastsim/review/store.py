@@ -22,7 +22,9 @@ import numpy as np
 
 from fastsim.decisions import data_folder
 from fastsim.errors import FastsimError, shown
-from fastsim.records import Float16Array, MediaFile, Snapshot, Transform
+from fastsim.records.arrays import Float16Array
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.pairs import Transform
 from fastsim.review.found import Found
 
 _VERSION = 2

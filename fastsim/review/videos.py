@@ -14,7 +14,7 @@ from typing import Any
 
 from fastsim.decode.picture import UnreadableError
 from fastsim.errors import UsageError, shown
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 from fastsim.review.pictures import NO_PICTURE, SIZES, Memory, Pictures
 from fastsim.review.server import Answer, Request
 from fastsim.review.static_files import StaticFiles, parts_of

@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from fastsim.device import CPU, Device
 from fastsim.errors import of_device, pip_install
-from fastsim.records import Embeddings, Float16Array, Float32Array, Int32Array, Int64Array, PairBlock, VerifiedPairs
+from fastsim.records.arrays import Float16Array, Float32Array, Int32Array, Int64Array
+from fastsim.records.pairs import PairBlock, VerifiedPairs
+from fastsim.records.rows import Embeddings
 from fastsim.rows import core_rows
 from fastsim.run.progress import Bar
 from fastsim.run.traffic import Traffic

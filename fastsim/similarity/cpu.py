@@ -13,7 +13,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsim import _core
-from fastsim.records import Float16Array, Int32Array, PairBlock, Views
+from fastsim.records.arrays import Float16Array, Int32Array
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Views
 from fastsim.rows import core_rows
 from fastsim.run.progress import Bar
 from fastsim.similarity import Labels

@@ -18,7 +18,9 @@ import numpy as np
 
 from fastsim.device import Device
 from fastsim.errors import FastsimError
-from fastsim.records import DeviceRows, Float16Array, Float32Array, Int32Array, PairBlock
+from fastsim.records.arrays import Float16Array, Float32Array, Int32Array
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import DeviceRows
 from fastsim.run.progress import Bar
 from fastsim.run.traffic import Traffic
 from fastsim.similarity import Labels, kernels, schedule

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fastsim.records import Float16Array, Float32Array, Int64Array, Views
+from fastsim.records.arrays import Float16Array, Float32Array, Int64Array
+from fastsim.records.rows import Views
 from fastsim.rows import core_rows
 from fastsim.run.progress import Bar
 from fastsim.similarity.sketch import SAMPLE, add_sketch, float_unit_rows

@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Embeddings, Float32Array, Int64Array
+from fastsim.records.arrays import Float32Array, Int64Array
+from fastsim.records.rows import Embeddings
 from fastsim.rows import core_rows
 from fastsim.run.progress import Bar
 from fastsim.similarity.neighbours import Neighbours, find_nearest

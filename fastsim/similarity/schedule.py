@@ -10,7 +10,8 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from fastsim.records import Int32Array, PairBlock
+from fastsim.records.arrays import Int32Array
+from fastsim.records.pairs import PairBlock
 from fastsim.run.progress import Bar
 from fastsim.similarity import Labels
 from fastsim.similarity.cpu import NOTHING, Tile

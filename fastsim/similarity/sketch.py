@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsim import _core
-from fastsim.records import Float16Array, Float32Array
+from fastsim.records.arrays import Float16Array, Float32Array
 
 FEWEST_ROWS = 8192
 """With fewer rows, comparing all pairs in full takes less time than finding a basis."""

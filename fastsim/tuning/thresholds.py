@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastsim.grouping.components import Components, find_groups
-from fastsim.records import Embeddings, Float16Array, Float32Array, Int64Array, PairBlock
+from fastsim.records.arrays import Float16Array, Float32Array, Int64Array
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Embeddings
 
 LOWEST = 0.6
 """Lower scores are counted from a sample alone: no threshold there is useful."""

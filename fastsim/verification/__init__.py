@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import STATUSES, Int64Array, PairBlock, Status, Transform, Uint8Array, VerifiedPairs
+from fastsim.records.arrays import Int64Array, Uint8Array
+from fastsim.records.pairs import STATUSES, PairBlock, Status, Transform, VerifiedPairs
 from fastsim.run.progress import Bar
 from fastsim.verification.decision import NAMES
 from fastsim.verification.features import RECIPE, Features, extract, no_features

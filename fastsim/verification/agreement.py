@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim import _core
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 from fastsim.verification.opencv import cv2
 
 Matrix = NDArray[np.float64]

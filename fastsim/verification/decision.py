@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 from fastsim.verification.agreement import Blocks
 from fastsim.verification.opencv import cv2
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim import _core
-from fastsim.records import Float32Array, Uint8Array
+from fastsim.records.arrays import Float32Array, Uint8Array
 from fastsim.verification.opencv import cv2
 
 SIDE = 256

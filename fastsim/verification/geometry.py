@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Transform
+from fastsim.records.pairs import Transform
 from fastsim.verification.agreement import Matrix, scale_of
 from fastsim.verification.opencv import cv2
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from fastsim.records import Transform, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.pairs import Transform
 from fastsim.verification.agreement import Blocks, Matrix, compare_blocks, resized, scale_of
 from fastsim.verification.decision import Evidence, agreement, plainness, weigh
 from fastsim.verification.features import SIDE, thumbnail

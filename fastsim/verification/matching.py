@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsim import _core
-from fastsim.records import Int32Array, Int64Array
+from fastsim.records.arrays import Int32Array, Int64Array
 from fastsim.run.progress import Bar
 from fastsim.verification.features import Features
 

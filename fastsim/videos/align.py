@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Float32Array, Int64Array
+from fastsim.records.arrays import Float32Array, Int64Array
 
 Float64Array = NDArray[np.float64]
 

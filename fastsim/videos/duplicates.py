@@ -16,7 +16,10 @@ from fastsim.decode.video.sampling import Sampling
 from fastsim.embed_files import Environment, network_key
 from fastsim.grouping.components import Components
 from fastsim.model import load_model
-from fastsim.records import Embeddings, Float32Array, Int32Array, MediaFile, PairBlock, Skipped, Uint8Array
+from fastsim.records.arrays import Float32Array, Int32Array, Uint8Array
+from fastsim.records.files import MediaFile, Skipped
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Embeddings
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 from fastsim.run.traffic import Traffic

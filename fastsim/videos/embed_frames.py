@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from fastsim.embedding import Network, unit_rows
-from fastsim.records import Float16Array, FrameBatch
+from fastsim.records.arrays import Float16Array
+from fastsim.records.rows import FrameBatch
 from fastsim.videos.frames import Event, Taken
 
 _MOST_REPEATS = 16

@@ -17,7 +17,7 @@ from fastsim.cache.frames import CachedFrames
 from fastsim.decode.video.sampling import Chosen
 from fastsim.embed_files import Environment, network_key
 from fastsim.model import load_model
-from fastsim.records import MediaFile, Skipped
+from fastsim.records.files import MediaFile, Skipped
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 from fastsim.videos import frames

@@ -6,7 +6,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 
 from fastsim.inputs.names import folded_name
-from fastsim.records import MediaFile
+from fastsim.records.files import MediaFile
 
 
 def folders(videos: Iterable[MediaFile], given: Mapping[int, str], reserved: Collection[str]) -> dict[int, str]:

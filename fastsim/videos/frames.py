@@ -13,7 +13,8 @@ from fastsim.decode import choose_size
 from fastsim.decode.video.sampling import Selection
 from fastsim.device import CPU, Device
 from fastsim.errors import shown
-from fastsim.records import MediaFile, Uint8Array
+from fastsim.records.arrays import Uint8Array
+from fastsim.records.files import MediaFile
 from fastsim.run.traffic import Traffic
 from fastsim.videos.ahead import run_ahead
 

@@ -22,7 +22,8 @@ import numpy as np
 from fastsim import __version__
 from fastsim.errors import FastsimError, UsageError, shown
 from fastsim.files.owned import is_writable_folder, nearest_folder
-from fastsim.records import Float16Array, MediaFile, Snapshot
+from fastsim.records.arrays import Float16Array
+from fastsim.records.files import MediaFile, Snapshot
 from fastsim.videos.pictures import TEMPORARY
 from fastsim.videos.results import Extract
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastsim import _core
-from fastsim.records import Float16Array, Float32Array
+from fastsim.records.arrays import Float16Array, Float32Array
 from fastsim.similarity import effective
 
 CHUNK = 4096

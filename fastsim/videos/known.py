@@ -13,7 +13,7 @@ from fastsim.cache.frames import CachedFrames, FrameCache
 from fastsim.config import Compute
 from fastsim.embedding import RanOn
 from fastsim.inputs import equal_files
-from fastsim.records import MediaFile
+from fastsim.records.files import MediaFile
 from fastsim.run.progress import Progress
 from fastsim.videos.embed_frames import Row
 from fastsim.videos.frames import Ended, Event, Taken, VideoOpened

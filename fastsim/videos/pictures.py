@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from fastsim.errors import FastsimError, shown
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 FORMATS = ("jpg", "png", "webp")
 TEMPORARY = ".fastsim-part"

@@ -8,7 +8,7 @@ from contextlib import closing
 from fastsim import embedding
 from fastsim.decode.video.sampling import Chosen
 from fastsim.model import Model
-from fastsim.records import MediaFile
+from fastsim.records.files import MediaFile
 from fastsim.run.progress import Progress
 from fastsim.run.timing import Timings, stage
 from fastsim.run.traffic import Traffic

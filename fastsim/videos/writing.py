@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from fastsim.records import Float16Array, MediaFile
+from fastsim.records.arrays import Float16Array
+from fastsim.records.files import MediaFile
 from fastsim.videos.frames import Taken
 from fastsim.videos.journal import SHEET, TABLE, TIMELINE, VideoJournal
 from fastsim.videos.pictures import Sheet, Timeline, clock, shrunk, write_picture, write_sheet, write_table

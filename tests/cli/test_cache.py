@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from support import Run, tree
 
 from fastsim.cache.embeddings import CachedRow, EmbeddingCache, info
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 
 COUNT = 11
 DISTINCT = 10

@@ -191,6 +191,19 @@ def test_a_damaged_reference_does_not_stand_for_an_intact_file(run: Run, trees: 
     assert tree(trees / "ref") == ref
 
 
+def test_a_smaller_reference_is_named_as_such_and_stops_a_deletion(run: Run, trees: Path) -> None:
+    large = save(trees / "new/f.png", 6, 95)
+    with Image.open(large) as image:
+        image.resize((image.width // 2, image.height // 2)).save(trees / "ref/f.png")
+    words = ("images", "new", "--reference", "ref", "--thres", "0.9")
+    done = run(*words, "--mode", "clean_move", "--dry-run")
+    assert "fewer pixels than one that goes; files of reference folders always stay" in done.stdout
+    before = tree(trees)
+    stopped = run(*words, "--mode", "clean_delete", "--yes", code=2)
+    assert "a reference file has fewer pixels" in stopped.stderr and "--keep largest if that is right" in stopped.stderr
+    assert tree(trees) == before
+
+
 def test_dry_run_marks_references(run: Run, trees: Path) -> None:
     done = run("images", "new", "--reference", "ref", "--thres", "0.95", "--mode", "clean_move", "--dry-run")
     assert "stays   ref/a.jpg  (reference; it is in a reference folder)" in done.stdout

@@ -12,7 +12,8 @@ import pytest
 from support import Run, tree
 
 from fastsim import similarity
-from fastsim.records import Embeddings, PairBlock
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Embeddings
 from fastsim.tuning.thresholds import LOWEST, THRESHOLDS, advise
 
 

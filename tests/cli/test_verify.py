@@ -16,7 +16,8 @@ from PIL import Image, ImageDraw, ImageFont
 import fastsim
 from fastsim.cache import embeddings as cache
 from fastsim.grouping.components import Components, group_pairs
-from fastsim.records import Embeddings, PairBlock
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import Embeddings
 from fastsim.verification import store
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from fastsim.device import Device
 from fastsim.model import load_model
-from fastsim.records import FrameBatch
+from fastsim.records.rows import FrameBatch
 
 pytestmark = pytest.mark.gpu
 DEVICES = ("cpu", "cuda:0")

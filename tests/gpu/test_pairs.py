@@ -7,7 +7,7 @@ import pytest
 from oracle import assert_same_pairs, oracle
 
 from fastsim.device import Device
-from fastsim.records import DeviceRows, Embeddings
+from fastsim.records.rows import DeviceRows, Embeddings
 from fastsim.run.traffic import Traffic
 from fastsim.similarity import effective, pair_blocks
 

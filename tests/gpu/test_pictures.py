@@ -12,7 +12,8 @@ from support import Run
 from fastsim import decode
 from fastsim.device import Device
 from fastsim.model import load_model
-from fastsim.records import FrameBatch, MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.rows import FrameBatch
 
 pytestmark = pytest.mark.gpu
 DEVICES = ("cpu", "cuda:0")

@@ -12,7 +12,7 @@ from support import Run
 
 from fastsim.decode.video.sampling import Sampling
 from fastsim.device import Device
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 
 pytest.importorskip("av", reason="needs PyAV")
 from media.draw_videos import encode, film, stamp, with_matrix

@@ -11,7 +11,7 @@ import pytest
 from review_page import Page
 from review_server import Served
 
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 from fastsim.review.found import UNVERIFIED, Found
 from fastsim.review.store import Store, path_for
 

@@ -102,7 +102,7 @@ def test_get_changes_nothing_and_post_reads_nothing(server: Served) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "/../etc/passwd", "/static/../../records.py", "/static/..%2f..%2frecords.py", "/static//etc/passwd", "/static/",
+        "/../etc/passwd", "/static/../../errors.py", "/static/..%2f..%2ferrors.py", "/static//etc/passwd", "/static/",
         "/static/nothing.js", "/thumb/../0", "/thumb/99999", "/thumb/-1", "/thumb/1e3", "/thumb/%30", "/full/99999",
         "/full/photos", "/full/..%2f..%2fetc%2fpasswd", "//etc/passwd", "/etc/passwd", "/api", "/api/rows/",
         "/thumb/" + "9" * 400, "/thumb/%c2%b2",

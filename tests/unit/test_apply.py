@@ -34,7 +34,7 @@ from fastsim.files.journal import JOURNAL_NAME, Journal
 from fastsim.files.plan_file import PLAN_NAME, read_plan
 from fastsim.files.unchanged import with_digests
 from fastsim.files.undo import undo
-from fastsim.records import Op, Plan
+from fastsim.records.plans import Op, Plan
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 OWN = {PLAN_NAME, JOURNAL_NAME}

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fastsim.inputs.equal_files import digests, find_copies, spread_rows, spread_skips
-from fastsim.records import Embeddings, MediaFile, Skipped, Snapshot
+from fastsim.records.files import MediaFile, Skipped, Snapshot
+from fastsim.records.rows import Embeddings
 from fastsim.run.progress import NullProgress
 
 

@@ -17,7 +17,8 @@ from fastsim.device import Device
 from fastsim.embedding import embed
 from fastsim.model import load_model
 from fastsim.pipeline import find
-from fastsim.records import DeviceRows, Embeddings, FrameBatch, MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.rows import DeviceRows, Embeddings, FrameBatch
 from fastsim.run.progress import NullProgress
 from fastsim.run.traffic import Traffic
 from fastsim.similarity import effective

@@ -11,7 +11,8 @@ import pytest
 from oracle import make
 
 from fastsim.device import Device
-from fastsim.records import DeviceRows, PairBlock
+from fastsim.records.pairs import PairBlock
+from fastsim.records.rows import DeviceRows
 from fastsim.similarity import neighbours
 from fastsim.similarity.cpu import Tile
 

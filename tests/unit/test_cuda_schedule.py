@@ -8,7 +8,7 @@ from oracle import assert_same_pairs, oracle
 
 from fastsim import _core
 from fastsim.grouping.components import Components
-from fastsim.records import PairBlock
+from fastsim.records.pairs import PairBlock
 from fastsim.similarity import cpu, effective, schedule
 from fastsim.similarity.cpu import Tile
 

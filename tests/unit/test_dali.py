@@ -10,7 +10,8 @@ import pytest
 
 from fastsim import decode
 from fastsim.device import Device
-from fastsim.records import FrameBatch, MediaFile, Skipped, Snapshot
+from fastsim.records.files import MediaFile, Skipped, Snapshot
+from fastsim.records.rows import FrameBatch
 
 dali = pytest.importorskip("fastsim.decode.dali", reason="needs nvidia-dali")
 

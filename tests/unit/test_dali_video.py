@@ -16,7 +16,7 @@ from fastsim.decode.video.index import UnsuitedError, index_of
 from fastsim.decode.video.reader import Video
 from fastsim.decode.video.sampling import Sampling
 from fastsim.device import Device
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 from fastsim.run.traffic import Traffic
 from fastsim.videos import frames
 

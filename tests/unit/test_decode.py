@@ -15,7 +15,8 @@ from PIL import Image
 from fastsim.decode import choose_size, frame_batches
 from fastsim.decode.decoder import decode_file
 from fastsim.decode.picture import UnreadableError
-from fastsim.records import FrameBatch, MediaFile, Skipped, Snapshot
+from fastsim.records.files import MediaFile, Skipped, Snapshot
+from fastsim.records.rows import FrameBatch
 
 
 def to(size: int):  # type: ignore[no-untyped-def]

@@ -14,7 +14,7 @@ from fastsim.errors import UsageError
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.inputs.discover import RUN_MARK, Listing, discover, read_list
 from fastsim.inputs.formats import Kind
-from fastsim.records import ASIDE_PREFIX, PART_PREFIX, MediaFile, Skipped
+from fastsim.records.files import ASIDE_PREFIX, PART_PREFIX, MediaFile, Skipped
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 

@@ -17,7 +17,8 @@ from fastsim.device import CPU
 from fastsim.embedding import embed, open_network, unit_rows
 from fastsim.errors import FastsimError, UsageError
 from fastsim.model import load_model
-from fastsim.records import Embeddings, FrameBatch, Skipped
+from fastsim.records.files import Skipped
+from fastsim.records.rows import Embeddings, FrameBatch
 from fastsim.run.progress import NullProgress
 
 onnx = pytest.importorskip("onnx")

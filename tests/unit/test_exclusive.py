@@ -16,7 +16,7 @@ from disk import contents, fill, groups_of, listed, run, state
 from fastsim.choices import GroupBy, Mode
 from fastsim.files.lock import StoppedWaitingError, alone
 from fastsim.files.plan import make_plan
-from fastsim.records import Plan
+from fastsim.records.plans import Plan
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs flock")
 

@@ -15,7 +15,7 @@ from fastsim.errors import UsageError
 from fastsim.inputs.discover import Listing, discover
 from fastsim.inputs.filters import Filters, parse_pixels, parse_size, parse_time
 from fastsim.inputs.formats import Kind
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 
 NOW = 1_714_600_000.0
 

@@ -11,7 +11,8 @@ from oracle import make
 
 from fastsim import _core
 from fastsim.grouping.components import Components, find_groups
-from fastsim.records import Embeddings, Group
+from fastsim.records.pairs import Group
+from fastsim.records.rows import Embeddings
 from fastsim.similarity import pair_blocks, similar_pairs
 
 

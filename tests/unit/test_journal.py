@@ -12,7 +12,8 @@ import pytest
 from fastsim.errors import FastsimError, UsageError
 from fastsim.files.journal import Journal, journal_in, read_header
 from fastsim.files.undo import undo
-from fastsim.records import Op, Operation, Snapshot
+from fastsim.records.files import Snapshot
+from fastsim.records.plans import Op, Operation
 
 ONE = Operation(Op.MOVE, os.path.abspath("a\udcff\n"), os.path.abspath("b"), Snapshot(1, 2, 3))
 TWO = Operation(Op.COPY, os.path.abspath("c"), os.path.abspath("d"), Snapshot(4, 5, 6))

@@ -14,7 +14,8 @@ from fastsim.errors import UsageError
 from fastsim.grouping.keep_order import ALONE, KeepOrder, keep_order, reasons
 from fastsim.grouping.keep_rules import RULES, Candidates
 from fastsim.grouping.keep_words import DEFAULT, WORDS, KeepRules, read_rules
-from fastsim.records import Group, MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.pairs import Group
 
 #         bytes, mtime, width, height, path
 FILES = [(500, 30, 10, 10, "/d"), (500, 20, 20, 10, "/b"), (900, 40, 5, 5, "/c"), (100, 10, 100, 100, "/a")]

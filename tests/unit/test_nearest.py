@@ -10,7 +10,7 @@ from oracle import make, oracle, scan, sketched
 
 import fastsim
 from fastsim import _core
-from fastsim.records import Views
+from fastsim.records.rows import Views
 from fastsim.similarity import neighbours, sketch
 from fastsim.similarity.neighbours import find_nearest, find_nearest_among
 

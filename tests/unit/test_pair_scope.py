@@ -15,7 +15,9 @@ from fastsim.errors import UsageError
 from fastsim.grouping.components import Components, find_groups, group_pairs
 from fastsim.grouping.pair_scope import PairScope, freed
 from fastsim.inputs.references import References
-from fastsim.records import Embeddings, Group, MediaFile, PairBlock, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.pairs import Group, PairBlock
+from fastsim.records.rows import Embeddings
 from fastsim.similarity import pair_blocks, similar_pairs
 from fastsim.similarity.neighbours_within import find_allowed
 

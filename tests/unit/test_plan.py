@@ -19,7 +19,9 @@ from fastsim.errors import UsageError
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.files.plan import describe, make_plan
 from fastsim.files.plan_file import PLAN_NAME, plan_digest, read_plan, write_plan
-from fastsim.records import Group, MediaFile, Op, Operation, Plan, Snapshot, numbered
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.pairs import Group
+from fastsim.records.plans import Op, Operation, Plan, numbered
 
 ROOT, OUTS = os.path.abspath(os.sep + "in"), os.path.abspath(os.sep + "out")
 

@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastsim.records import PairBlock
+from fastsim.records.pairs import PairBlock
 from fastsim.verified_pairs import RELATIVES, _relatives
 
 

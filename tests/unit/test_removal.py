@@ -20,7 +20,9 @@ from fastsim.files.plan import make_plan
 from fastsim.files.unchanged import Checker, with_digests
 from fastsim.files.undo import undo
 from fastsim.inputs.digest import digest_of
-from fastsim.records import Group, MediaFile, Op, Operation, Plan, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
+from fastsim.records.pairs import Group
+from fastsim.records.plans import Op, Operation, Plan
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 REMOVING = [Mode.CLEAN_DELETE, Mode.CLEAN_MOVE, Mode.GROUP_MOVE, "trash"]

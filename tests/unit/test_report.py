@@ -10,7 +10,8 @@ import pytest
 
 from fastsim.errors import FastsimError
 from fastsim.files import owned
-from fastsim.records import Op, Operation, OpResult, Plan, Snapshot
+from fastsim.records.files import Snapshot
+from fastsim.records.plans import Op, Operation, OpResult, Plan
 from fastsim.report.results import as_json, write_json
 
 PLAN = Plan("/out", tuple(Operation(Op.COPY, f"/in/{i}", f"/out/{i}", Snapshot(i, i, i)) for i in range(3)))

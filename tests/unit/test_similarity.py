@@ -10,7 +10,7 @@ from oracle import assert_same_pairs, make, oracle
 
 from fastsim import _core
 from fastsim.grouping.components import Components
-from fastsim.records import Embeddings
+from fastsim.records.rows import Embeddings
 from fastsim.similarity import cpu, pair_blocks, similar_pairs, sketch
 from fastsim.similarity.sketch import choose_sketch, principal_basis
 

@@ -13,7 +13,7 @@ from disk import contents, fill, listed, plan_of, reasons, run
 from fastsim.choices import Mode
 from fastsim.files.unchanged import with_digests
 from fastsim.files.undo import undo
-from fastsim.records import Op, Plan
+from fastsim.records.plans import Op, Plan
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs the trash of freedesktop.org")
 

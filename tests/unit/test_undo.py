@@ -19,7 +19,8 @@ from fastsim.files import transfer
 from fastsim.files.apply import apply_plan
 from fastsim.files.journal import JOURNAL_NAME, Journal, names_beside
 from fastsim.files.undo import undo
-from fastsim.records import Plan, Skipped
+from fastsim.records.files import Skipped
+from fastsim.records.plans import Plan
 
 posix = pytest.mark.skipif(os.name == "nt", reason="needs a POSIX file system")
 OWN = {"fastsim_plan.jsonl", JOURNAL_NAME}

@@ -10,7 +10,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from fastsim.grouping.components import Components
-from fastsim.records import PairBlock
+from fastsim.records.pairs import PairBlock
 
 
 def block(left: np.ndarray, right: np.ndarray) -> PairBlock:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from fastsim.records import PairBlock, Status, VerifiedPairs
+from fastsim.records.pairs import PairBlock, Status, VerifiedPairs
 from fastsim.verification import STATUSES, Subjects, candidate_pairs, store, verify
 from fastsim.verification.features import extract, thumbnail
 

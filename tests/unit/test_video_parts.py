@@ -17,7 +17,7 @@ from fastsim.decode.video.clock import Clock, Timing
 from fastsim.decode.video.presentation import Presentation, UnprovenError
 from fastsim.decode.video.sampling import Sampling
 from fastsim.errors import FastsimError, UsageError
-from fastsim.records import MediaFile, Snapshot
+from fastsim.records.files import MediaFile, Snapshot
 from fastsim.videos.ahead import run_ahead
 from fastsim.videos.align import Track, align
 from fastsim.videos.folders import folders

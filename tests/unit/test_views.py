@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from fastsim import _core, embedding
 from fastsim.grouping.components import Components, find_groups
-from fastsim.records import Content, Embeddings, Views, joined
+from fastsim.records.files import Content
+from fastsim.records.rows import Embeddings, Views, joined
 from fastsim.similarity import all_scores, pair_blocks
 
 D = 24

@@ -36,7 +36,7 @@ def onnxruntime() -> object:
 
     from fastsim.embedding.onnxruntime_cuda import CudaNetwork
     from fastsim.model import load_model
-    from fastsim.records import FrameBatch
+    from fastsim.records.rows import FrameBatch
 
     net = CudaNetwork(load_model(), device=Device.parse("cuda:0"), runtime="onnxruntime", batch=8)
     batch = FrameBatch(np.arange(8), cp.zeros((8, 128, 128, 3), cp.uint8), np.zeros((8, 2), np.int32))

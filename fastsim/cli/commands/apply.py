@@ -12,7 +12,7 @@ from fastsim.files import plan_file
 from fastsim.files.default_output import DEFAULT as DEFAULT_OUTS
 from fastsim.files.journal import JOURNAL_NAME
 from fastsim.files.output_folder import check_outs
-from fastsim.records import Plan
+from fastsim.records.plans import Plan
 from fastsim.report.results import plural
 from fastsim.run.progress import for_stream
 from fastsim.run.terminal import complain, our_stderr, out

@@ -10,7 +10,8 @@ from fastsim.cli.commands.shared import compute_of, environment_of, scan_of
 from fastsim.cli.image_options import CompareOptions
 from fastsim.embed_files import to_vectors
 from fastsim.errors import ExitCode, FastsimError, shown
-from fastsim.records import STATUSES, MediaFile, Status, VerifiedPairs
+from fastsim.records.files import MediaFile
+from fastsim.records.pairs import STATUSES, Status, VerifiedPairs
 from fastsim.report import results
 from fastsim.report.left_out import left_out_lines
 from fastsim.report.pairs import in_words, pair_records

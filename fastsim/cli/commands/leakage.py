@@ -22,7 +22,8 @@ from fastsim.inputs.archives import refuse_archives
 from fastsim.leakage import find_leaks
 from fastsim.leakage.leaks import COLUMNS, Between, Leaks, plan_removal
 from fastsim.planning import check_libraries
-from fastsim.records import Plan, Status
+from fastsim.records.pairs import Status
+from fastsim.records.plans import Plan
 from fastsim.report import results
 from fastsim.report.left_out import left_out_json, left_out_lines
 from fastsim.report.results import plural

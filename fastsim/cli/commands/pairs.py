@@ -8,7 +8,7 @@ from fastsim import config
 from fastsim.cli.commands.shared import compute_of, embed_inputs, scan_of, skipped_lines, where
 from fastsim.cli.image_options import PairsOptions
 from fastsim.errors import ExitCode, shown
-from fastsim.records import STATUSES, VerifiedPairs
+from fastsim.records.pairs import STATUSES, VerifiedPairs
 from fastsim.report import results
 from fastsim.report.left_out import left_out_lines
 from fastsim.report.pairs import COLUMNS, pair_records

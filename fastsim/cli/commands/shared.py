@@ -16,7 +16,9 @@ from fastsim.errors import ExitCode, FastsimError, UsageError, quoted, shown
 from fastsim.files.apply import Outcome, apply_plan
 from fastsim.inputs.discover import read_list
 from fastsim.inputs.filters import Filters
-from fastsim.records import LINKS, MOVES, Embeddings, LeftOut, MediaFile, Op, Plan, Skipped
+from fastsim.records.files import LeftOut, MediaFile, Skipped
+from fastsim.records.plans import LINKS, MOVES, Op, Plan
+from fastsim.records.rows import Embeddings
 from fastsim.report import results
 from fastsim.report.results import in_bytes, plural
 from fastsim.run.progress import Progress, for_stream

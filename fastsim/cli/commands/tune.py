@@ -19,7 +19,7 @@ from fastsim.files import owned
 from fastsim.grouping.keep_order import keep_order
 from fastsim.grouping.keep_rules import Candidates
 from fastsim.grouping.keep_words import DEFAULT
-from fastsim.records import Embeddings
+from fastsim.records.rows import Embeddings
 from fastsim.report import results
 from fastsim.report.left_out import left_out_lines
 from fastsim.report.results import plural

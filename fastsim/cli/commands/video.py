@@ -19,7 +19,7 @@ from fastsim.files.default_output import DEFAULT as DEFAULT_OUTS
 from fastsim.inputs.discover import Listing, discover
 from fastsim.inputs.formats import Kind
 from fastsim.model import load_model
-from fastsim.records import MediaFile, Skipped
+from fastsim.records.files import MediaFile, Skipped
 from fastsim.report import results
 from fastsim.report.left_out import left_out_json, left_out_lines
 from fastsim.report.results import plural

@@ -12,7 +12,7 @@ from fastsim.cli.commands.shared import compute_of, environment_of, partly_lines
 from fastsim.cli.commands.video import check_crop, scan
 from fastsim.cli.video_options import VideoDuplicatesOptions
 from fastsim.errors import ExitCode, UsageError, shown
-from fastsim.records import Skipped
+from fastsim.records.files import Skipped
 from fastsim.report import results
 from fastsim.report.left_out import left_out_json, left_out_lines
 from fastsim.report.results import plural

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastsim.decode.video.pixels import Box
 from fastsim.decode.video.reader import UnreadableVideoError, Video
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _BLACK = 30
 """Brightness, 0 to 255: black is 16, or 0, and compression adds some noise."""

@@ -21,7 +21,7 @@ from nvidia.dali import Pipeline, fn, types
 from fastsim.decode.dali import taken
 from fastsim.decode.video.index import UnsuitedError, VideoIndex
 from fastsim.decode.video.pixels import crop_inside
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 from fastsim.run.traffic import Traffic
 
 CODECS = ("h264", "hevc", "vp8", "vp9", "av1", "libdav1d", "mpeg4", "mjpeg")

@@ -8,7 +8,7 @@ from av.error import FFmpegError
 
 from fastsim.decode.libraries import configured, cv2
 from fastsim.decode.video.reader import TakenFrame, UnreadableVideoError
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _MOST_FRAMES = 400
 """Frames that are decoded after the last keyframe before the time; where it is further, the last of them is shown."""

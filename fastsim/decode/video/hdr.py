@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsim.records import Float32Array, Uint8Array
+from fastsim.records.arrays import Float32Array, Uint8Array
 
 _DIM, _BRIGHT = 100.0, 203.0
 """cd/m2 of white in HDR films, by mastering habit (BT.1886) and by recommendation (BT.2408)."""

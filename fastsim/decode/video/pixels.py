@@ -13,7 +13,7 @@ from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import VideoReformatter
 
 from fastsim.decode.video import hdr
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _PLANAR = {f"yuv{kind}p": f"yuv{kind}p" for kind in ("420", "422", "440", "444", "411", "410")}
 _PLANAR |= {f"yuvj{kind}p": f"yuvj{kind}p" for kind in ("420", "422", "440", "444", "411")}

@@ -24,7 +24,7 @@ from fastsim.decode.video.presentation import Presentation, UnprovenError
 from fastsim.decode.video.sampling import Selection, Selector
 from fastsim.decode.video.sparse import SparseDecoder, can_be_sparse
 from fastsim.errors import lowered
-from fastsim.records import Uint8Array
+from fastsim.records.arrays import Uint8Array
 
 _MOST_ERRORS = 250
 """Consecutive packets that cannot be decoded, after which the rest of the video is given up."""

@@ -17,7 +17,7 @@ from fastsim.errors import UsageError, shown
 from fastsim.inputs.archives import tar, zip  # noqa: A004
 from fastsim.inputs.archives.members import ArchiveError, Member, Members, collected
 from fastsim.inputs.formats import suffix_of
-from fastsim.records import MEMBER
+from fastsim.records.files import MEMBER
 
 _LISTS = {".tar": tar.members, ".zip": zip.members, ".cbz": zip.members}
 _PACKED = (".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".cbr", ".cb7", ".cbt", ".parquet")
